@@ -1,0 +1,157 @@
+"""What each stage writes down for the next: small frozen records, kept as JSON in the lake. Data never travels in them.
+
+    collect → Landed → standardise → Standardised → check → Checked → merge → Merged → publish → Published
+
+All paths are absolute paths or URIs inside the lake. Counts are rows. Nothing here holds a value of the data.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from lake.batch import Batch
+
+Stage = Literal["collect", "standardise", "check", "merge", "publish"]
+STAGES: tuple[Stage, ...] = ("collect", "standardise", "check", "merge", "publish")
+
+
+class Record(BaseModel):
+    """Frozen; unknown keys are ignored so that a newer version's records can be read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    batch: Batch
+
+
+class LandedFile(BaseModel):
+    """One write-once file of the landing zone. `rows` is counted by reading it once at collection;
+    `origin` says where it came from (table, file name or URL path, never a secret)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    origin: str
+    sha256: str
+    size: int
+    rows: int
+    format: Literal["parquet", "csv", "tsv", "excel", "json", "jsonl"]
+    encoding: str | None = None
+    encoding_guessed: bool = False
+    member: str | None = None
+
+
+class Landed(Record):
+    """`counted` is what the source itself counted (a database in the same transaction, an API's total); None where
+    it counts nothing. `position` is the cursor's highest value, as the source's text form, for the next batch.
+    `inputs` maps the datasets of a derived batch to their snapshot ids. `notes` are drift seen (a new column)."""
+
+    files: tuple[LandedFile, ...]
+    rows: int
+    counted: int | None = None
+    position: str | None = None
+    skipped: tuple[str, ...] = ()
+    inputs: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+    collected_at: datetime
+
+
+class Standardised(Record):
+    """`path` is Parquet in the entry's types plus `_seq` (int64, unique in the batch, rising), `_file` (string) and
+    `_row` (int64, the row's number in its file as a person sees it). `unmatched` counts, per `from:` field, rows that
+    found no partner. rows_in = rows_out + quarantined."""
+
+    path: str
+    rows_in: int
+    rows_out: int
+    quarantined: int
+    unmatched: dict[str, int] = {}
+
+
+class Checked(Record):
+    """`path` is the standardised Parquet, `rejects` a Parquet of one int64 column `_seq` naming the rows set aside, or
+    None. `verdict` is the JSON of every check's result. rows_in = rows_out + quarantined."""
+
+    path: str
+    rejects: str | None
+    verdict: str
+    rows_in: int
+    rows_out: int
+    quarantined: int
+    warnings: int = 0
+
+
+class Merged(Record):
+    """rows_in = inserted + updated + unchanged + superseded + quarantined. `deleted` counts rows of the table that a
+    snapshot no longer holds; `total` is the table's rows after the commit, and
+    total = total before + inserted - deleted."""
+
+    table: str
+    snapshot: int
+    rows_in: int
+    inserted: int
+    updated: int
+    unchanged: int
+    superseded: int
+    quarantined: int = 0
+    deleted: int
+    total: int
+    total_before: int
+
+
+class Download(BaseModel):
+    """One file of the open zone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: str
+    path: str
+    sha256: str
+    size: int
+    rows: int
+
+
+class Published(Record):
+    """One policy of one zone: rows_in = rows_out + suppressed. `reused` says that the publication already stood
+    (same curated snapshot, same masks, same key version)."""
+
+    zone: Literal["share", "open"]
+    policy: str
+    table: str
+    snapshot: int
+    curated_snapshot: int
+    masks_hash: str
+    key_version: str | None
+    rows_in: int
+    rows_out: int
+    suppressed: int = 0
+    downloads: tuple[Download, ...] = ()
+    reused: bool = False
+
+
+class CheckResult(BaseModel):
+    """The verdict on one check of one batch; counts only, never a value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    expect: str
+    column: str | None
+    arguments: dict[str, Any]
+    dimension: str
+    on_fail: Literal["stop", "quarantine", "warn"]
+    row_level: bool
+    success: bool
+    evaluated: int
+    failed: int
+    observed: str | None = None
+
+
+class Verdict(Record):
+    """Every check's result on one batch, kept as JSON for later comparison."""
+
+    rows: int
+    results: tuple[CheckResult, ...]
+    checked_at: datetime

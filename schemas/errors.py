@@ -1,0 +1,118 @@
+"""The errors of Xuanwu. Every one is a message that a person can act on, and never holds a personal value.
+
+    XuanwuError                 where (dataset, file, row, field), what rule, what was expected, what to do
+    ├── CatalogueError          schemas: the catalogue is not valid; carries every problem at once
+    ├── SettingsError           schemas: a setting or a connection is missing or malformed
+    ├── LakeError               lake: a zone, a table or the ledger
+    │   ├── Unbalanced          rows in and rows out differ: the batch stops (law 2)
+    │   └── CommitConflict      another run committed first; plan again
+    ├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
+    ├── MaskError               pipelines: a mask cannot be applied (a missing key, a wrong type)
+    ├── CheckFailed             pipelines: a check with `on_fail: stop` failed; the batch stops
+    └── EngineError             expectations: the engine failed, which says nothing about the data
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class XuanwuError(Exception):
+    """A message with its place. `str()` renders it on one line; `next_step` says what to do about it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        dataset: str | None = None,
+        batch: str | None = None,
+        file: str | None = None,
+        row: int | None = None,
+        field: str | None = None,
+        rule: str | None = None,
+        expected: str | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        self.message = message
+        self.place = {
+            name: value
+            for name, value in {
+                "dataset": dataset,
+                "batch": batch,
+                "file": file,
+                "row": row,
+                "field": field,
+                "rule": rule,
+            }.items()
+            if value is not None
+        }
+        self.expected = expected
+        self.next_step = next_step
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.place:
+            parts.append("[" + ", ".join(f"{name} {value}" for name, value in self.place.items()) + "]")
+        if self.expected:
+            parts.append(f"expected: {self.expected}")
+        if self.next_step:
+            parts.append(f"next: {self.next_step}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in the catalogue: where it stands, what is wrong, and the form expected."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+    expected: str = ""
+
+    def __str__(self) -> str:
+        tail = f"; expected: {self.expected}" if self.expected else ""
+        return f"{self.file}:{self.line}: {self.key}: {self.message}{tail}"
+
+
+class CatalogueError(XuanwuError):
+    """The catalogue is not valid. `problems` holds all of them, in file and line order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__(
+            f"the catalogue has {len(self.problems)} problem(s)\n" + "\n".join(str(p) for p in self.problems)
+        )
+
+
+class SettingsError(XuanwuError):
+    """A setting or connection is missing or malformed."""
+
+
+class LakeError(XuanwuError):
+    """A zone, a table or the ledger cannot do what was asked."""
+
+
+class Unbalanced(LakeError):
+    """Rows in and rows out of a stage differ."""
+
+
+class CommitConflict(LakeError):
+    """Another run committed to the table first."""
+
+
+class SourceError(XuanwuError):
+    """A source is unreachable, changed its form, or sent something that cannot be read."""
+
+
+class MaskError(XuanwuError):
+    """A mask cannot be applied."""
+
+
+class CheckFailed(XuanwuError):
+    """A check with `on_fail: stop` failed: the batch stops before the curated table."""
+
+
+class EngineError(XuanwuError):
+    """The engine failed, which says nothing about the data."""

@@ -1,0 +1,50 @@
+"""Settings from `XUANWU_*` variables. Secrets are never in the catalogue; connections are `XUANWU_CONN_<NAME>`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HERE = Path(__file__).parent
+
+
+class Settings(BaseSettings):
+    """Where state, lake and catalogue lie, and how much the local engine may take."""
+
+    model_config = SettingsConfigDict(env_prefix="XUANWU_", frozen=True, extra="ignore")
+
+    home: Path = Path(".xuanwu")
+    """Everything that is not the lake: the ledger, Iceberg's catalogue, scratch space."""
+    lake: str = ""
+    """Root of the zones, a path or URI; default `<home>/lake`."""
+    catalogue: Path = HERE / "catalogue"
+    """Folder of dataset entries, one sub-folder per department."""
+    database: str = ""
+    """SQLAlchemy URL of the ledger; default SQLite at `<home>/ledger.db`."""
+    iceberg: str = ""
+    """SQLAlchemy URL of Iceberg's catalogue; default SQLite at `<home>/iceberg.db`."""
+    memory: str = "1GB"
+    """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
+    threads: int = 2
+    key_version: str = "1"
+    """Which masking key is used: the key is read from `XUANWU_KEY_<version>` or the connection `xuanwu_keys`."""
+
+    @cached_property
+    def lake_root(self) -> str:
+        """Absolute path or URI of the lake, without a trailing slash."""
+        root = self.lake or str(self.home / "lake")
+        return root.rstrip("/") if "://" in root else str(Path(root).resolve())
+
+    @cached_property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.home.resolve() / 'ledger.db'}"
+
+    @cached_property
+    def iceberg_url(self) -> str:
+        return self.iceberg or f"sqlite:///{self.home.resolve() / 'iceberg.db'}"
+
+    @cached_property
+    def scratch(self) -> Path:
+        return self.home.resolve() / "scratch"
