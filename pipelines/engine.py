@@ -1,0 +1,31 @@
+"""DuckDB as the local engine: joins, merges and derived tables, within a memory limit, spilling to scratch space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from schemas.settings import Settings
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory DuckDB that loads nothing from other hosts (law 8) and leaves no file behind."""
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(dir=settings.scratch, prefix="duckdb-") as spill,
+        duckdb.connect(
+            config={
+                "memory_limit": settings.memory,
+                "threads": settings.threads,
+                "temp_directory": spill,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "TimeZone": "UTC",
+            }
+        ) as connection,
+    ):
+        yield connection
