@@ -24,8 +24,8 @@ def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 "temp_directory": spill,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-                "TimeZone": "UTC",
             }
         ) as connection,
     ):
+        connection.execute("SET TimeZone = 'UTC'")
         yield connection
