@@ -146,6 +146,9 @@ class LakeSource(Model):
     kind: Literal["lake"]
     sql: str
     inputs: tuple[DatasetId, ...] = Key(min_length=1)
+    when: Literal["all", "any"] = Key(
+        default="all", description="run once every input has a new batch, or at each new batch of any"
+    )
 
 
 Source = Annotated[DatabaseSource | FileSource | HttpSource | LakeSource, Key(discriminator="kind")]

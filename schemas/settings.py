@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Settings(BaseSettings):
     memory: str = "1GB"
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
     threads: int = 2
+    until: date | None = None
+    """No scheduled run after this day: a rehearsal on a past calendar, such as the sample city's."""
     key_version: str = "1"
     """Which masking key is used: the key is read from `XUANWU_KEY_<version>` or the connection `xuanwu_keys`."""
 
