@@ -1,0 +1,26 @@
+"""Which data interval a batch covers: the same ones that Airflow's CronDataIntervalTimetable gives a schedule."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+
+from schemas.model import Schedule
+
+Interval = tuple[datetime, datetime]
+
+
+def latest_interval(schedule: Schedule, now: datetime) -> Interval:
+    """The last interval that was complete at `now` (aware): its end is the last tick of the cron not after `now`."""
+    local = now.astimezone(ZoneInfo(schedule.timezone))
+    end = croniter(schedule.cron, local + timedelta(seconds=1)).get_prev(datetime)
+    return croniter(schedule.cron, end).get_prev(datetime), end
+
+
+def interval_of(schedule: Schedule, day: date) -> Interval:
+    """The first interval that starts on or after `day` at midnight, in the schedule's time zone: the data of that day."""
+    midnight = datetime.combine(day, time.min, ZoneInfo(schedule.timezone))
+    start = croniter(schedule.cron, midnight - timedelta(seconds=1)).get_next(datetime)
+    return start, croniter(schedule.cron, start).get_next(datetime)
