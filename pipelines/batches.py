@@ -1,0 +1,43 @@
+"""Which batch to run: a dataset and an interval, and for a derived dataset the input snapshots it is pinned to."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from lake.batch import Batch
+from pipelines.context import Context
+from pipelines.intervals import Interval, interval_of, latest_interval
+from schemas.errors import XuanwuError
+from schemas.model import Entry, LakeSource
+
+
+def batch_for(ctx: Context, entry: Entry, day: date | None = None) -> Batch:
+    """The batch of a day (the interval that starts on it), or of the latest complete interval.
+
+    A derived dataset has no schedule: its interval spans the latest batches of its inputs.
+    """
+    if entry.schedule is not None:
+        interval = interval_of(entry.schedule, day) if day else latest_interval(entry.schedule, ctx.clock())
+        return batch_of(ctx, entry, interval)
+    return batch_of(ctx, entry, _input_interval(ctx, entry))
+
+
+def batch_of(ctx: Context, entry: Entry, interval: Interval) -> Batch:
+    """The batch of an interval, pinned to the current snapshots of its inputs where it is derived."""
+    pins = ""
+    if isinstance(entry.source, LakeSource):
+        from pipelines.sources.lake import pins as input_pins
+
+        pins = input_pins(ctx, entry)
+    return Batch(dataset=entry.id, start=interval[0], end=interval[1], pins=pins)
+
+
+def _input_interval(ctx: Context, entry: Entry) -> Interval:
+    latest = [run for name in entry.inputs if (run := ctx.ledger.latest(name, "merge")) is not None]
+    if not latest:
+        raise XuanwuError(
+            "no input of this derived dataset has been merged yet",
+            dataset=entry.id,
+            next_step=f"run its inputs first: xuanwu run {' '.join(entry.inputs)}",
+        )
+    return min(run.interval_start for run in latest), max(run.interval_end for run in latest)

@@ -1,0 +1,105 @@
+"""The way of one batch, stage by stage: each is begun in the ledger, done, written down and balanced.
+
+A stage is a pure step; this is the only place that knows their order. Rerunning a stage reads the record that the
+stage before it left, so that any stage can be killed and run again (law 5).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from lake import recordstore
+from lake.batch import Batch
+from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
+from pipelines.context import Context
+from schemas.errors import XuanwuError
+from schemas.model import Entry, Zone
+from schemas.policy import policies
+
+log = logging.getLogger(__name__)
+
+_BEFORE: dict[Stage, Stage] = dict(zip(STAGES[1:], STAGES[:-1], strict=True))
+
+
+def parts(entry: Entry, stage: Stage) -> tuple[str, ...]:
+    """The parts that a stage runs in: publication has one for each zone and policy, `share/default`; others have one."""
+    if stage != "publish":
+        return ("",)
+    return tuple(f"{zone}/{name}" for zone in ("share", "open") for name in policies(entry, cast(Zone, zone)))
+
+
+def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Record:
+    """Run one stage of one batch and return its record.
+
+    Raises XuanwuError with the batch in its place; the attempt is then failed in the ledger with the same message.
+    """
+    entry = ctx.catalogue.entry(batch.dataset)
+    attempt = ctx.ledger.begin(batch, stage, part)
+    try:
+        record = _step(ctx, entry, stage, batch, part)
+        recordstore.save(ctx.settings, record, stage, part)
+        ctx.ledger.finish(attempt, record)
+    except BaseException as error:
+        ctx.ledger.fail(attempt, _reason(error))
+        if isinstance(error, XuanwuError):
+            error.place.setdefault("dataset", batch.dataset)
+            error.place.setdefault("batch", batch.id)
+        raise
+    log.info("%s %s %s done", batch.dataset, batch.id, f"{stage} {part}".strip())
+    return record
+
+
+def _reason(error: BaseException) -> str:
+    """What the ledger may hold of an error: our own messages, which never carry a value, and of others the kind."""
+    return str(error) if isinstance(error, XuanwuError) else type(error).__name__
+
+
+def _step(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) -> Record:
+    if stage == "collect":
+        from pipelines.collect import collect
+
+        return collect(ctx, entry, batch)
+    before = recordstore.load(ctx.settings, batch, _BEFORE[stage])
+    if stage == "publish":
+        from pipelines.publish import publish
+
+        zone, _, policy = part.partition("/")
+        return publish(ctx, entry, cast(Merged, before), cast(Zone, zone), policy)
+    return _middle(stage)(ctx, entry, before)
+
+
+def _middle(stage: Stage) -> Callable[..., Record]:
+    """Stage modules are imported when they run: a check needs Great Expectations, a merge does not."""
+    if stage == "standardise":
+        from pipelines.standardise import standardise
+
+        return cast(Callable[[Context, Entry, Landed], Standardised], standardise)
+    if stage == "check":
+        from pipelines.check import check
+
+        return cast(Callable[[Context, Entry, Standardised], Checked], check)
+    from pipelines.merge import merge
+
+    return cast(Callable[[Context, Entry, Checked], Merged], merge)
+
+
+def run_batch(ctx: Context, batch: Batch, start: Stage = "collect") -> Iterator[tuple[Stage, str, Record]]:
+    """Run a batch from `start` to the last publication, giving each record as it is written. A batch that landed
+    nothing new (every file known) ends after collection: nothing downstream has anything to do."""
+    entry = ctx.catalogue.entry(batch.dataset)
+    for stage in STAGES[STAGES.index(start) :]:
+        for part in parts(entry, stage):
+            record = run_stage(ctx, stage, batch, part)
+            yield stage, part, record
+            if isinstance(record, Landed) and not record.files:
+                return
+    withdraw_ungranted(ctx, entry)
+
+
+def withdraw_ungranted(ctx: Context, entry: Entry) -> None:
+    """Take away what the entry no longer grants: tables of dropped policies, downloads of a closed dataset (law 3)."""
+    from pipelines.publish import withdraw
+
+    withdraw(ctx, entry)
