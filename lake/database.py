@@ -1,0 +1,59 @@
+"""Connections to the lake's own databases, the ledger and Iceberg's catalogue: SQLite, or PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from schemas.errors import LakeError
+
+BUSY_SECONDS = 60
+"""How long a writer waits for another one's transaction on SQLite."""
+
+
+def database_url(url: str) -> URL:
+    """The parsed URL. LakeError if it is none, without quoting it: it may hold a password."""
+    try:
+        return make_url(url)
+    except ArgumentError:
+        raise LakeError(
+            "a database URL is malformed", expected="a SQLAlchemy URL, as sqlite:///path"
+        ) from None
+
+
+def prepare_sqlite(url: URL) -> None:
+    """Make the file, for its owner only, with a write-ahead log, where readers do not block writers.
+
+    The switch needs the file for itself for a moment, and SQLite's busy timeout does not wait for that."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return
+    path = Path(url.database)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise LakeError("the database is locked", file=str(path)) from None
+            time.sleep(0.05)
+        finally:
+            connection.close()
+
+
+def connected_engine(url: str) -> sa.Engine:
+    """An engine whose connections are never kept: nothing is shared across a fork of a task runner."""
+    parsed = database_url(url)
+    prepare_sqlite(parsed)
+    waits: dict[str, Any] = {"timeout": BUSY_SECONDS} if parsed.get_backend_name() == "sqlite" else {}
+    return sa.create_engine(parsed, poolclass=NullPool, connect_args=waits, hide_parameters=True)

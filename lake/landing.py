@@ -1,0 +1,139 @@
+"""The landing zone: exactly what the source gave, written once, with a manifest that is written last.
+
+A batch's folder without a manifest is not landed: a run died in it, and the next one sweeps it. While a run
+writes, it holds a lock on the (local) folder, so that a second run of the same batch is told so and does not sweep
+what the first one writes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from lake import store, zones
+from lake.batch import Batch
+from lake.records import Landed
+from schemas.errors import LakeError
+from schemas.settings import Settings
+
+MANIFEST = "manifest.json"
+_UNSAFE = re.compile(r"[\x00-\x1f/\\]+")
+
+
+class LandingWriter:
+    """Writes the files of one batch. Nothing counts until `commit`."""
+
+    def __init__(self, folder: str, batch: Batch) -> None:
+        self._folder = folder
+        self._batch = batch
+        self._added: set[str] = set()
+
+    def _address(self, name: str) -> str:
+        """A numbered name that is safe on every store and keeps what people call the file."""
+        safe = _UNSAFE.sub("_", name).strip(". ")[-80:].lstrip(". ") or "file"
+        path = store.join(self._folder, "files", f"{len(self._added) + 1:05d}-{safe}")
+        self._added.add(path)
+        return path
+
+    def add_stream(self, name: str, chunks: Iterable[bytes]) -> tuple[str, str, int]:
+        """The bytes as received → (path, sha256, size). If the chunks raise, no file appears."""
+        path = self._address(name)
+        sha256, size = store.write_stream(path, chunks)
+        return path, sha256, size
+
+    def add_rows(self, name: str, reader: pa.RecordBatchReader) -> tuple[str, str, int, int]:
+        """A query's rows as zstd Parquet → (path, sha256, size, rows)."""
+        path = self._address(name)
+        rows = 0
+        with store.atomic_parquet(path, reader.schema) as writer:
+            for table in store.row_groups(reader, reader.schema):
+                writer.write_table(table)
+                rows += table.num_rows
+        return path, store.sha256_of(path), store.size_of(path), rows
+
+    def commit(self, landed: Landed) -> Landed:
+        """Write the manifest: from here on the batch is landed. Files that it does not name are removed.
+
+        LakeError if the manifest is another batch's or names a file that this writer did not write."""
+        named = {file.path for file in landed.files}
+        if landed.batch != self._batch or not named <= self._added:
+            raise LakeError(
+                "the manifest does not describe what was landed",
+                dataset=self._batch.dataset,
+                batch=self._batch.id,
+            )
+        for path in self._added - named:
+            store.remove_file(path)
+        for path in filter(store.is_local, named):
+            Path(path).chmod(0o400)
+        store.write_atomic(store.join(self._folder, MANIFEST), landed.model_dump_json(indent=1).encode())
+        return landed
+
+
+@contextmanager
+def open_landing(settings: Settings, batch: Batch) -> Iterator[LandingWriter]:
+    """A writer on a swept folder. LakeError if the batch has landed (ask `landed` first) or is just being so."""
+    folder = zones.folder(settings, "landing", batch.dataset, batch.id)
+    with _lock(folder, batch):
+        if store.exists(store.join(folder, MANIFEST)):
+            raise LakeError(
+                "already landed, and landed data is write-once", dataset=batch.dataset, batch=batch.id
+            )
+        store.remove_tree(store.join(folder, "files"))
+        yield LandingWriter(folder, batch)
+
+
+@contextmanager
+def _lock(folder: str, batch: Batch) -> Iterator[None]:
+    """A killed process loses its lock. S3 has none: there the manifest alone decides."""
+    if not store.is_local(folder):
+        yield
+        return
+    store.make_folder(folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _take(handle, batch)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, batch: Batch) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LakeError(
+            "another run is collecting this batch now",
+            dataset=batch.dataset,
+            batch=batch.id,
+            next_step="wait for it, or stop it, then run again",
+        ) from None
+
+
+def landed(settings: Settings, batch: Batch) -> Landed | None:
+    """The manifest of a batch, or None if it has not landed."""
+    return _manifest(zones.folder(settings, "landing", batch.dataset, batch.id), batch.dataset)
+
+
+def _manifest(folder: str, dataset: str) -> Landed | None:
+    uri = store.join(folder, MANIFEST)
+    try:
+        return Landed.model_validate_json(store.read_bytes(uri))
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise LakeError("the landing manifest is damaged", dataset=dataset, file=uri) from None
+
+
+def history(settings: Settings, dataset: str) -> Iterator[Landed]:
+    """The dataset's landed batches, the newest interval first."""
+    for folder in reversed(store.list_folders(zones.folder(settings, "landing", dataset))):
+        if (found := _manifest(folder, dataset)) is not None:
+            yield found

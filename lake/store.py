@@ -1,0 +1,210 @@
+"""Files of the lake, on a local disk or on S3, through one set of functions: whole objects or nothing.
+
+Paths without a scheme are local; `s3://bucket/key` goes through pyarrow's S3 client, with the endpoint, region
+and keys of the usual `AWS_*` variables. Writes go to a hidden temporary name first, so that whoever lists or
+reads a folder never sees half a file; a full disk is a `LakeError` that says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from schemas.errors import LakeError
+
+BLOCK = 1 << 20
+ROW_GROUP_ROWS = 128 * 1024
+ROW_GROUP_BYTES = 64 << 20
+PARQUET = {"compression": "zstd", "compression_level": 3, "store_decimal_as_integer": True}
+
+
+def is_local(uri: str) -> bool:
+    return "://" not in uri or uri.startswith("file://")
+
+
+def s3_options() -> dict[str, str]:
+    """Endpoint and region from the environment; the keys are found by the S3 client itself."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return {"region": region} | ({"endpoint_override": endpoint} if endpoint else {})
+
+
+def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system that holds `uri`, and the path within it."""
+    if uri.startswith("s3://"):
+        return fs.S3FileSystem(**s3_options()), uri.removeprefix("s3://").rstrip("/")
+    if not is_local(uri):
+        scheme = uri.partition("://")[0]
+        raise LakeError(f"the lake cannot lie at {scheme}://", expected="a local path or s3://bucket/prefix")
+    return fs.LocalFileSystem(), str(Path(uri.removeprefix("file://")).absolute())
+
+
+def join(root: str, *parts: str) -> str:
+    """`root/part/part`; parts are names, never absolute and never `..`."""
+    for part in parts:
+        if part in {"", ".."} or part.startswith("/") or "/../" in f"/{part}/" or "\0" in part:
+            raise LakeError(f"not a name inside the lake: {part!r}", expected="a relative path without `..`")
+    return "/".join((root.rstrip("/"), *parts))
+
+
+@contextmanager
+def full_disk_is_ours(uri: str) -> Iterator[None]:
+    """Turn the system's `No space left` and quota errors into a message that names the place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise LakeError(
+            "the disk is full; nothing was changed",
+            file=uri,
+            next_step="free some space, then run the batch again",
+        ) from None
+
+
+def make_folder(uri: str) -> None:
+    """The folder and its parents; new local ones are for their owner only."""
+    store, path = filesystem(uri)
+    if isinstance(store, fs.LocalFileSystem):
+        for folder in reversed((Path(path), *Path(path).parents)):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def output(uri: str) -> Iterator[IO[bytes]]:
+    """A stream to a temporary name beside `uri`, flushed to the disk and moved into place on a clean exit."""
+    store, path = filesystem(uri)
+    folder, _, name = path.rpartition("/")
+    hidden = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"
+    make_folder(uri.rpartition("/")[0])
+    try:
+        with full_disk_is_ours(uri):
+            with store.open_output_stream(hidden) as stream:
+                yield stream
+            _settle(store, hidden)
+            store.move(hidden, path)
+    except BaseException:
+        with suppress(OSError):
+            store.delete_file(hidden)
+        raise
+
+
+def _settle(store: fs.FileSystem, path: str) -> None:
+    if not isinstance(store, fs.LocalFileSystem):
+        return
+    with Path(path).open("rb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        os.fsync(file.fileno())
+
+
+def write_atomic(uri: str, data: bytes) -> None:
+    """All of `data` at `uri`, or what was there before."""
+    with output(uri) as stream:
+        stream.write(data)
+
+
+def write_stream(uri: str, chunks: Iterable[bytes]) -> tuple[str, int]:
+    """The chunks as one file; returns its sha256 (hex) and size in bytes, of the bytes as they passed."""
+    digest, size = hashlib.sha256(), 0
+    with output(uri) as stream:
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            stream.write(chunk)
+    return digest.hexdigest(), size
+
+
+@contextmanager
+def atomic_parquet(uri: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A zstd Parquet writer whose file appears at `uri` on a clean exit, and nothing at all otherwise."""
+    with output(uri) as stream, pq.ParquetWriter(stream, schema, **PARQUET) as writer:
+        yield writer
+
+
+def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Batches gathered into tables of a row group's size, by rows and by bytes: a writer makes one row group of
+    each call, and thousands of tiny ones are slow to read."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(held, schema)
+            held, rows, size = [], 0, 0
+    if rows:
+        yield pa.Table.from_batches(held, schema)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole file; FileNotFoundError if there is none."""
+    store, path = filesystem(uri)
+    with store.open_input_stream(path) as stream:
+        return bytes(stream.read())
+
+
+def exists(uri: str) -> bool:
+    store, path = filesystem(uri)
+    return bool(store.get_file_info(path).type != fs.FileType.NotFound)
+
+
+def size_of(uri: str) -> int:
+    """Bytes of a file; FileNotFoundError if there is none."""
+    store, path = filesystem(uri)
+    info = store.get_file_info(path)
+    if info.type != fs.FileType.File:
+        raise FileNotFoundError(uri)
+    return int(info.size)
+
+
+def _entries(uri: str, kind: fs.FileType, *, recursive: bool) -> list[str]:
+    store, path = filesystem(uri)
+    prefix = "s3://" if uri.startswith("s3://") else ""
+    selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
+    found = [info for info in store.get_file_info(selector) if info.type == kind]
+    return sorted(prefix + info.path for info in found if not info.base_name.startswith("."))
+
+
+def list_files(uri: str) -> list[str]:
+    """Every finished file below a folder, sorted; none where the folder is absent."""
+    return _entries(uri, fs.FileType.File, recursive=True)
+
+
+def list_folders(uri: str) -> list[str]:
+    """The folders directly in a folder, sorted; none where it is absent."""
+    return _entries(uri, fs.FileType.Directory, recursive=False)
+
+
+def remove_file(uri: str) -> None:
+    """Gone afterwards, whether or not it was there."""
+    store, path = filesystem(uri)
+    with suppress(FileNotFoundError):
+        store.delete_file(path)
+
+
+def remove_tree(uri: str) -> None:
+    """The folder and all in it are gone afterwards, whether or not it was there."""
+    store, path = filesystem(uri)
+    if store.get_file_info(path).type == fs.FileType.Directory:
+        with suppress(FileNotFoundError):
+            store.delete_dir(path)
+
+
+def sha256_of(uri: str) -> str:
+    """Hex digest of a file, read in blocks."""
+    store, path = filesystem(uri)
+    digest = hashlib.sha256()
+    with store.open_input_stream(path) as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,32 @@
+"""Where each zone's files lie: `<lake root>/<zone>/<department>/<dataset>[/<batch>]`."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from lake import store
+from schemas.errors import LakeError
+from schemas.settings import Settings
+
+FileZone = Literal["landing", "standard", "verdicts", "records", "downloads"]
+TableZone = Literal["curated", "share", "open", "quarantine"]
+
+_DATASET = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_BATCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
+
+
+def split(dataset: str) -> tuple[str, str]:
+    """Department and name of a dataset id. LakeError for anything else, so that no id can leave the lake."""
+    if not _DATASET.fullmatch(dataset):
+        raise LakeError(f"not a dataset id: {dataset!r}", expected="<department>.<dataset>")
+    department, name = dataset.split(".")
+    return department, name
+
+
+def folder(settings: Settings, zone: FileZone, dataset: str, batch_id: str | None = None) -> str:
+    """The folder of a dataset in a zone, or of one of its batches. It need not exist yet."""
+    if batch_id is not None and not _BATCH.fullmatch(batch_id):
+        raise LakeError(f"not a batch id: {batch_id!r}", dataset=dataset)
+    batch = () if batch_id is None else (batch_id,)
+    return store.join(settings.lake_root, zone, *split(dataset), *batch)
