@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
-.PHONY: help demo up test check lock report clean setup setup-dev
+.PHONY: help demo up status report test check lock clean setup setup-dev
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,18 @@ $(VENV)/.dev: $(UV) requirements/dev.txt setup.cfg
 
 setup: $(VENV)/.runtime          ## the environment that runs Xuanwu
 setup-dev: $(VENV)/.dev          ## the environment that develops and tests it
+
+demo: setup      ## two days of the sample city through Airflow, and what came of it
+	@$(BIN)/python -m sample.demo demo
+
+up: setup        ## Airflow's UI on what the demo made; Ctrl-C stops it
+	@$(BIN)/python -m sample.demo up
+
+status: setup    ## the demo's lake as a table
+	@XUANWU_HOME=.demo $(BIN)/xuanwu status
+
+report: setup    ## the demo's quality report, written again
+	@XUANWU_HOME=.demo $(BIN)/xuanwu report
 
 test: setup-dev  ## set up and pass the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal

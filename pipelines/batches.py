@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from lake.batch import Batch
+from lake.ledger import Attempt
 from pipelines.context import Context
 from pipelines.intervals import Interval, interval_of, latest_interval
 from schemas.errors import XuanwuError
@@ -33,11 +34,15 @@ def batch_of(ctx: Context, entry: Entry, interval: Interval) -> Batch:
 
 
 def _input_interval(ctx: Context, entry: Entry) -> Interval:
-    latest = [run for name in entry.inputs if (run := ctx.ledger.latest(name, "merge")) is not None]
-    if not latest:
+    merged = [merges[-1].batch for name in entry.inputs if (merges := _merges(ctx, name))]
+    if not merged:
         raise XuanwuError(
             "no input of this derived dataset has been merged yet",
             dataset=entry.id,
             next_step=f"run its inputs first: xuanwu run {' '.join(entry.inputs)}",
         )
-    return min(run.interval_start for run in latest), max(run.interval_end for run in latest)
+    return min(batch.start for batch in merged), max(batch.end for batch in merged)
+
+
+def _merges(ctx: Context, dataset: str) -> list[Attempt]:
+    return [attempt for attempt in ctx.ledger.done(dataset) if attempt.stage == "merge"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from lake.ledger import Ledger
 from lake.tables import Tables
-from schemas.load import Catalogue
+from pipelines.connections import from_environment
+from schemas.load import Catalogue, load_catalogue
 from schemas.settings import Settings
 
 
@@ -22,3 +23,16 @@ class Context:
     ledger: Ledger
     connect: Callable[[str], str]
     clock: Callable[[], datetime]
+
+
+def open_context(connect: Callable[[str], str] = from_environment, settings: Settings | None = None) -> Context:
+    """The context of this process: settings from the environment, the whole catalogue, the lake and its ledger."""
+    settings = settings or Settings()
+    return Context(
+        settings=settings,
+        catalogue=load_catalogue(settings.catalogue),
+        tables=Tables(settings),
+        ledger=Ledger(settings.database_url),
+        connect=connect,
+        clock=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,104 @@
+"""A DAG for each dataset of the catalogue, on its own schedule; a derived dataset runs when its inputs change."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, get_current_context, task
+
+from dags import tasks
+from dags.texts import dag_text
+from schemas.load import load_catalogue
+from schemas.model import Entry, LakeSource
+from schemas.policy import policies
+from schemas.settings import Settings
+
+
+def asset(zone: str, dataset: str, policy: str = "") -> Asset:
+    """The asset of a table: `xuanwu://curated/civil_affairs/marriage`, `xuanwu://share/…/default`."""
+    path = "/".join(part for part in (zone, *dataset.split("."), policy) if part)
+    return Asset(name=path.replace("/", "."), uri=f"xuanwu://{path}")
+
+
+def schedule(entry: Entry) -> Any:
+    """The entry's cron in its own time zone, or the assets that a derived dataset is made from."""
+    if isinstance(entry.source, LakeSource):
+        inputs = [asset("curated", name) for name in entry.inputs]
+        return reduce(and_ if entry.source.when == "all" else or_, inputs[1:], inputs[0])
+    if entry.schedule is None:
+        raise ValueError(f"{entry.id}: a collected dataset has a schedule")
+    return CronDataIntervalTimetable(entry.schedule.cron, timezone=entry.schedule.timezone)
+
+
+def bounds(entry: Entry, settings: Settings) -> dict[str, Any]:
+    """First and last day of scheduled runs, and whether missed intervals are caught up."""
+    if entry.schedule is None:
+        return {"catchup": False}
+    zone = ZoneInfo(entry.schedule.timezone)
+    start = datetime.combine(entry.schedule.start, datetime.min.time(), zone)
+    until = settings.until and datetime.combine(settings.until, datetime.max.time(), zone)
+    return {"start_date": start, "end_date": until, "catchup": entry.schedule.catchup}
+
+
+def dataset_dag(entry: Entry, settings: Settings) -> DAG:
+    """collect → standardise → check → merge → publish_share, publish_open. Batches of a dataset run one at a time;
+    collection takes a slot of the department's pool, so that a source is never hit by more than its limit."""
+    with DAG(
+        dag_id=entry.id,
+        dag_display_name=f"{entry.title.zh} {entry.id}",
+        description=entry.title.en,
+        doc_md=dag_text(entry),
+        schedule=schedule(entry),
+        max_active_runs=1,
+        tags=[entry.department, entry.source.kind, f"share:{entry.share.type}", f"open:{entry.open.type}"],
+        default_args={
+            "owner": entry.owner,
+            "retries": tasks.retries(),
+            "retry_delay": timedelta(minutes=1),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(minutes=30),
+            "execution_timeout": timedelta(hours=4),
+        },
+        **bounds(entry, settings),
+    ) as dag:
+
+        @task(pool=entry.owner, do_xcom_push=True)
+        def collect() -> dict[str, Any]:
+            return tasks.collect(entry.id, dict(get_current_context()))
+
+        @task
+        def standardise(batch: dict[str, Any]) -> None:
+            tasks.middle("standardise", batch)
+
+        @task
+        def check(batch: dict[str, Any]) -> None:
+            tasks.middle("check", batch)
+
+        curated = asset("curated", entry.id)
+
+        @task(outlets=[curated])
+        def merge(batch: dict[str, Any]) -> None:
+            get_current_context()["outlet_events"][curated].extra.update(tasks.merge(batch))
+
+        batch = collect()
+        merged = merge(batch)
+        standardise(batch) >> check(batch) >> merged
+        for zone in ("share", "open"):
+            if granted := policies(entry, zone):  # type: ignore[arg-type]
+                names = granted if zone == "share" else [""]
+
+                @task(task_id=f"publish_{zone}", outlets=[asset(zone, entry.id, name) for name in names])
+                def publish(batch: dict[str, Any], zone: str) -> None:
+                    tasks.publish(batch, zone)
+
+                merged >> publish(batch, zone)
+    return dag
+
+
+_settings = Settings()
+for _entry in load_catalogue(_settings.catalogue).entries.values():
+    globals()[_entry.id] = dataset_dag(_entry, _settings)

@@ -1,0 +1,132 @@
+"""What a task does: find its batch, run one stage of it, and fail in plain words.
+
+Everything heavy is imported inside, so that parsing a DAG file stays quick; LocalExecutor's tasks are forks of a
+scheduler that has loaded it already (plugins/preload.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+if TYPE_CHECKING:
+    from lake.batch import Batch
+    from lake.records import Merged, Stage
+    from pipelines.context import Context
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def plainly(task: Callable[P, T]) -> Callable[P, T]:
+    """An error of ours fails its task with its message and no traceback. Only a source that could not be read and a
+    lost race for a table are worth another try; a failed check or an unbalanced ledger will not mend itself."""
+
+    @wraps(task)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        from schemas.errors import CommitConflict, SourceError, XuanwuError
+
+        try:
+            return task(*args, **kwargs)
+        except (SourceError, CommitConflict) as error:
+            raise RuntimeError(str(error)) from None
+        except XuanwuError as error:
+            raise AirflowFailException(str(error)) from None
+
+    return run
+
+
+def _context() -> Context:
+    from dags.connections import connect
+    from pipelines.context import open_context
+
+    return open_context(connect=connect)
+
+
+def _interval(context: dict[str, Any]) -> tuple[datetime, datetime] | None:
+    """The run's data interval; for an asset-triggered run the span of its triggering batches; None if neither."""
+    if context.get("data_interval_start") and context.get("data_interval_end"):
+        return context["data_interval_start"], context["data_interval_end"]
+    extras = [
+        event.extra
+        for events in (context.get("triggering_asset_events") or {}).values()
+        for event in events
+        if event.extra.get("interval_start")
+    ]
+    if not extras:
+        return None
+    return (
+        min(datetime.fromisoformat(extra["interval_start"]) for extra in extras),
+        max(datetime.fromisoformat(extra["interval_end"]) for extra in extras),
+    )
+
+
+@plainly
+def collect(dataset: str, context: dict[str, Any]) -> dict[str, Any]:
+    """Run collection and return the batch's identity, which is what later tasks are given."""
+    from pipelines.batches import batch_for, batch_of
+    from pipelines.stages import run_stage
+
+    ctx = _context()
+    entry = ctx.catalogue.entry(dataset)
+    interval = _interval(context)
+    batch = batch_of(ctx, entry, interval) if interval else batch_for(ctx, entry)
+    run_stage(ctx, "collect", batch)
+    return batch.model_dump(mode="json")
+
+
+@plainly
+def middle(stage: Stage, address: dict[str, Any]) -> None:
+    """Run standardise or check. A batch that landed nothing new is skipped from here on."""
+    from lake import recordstore
+    from lake.batch import Batch
+    from pipelines.stages import run_stage
+
+    ctx, batch = _context(), Batch.model_validate(address)
+    if stage == "standardise" and not recordstore.load(ctx.settings, batch, "collect").files:  # type: ignore[attr-defined]
+        raise AirflowSkipException("nothing new at the source: every file was loaded before")
+    run_stage(ctx, stage, batch)
+
+
+@plainly
+def merge(address: dict[str, Any]) -> dict[str, Any]:
+    """Run the merge and return what an asset event says of it: the batch, its interval, the snapshot."""
+    from lake.batch import Batch
+    from pipelines.stages import run_stage
+
+    batch = Batch.model_validate(address)
+    merged: Merged = run_stage(_context(), "merge", batch)  # type: ignore[assignment]
+    return _event(batch, merged.snapshot)
+
+
+@plainly
+def publish(address: dict[str, Any], zone: str) -> None:
+    """Publish every policy of a zone; then take away what the entry no longer grants."""
+    from lake.batch import Batch
+    from pipelines.stages import parts, run_stage, withdraw_ungranted
+
+    ctx, batch = _context(), Batch.model_validate(address)
+    entry = ctx.catalogue.entry(batch.dataset)
+    for part in parts(entry, "publish"):
+        if part.startswith(f"{zone}/"):
+            run_stage(ctx, "publish", batch, part)
+    withdraw_ungranted(ctx, entry)
+
+
+def _event(batch: Batch, snapshot: int) -> dict[str, Any]:
+    return {
+        "batch": batch.id,
+        "interval_start": batch.start.isoformat(),
+        "interval_end": batch.end.isoformat(),
+        "snapshot": str(snapshot),
+    }
+
+
+def retries() -> int:
+    """How often a source is tried again; `XUANWU_RETRIES` for a rehearsal that should fail at once."""
+    return int(os.environ.get("XUANWU_RETRIES", "3"))

@@ -1,0 +1,189 @@
+"""The `xuanwu` command: every step of the way without Airflow. Heavy imports are made by the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from schemas.errors import CatalogueError, XuanwuError
+
+if TYPE_CHECKING:
+    from pipelines.context import Context
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+quarantine_app = typer.Typer(no_args_is_help=True, help="隔离区 Rows that were set aside, and why.")
+app.add_typer(quarantine_app, name="quarantine")
+
+Datasets = Annotated[list[str], typer.Argument(help="department.dataset; several may be named")]
+AsJson = Annotated[bool, typer.Option("--json", help="as JSON, for programs")]
+
+
+def main() -> None:
+    """Run a command. An error of ours is one message on standard error and exit code 1, never a traceback."""
+    try:
+        app()
+    except CatalogueError as error:
+        _problems(error)
+        sys.exit(1)
+    except XuanwuError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+def _problems(error: CatalogueError) -> None:
+    for problem in error.problems:
+        typer.echo(str(problem), err=True)
+    typer.secho(f"{len(error.problems)} problem(s) in the catalogue", fg="red", err=True)
+
+
+def _context() -> Context:
+    from pipelines.context import open_context
+
+    return open_context()
+
+
+def _day(value: str) -> date:
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007  a calendar day has no zone
+    except ValueError:
+        raise typer.BadParameter("a day such as 2026-03-02") from None
+
+
+@app.command()
+def check(
+    catalogue: Annotated[Path | None, typer.Argument(help="catalogue folder; default XUANWU_CATALOGUE")] = None,
+) -> None:
+    """目录校验 Check the whole catalogue; print every problem with file, line, key and the form expected."""
+    from schemas.load import load_catalogue
+    from schemas.settings import Settings
+
+    loaded = load_catalogue(catalogue or Settings().catalogue)
+    owners = {entry.owner for entry in loaded.entries.values()}
+    typer.echo(f"the catalogue is valid: {len(loaded.entries)} datasets of {len(owners)} departments")
+
+
+@app.command()
+def run(
+    datasets: Datasets,
+    day: Annotated[
+        date | None, typer.Option("--date", parser=_day, metavar="DAY", help="the data's day; default the latest")
+    ] = None,
+    start: Annotated[str, typer.Option("--from", help="first stage to run: collect, standardise, check, merge, publish")] = "collect",
+) -> None:
+    """运行 Run datasets from their source to the share and open zones, without Airflow."""
+    from lake.records import STAGES
+    from pipelines.batches import batch_for
+    from pipelines.stages import run_batch
+
+    if start not in STAGES:
+        raise typer.BadParameter(f"one of {', '.join(STAGES)}", param_hint="--from")
+    ctx = _context()
+    wanted = {ctx.catalogue.entry(name).id for name in datasets}
+    for dataset in (name for name in ctx.catalogue.order() if name in wanted):
+        batch = batch_for(ctx, ctx.catalogue.entry(dataset), day)
+        typer.secho(f"{dataset} {batch.id}", bold=True)
+        for stage, part, record in run_batch(ctx, batch, start):
+            typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
+
+
+def _counts(record: Any) -> str:
+    from lake.balance import counts
+
+    hidden = ("snapshot", "curated_snapshot", "total_before", "reused")
+    return "  ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts(record).items() if name not in hidden)
+
+
+@app.command()
+def status(
+    datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
+    as_json: AsJson = False,
+    every: Annotated[bool, typer.Option("--all", help="every batch, not just each dataset's newest")] = False,
+) -> None:
+    """状态 Rows in and out of every stage of every batch; what failed and why; what is late."""
+    from pipelines.status import batch_statuses, late_datasets
+
+    ctx = _context()
+    rows = batch_statuses(ctx, [ctx.catalogue.entry(name).id for name in datasets] if datasets else None)
+    late = late_datasets(ctx)
+    if as_json:
+        lateness = [{"dataset": item.dataset, "expected": item.expected.isoformat()} for item in late]
+        typer.echo(json.dumps({"batches": [row.as_json() for row in rows], "late": lateness}, ensure_ascii=False, indent=1))
+        return
+    from pipelines.show import show_status
+
+    show_status(rows if every else list({row.dataset: row for row in rows}.values()), late)
+
+
+@app.command()
+def report(
+    output: Annotated[Path | None, typer.Option(help="where to write it; default <home>/report.html")] = None,
+) -> None:
+    """质量报告 Write the quality report for auditors: one HTML page that needs nothing else."""
+    from pipelines.report import write_report
+
+    ctx = _context()
+    path = write_report(ctx, output or ctx.settings.home / "report.html")
+    typer.echo(str(path))
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None, as_json: AsJson = False
+) -> None:
+    """Rows set aside, counted by dataset, batch, stage, field and rule."""
+    from lake.quarantine import summary
+
+    ctx = _context()
+    names = [ctx.catalogue.entry(name).id for name in datasets] if datasets else list(ctx.catalogue.entries)
+    found = [(name, row) for name in names for row in summary(ctx.tables, name)]
+    if as_json:
+        from dataclasses import asdict
+
+        typer.echo(json.dumps([{"dataset": name, **asdict(row)} for name, row in found], ensure_ascii=False, indent=1))
+        return
+    from pipelines.show import show_quarantine
+
+    show_quarantine(found)
+
+
+@app.command()
+def pools() -> None:
+    """Airflow's pools, one for each department, as JSON for `airflow pools import`."""
+    from schemas.load import load_catalogue
+    from schemas.settings import Settings
+
+    departments = load_catalogue(Settings().catalogue).departments
+    body = {
+        name: {"slots": item.limit, "description": item.title.zh, "include_deferred": False}
+        for name, item in departments.items()
+    }
+    typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="where to write the city's sources")] = Path(".xuanwu/city"),
+    day: Annotated[int, typer.Option(min=1, max=3, help="the sources as they stand on day 1, 2 or 3")] = 1,
+    rows: Annotated[int, typer.Option(min=50, help="residents; the other datasets in proportion")] = 2000,
+    serve: Annotated[bool, typer.Option(help="then serve the city's HTTP source until interrupted")] = False,
+) -> None:
+    """样例城市 Write the sample city: realistic sources of several departments, with no real person in them."""
+    from sample.city import write_city
+
+    connections = write_city(folder, day, rows)
+    for name in sorted(connections):
+        typer.echo(f"export XUANWU_CONN_{name.upper()}='{connections[name]}'")
+    typer.echo(f"# the same lines are in {folder / 'connections.env'}", err=True)
+    if serve:
+        from sample.server import serve_forever
+
+        serve_forever(folder)
+
+
+if __name__ == "__main__":
+    main()

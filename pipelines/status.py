@@ -1,0 +1,113 @@
+"""Where every dataset stands: the ledger read as one line a batch, with how fresh the newest one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from lake.ledger import Attempt
+from pipelines.context import Context
+from pipelines.intervals import latest_interval
+from schemas.model import Entry
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """One batch in rows. A number is None where its stage has not been done. `state` is done, running, failed,
+    nothing new, or late; `reason` says why it failed or what is late."""
+
+    dataset: str
+    title_zh: str
+    title_en: str
+    batch: str
+    interval_start: str
+    interval_end: str
+    state: str
+    stage: str
+    collected: int | None
+    quarantined: int | None
+    inserted: int | None
+    updated: int | None
+    unchanged: int | None
+    superseded: int | None
+    deleted: int | None
+    total: int | None
+    shared: dict[str, int]
+    opened: int | None
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[BatchStatus]:
+    """Every batch of the named datasets (default: all), by dataset and interval."""
+    chosen = set(datasets) if datasets is not None else set(ctx.catalogue.entries)
+    groups: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in ctx.ledger.runs():
+        if attempt.batch.dataset in chosen:
+            groups.setdefault((attempt.batch.dataset, attempt.batch.id), []).append(attempt)
+    return [_status(ctx.catalogue.entries.get(key[0]), found) for key, found in sorted(groups.items())]
+
+
+def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:
+    """One batch: numbers come from each stage's latest done attempt, the state from its latest attempt."""
+    done = {(a.stage, a.part): a for a in attempts if a.state == "done"}
+    last = attempts[-1]
+    state, reason = last.state, last.message
+    collected, merged = done.get(("collect", "")), done.get(("merge", ""))
+    if state == "done" and last.stage == "collect" and collected and not collected.counts.get("files"):
+        state = "nothing new"
+    quarantined = [a.counts.get("quarantined", 0) for (stage, _), a in done.items() if stage != "publish"]
+    return BatchStatus(
+        dataset=last.batch.dataset,
+        title_zh=entry.title.zh if entry else "",
+        title_en=entry.title.en if entry else "",
+        batch=last.batch.id,
+        interval_start=last.batch.start.isoformat(),
+        interval_end=last.batch.end.isoformat(),
+        state=state,
+        stage=f"{last.stage} {last.part}".strip(),
+        collected=collected.rows_out if collected else None,
+        quarantined=sum(quarantined) if quarantined else None,
+        shared={
+            part.removeprefix("share/"): a.rows_out or 0
+            for (stage, part), a in done.items()
+            if stage == "publish" and part.startswith("share/")
+        },
+        opened=next((a.rows_out for (_, part), a in done.items() if part.startswith("open/")), None),
+        reason=reason,
+        **{
+            name: merged.counts.get(name) if merged else None
+            for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "total")
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """A dataset whose newest merged interval is older than its schedule and `late_after` allow."""
+
+    dataset: str
+    expected: datetime
+    newest: datetime | None
+
+
+def late_datasets(ctx: Context) -> list[Lateness]:
+    """Datasets with a schedule whose latest due interval, `late_after` ago, has not been merged. A rehearsal's
+    calendar (`XUANWU_UNTIL`) ends there, so nothing is due after it."""
+    newest = {a.batch.dataset: a.batch.end for a in ctx.ledger.done() if a.stage == "merge"}
+    if ctx.settings.until is not None and ctx.clock().date() > ctx.settings.until:
+        return []
+    found = []
+    for entry in ctx.catalogue.entries.values():
+        if entry.schedule is None:
+            continue
+        due = latest_interval(entry.schedule, ctx.clock() - entry.schedule.late_after)[1]
+        if entry.id not in newest or newest[entry.id] < due:
+            found.append(Lateness(entry.id, due, newest.get(entry.id)))
+    return found
+
+

@@ -1,0 +1,30 @@
+"""Load the heavy libraries once, in the scheduler, before LocalExecutor forks the processes that run the tasks.
+
+Importing Great Expectations takes about ten seconds and 300 MB, PyIceberg three: paid here once a machine instead of
+once a task. Other components and other executors load what they need when they need it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+HEAVY = ("pipelines.collect", "pipelines.standardise", "pipelines.merge", "pipelines.publish", "expectations.run")
+
+
+@hookimpl
+def on_starting(component: Any) -> None:
+    """Called by Airflow as a job starts: the scheduler's comes before its executor forks."""
+    if getattr(component, "job_type", "") == "SchedulerJob":
+        for module in HEAVY:
+            __import__(module)
+
+
+class XuanwuPreload(AirflowPlugin):
+    """Registers the listener above."""
+
+    name = "xuanwu_preload"
+    listeners = [sys.modules[__name__]]  # noqa: RUF012  Airflow's own attribute
