@@ -15,18 +15,14 @@ the catalogue brings it there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Strings: TypeAlias = "pa.Array | pa.ChunkedArray"
-Flags: TypeAlias = NDArray[np.bool_]
-Bytes: TypeAlias = NDArray[np.uint8]
+from schemas.buffers import Bytes, Flags, Strings, flags, matrices, plain
 
 USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """GB 32100, 4.2: no I, O, S, V or Z."""
@@ -38,8 +34,6 @@ PROVINCES = (
 EARLIEST_BIRTH_YEAR = 1800
 """Numbers have been issued since 1984: an earlier year of birth is a mistake in writing."""
 
-_ROWS = 1 << 16
-"""Rows looked at in one go, so that the working memory of a check stays at a few megabytes."""
 _CHINA = timezone(timedelta(hours=8))
 _RESIDENT_WEIGHTS = np.array([2 ** (17 - i) % 11 for i in range(17)], dtype=np.float32)
 _RESIDENT_LETTERS = np.frombuffer(b"10X98765432", dtype=np.uint8)
@@ -120,8 +114,8 @@ def is_division_code(values: Strings, known: Sequence[str] | None = None) -> Fla
     """Division codes of GB/T 2260: one of `known`, or where there is no list, six digits beginning with a
     province (which codes exist changes every year, so only a list can tell)."""
     if known is not None:
-        text = _plain(values)
-        return _flags(pc.is_in(text, value_set=pa.array(known, text.type)))
+        text = plain(values)
+        return flags(pc.is_in(text, value_set=pa.array(known, text.type)))
 
     def check(rows: Bytes) -> Flags:
         digits = rows - 48
@@ -133,11 +127,11 @@ def is_division_code(values: Strings, known: Sequence[str] | None = None) -> Fla
 def is_email(values: Strings) -> Flags:
     """Mail addresses in the everyday form of RFC 5322, 3.4.1 (a dot-atom, a host name with a dot), within the
     lengths of RFC 5321, 4.5.3.1: 64 before the at sign, 254 in all."""
-    text = _plain(values)
+    text = plain(values)
     matches = pc.match_substring_regex(text, _EMAIL)
     host = pc.less_equal(pc.find_substring(text, "@"), 64)
     short = pc.and_(host, pc.less_equal(pc.binary_length(text), 254))
-    return _flags(pc.fill_null(pc.and_(matches, short), False))
+    return flags(pc.fill_null(pc.and_(matches, short), False))
 
 
 def resident_id_check(values: Strings) -> pa.Array:
@@ -202,76 +196,23 @@ def _real_date(digits: Bytes, first_year: int, latest: int) -> Flags:
     return np.asarray(known_month & (day >= 1) & (day <= length) & within)
 
 
-# ── from Arrow's buffers to matrices ──────────────────────────────────────────────────────────────────────
+# ── one column at a time ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _by_width(values: Strings, width: int, check: Callable[[Bytes], Flags]) -> Flags:
     """Run `check` on the rows of exactly `width` bytes; all others are False."""
     result = np.zeros(len(values), dtype=np.bool_)
-    for start, where, rows in _matrices(values, width):
-        result[start + where] = check(rows)
+    for where, rows in matrices(values, width):
+        result[where] = check(rows)
     return result
 
 
 def _letters(values: Strings, letter: Callable[[Bytes], tuple[Flags, Bytes]]) -> pa.Array:
     valid = np.zeros(len(values), dtype=np.bool_)
     letters = np.full(len(values), ord("0"), dtype=np.uint8)
-    for start, where, rows in _matrices(values, 17):
+    for where, rows in matrices(values, 17):
         good, found = letter(rows)
-        valid[start + where], letters[start + where] = good, np.where(good, found, ord("0"))
+        valid[where], letters[where] = good, np.where(good, found, ord("0"))
     offsets = np.arange(len(values) + 1, dtype=np.int32)
     text = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(letters))
     return pc.if_else(pa.array(valid), text, pa.scalar(None, pa.string()))
-
-
-def _matrices(values: Strings, width: int) -> Iterator[tuple[int, NDArray[np.int64], Bytes]]:
-    """Slices of the column as (first row, positions within the slice, bytes of shape (positions, width)),
-    holding only values of `width` bytes. A value in another alphabet may have that many bytes too, but
-    above 127: no check takes them for digits or letters."""
-    start = 0
-    for chunk in _chunks(values):
-        for first in range(0, len(chunk), _ROWS):
-            part = chunk.slice(first, _ROWS)
-            offsets, data = _buffers(part)
-            fits = np.diff(offsets) == width
-            if part.null_count:
-                fits &= part.is_valid().to_numpy(zero_copy_only=False)
-            where = np.flatnonzero(fits)
-            if len(where):
-                yield (
-                    start + first,
-                    where,
-                    np.lib.stride_tricks.sliding_window_view(data, width)[offsets[where]],
-                )
-        start += len(chunk)
-
-
-def _flags(values: pa.Array | pa.ChunkedArray) -> Flags:
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
-def _chunks(values: Strings) -> list[pa.Array]:
-    plain = _plain(values)
-    return plain.chunks if isinstance(plain, pa.ChunkedArray) else [plain]
-
-
-def _plain(values: Strings) -> Strings:
-    """The same strings as `string` or `large_string`: dictionaries, views and null columns written out."""
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return values
-    inner = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    known = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    if not any(is_kind(inner) for is_kind in known):
-        raise TypeError(f"identifiers are strings; this column is {values.type}")
-    return values.cast(pa.large_string())
-
-
-def _buffers(values: pa.Array) -> tuple[NDArray[np.int64], Bytes]:
-    """Offsets (rows + 1) and bytes of a string array, whatever slice of a larger one it is."""
-    width = np.int64 if pa.types.is_large_string(values.type) else np.int32
-    _, offsets, data = values.buffers()
-    if offsets is None or data is None:
-        return np.zeros(len(values) + 1, dtype=np.int64), np.zeros(0, dtype=np.uint8)
-    whole = np.frombuffer(offsets, dtype=width)
-    own = whole[values.offset : values.offset + len(values) + 1].astype(np.int64, copy=False)
-    return own, np.frombuffer(data, dtype=np.uint8)
