@@ -1,0 +1,164 @@
+"""What the report says, gathered from the ledger, the verdicts and the quarantine. Counts only: no value of the data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import get_args
+
+from pydantic import ValidationError
+
+from lake import quarantine, recordstore, store
+from lake.ledger import BatchSum
+from lake.records import Checked, CheckResult, Published, Verdict
+from pipelines.context import Context
+from pipelines.status import BatchStatus, Lateness, batch_statuses, late_datasets
+from schemas.errors import LakeError
+from schemas.model import Dimension, Entry
+
+DIMENSIONS: tuple[str, ...] = get_args(Dimension)
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """A GB/T 36344 indicator X = A/B: `passed` of `evaluated`. A check on the whole table counts as one."""
+
+    passed: int = 0
+    evaluated: int = 0
+
+    @property
+    def share(self) -> float | None:
+        return self.passed / self.evaluated if self.evaluated else None
+
+    def __add__(self, other: Indicator) -> Indicator:
+        return Indicator(self.passed + other.passed, self.evaluated + other.evaluated)
+
+
+def indicator(result: CheckResult) -> Indicator:
+    """One check's part in its dimension."""
+    if result.row_level:
+        return Indicator(result.evaluated - result.failed, result.evaluated)
+    return Indicator(int(result.success), 1)
+
+
+@dataclass(frozen=True)
+class BatchFacts:
+    """One batch: its rows, its verdict if it was checked, and the sums between its stages."""
+
+    status: BatchStatus
+    verdict: Verdict | None
+    sums: tuple[BatchSum, ...]
+
+    @cached_property
+    def dimensions(self) -> dict[str, Indicator]:
+        found = dict.fromkeys(DIMENSIONS, Indicator())
+        for result in self.verdict.results if self.verdict else ():
+            found[result.dimension] += indicator(result)
+        return found
+
+    @property
+    def score(self) -> Indicator:
+        return sum(self.dimensions.values(), Indicator())
+
+    @property
+    def balanced(self) -> bool:
+        return all(item.sum.holds for item in self.sums)
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """One dataset with its batches, oldest first; `quarantine` counts rows by stage, field and rule of all batches."""
+
+    entry: Entry
+    owner: str
+    batches: tuple[BatchFacts, ...]
+    late: Lateness | None
+    quarantine: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    publications: tuple[Published, ...] = ()
+
+    @property
+    def latest(self) -> BatchFacts | None:
+        return self.batches[-1] if self.batches else None
+
+    @property
+    def checked(self) -> BatchFacts | None:
+        """The newest batch that has a verdict."""
+        return next((batch for batch in reversed(self.batches) if batch.verdict), None)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The whole report."""
+
+    written_at: datetime
+    datasets: tuple[DatasetFacts, ...]
+
+    @property
+    def batches(self) -> list[BatchFacts]:
+        return [batch for dataset in self.datasets for batch in dataset.batches]
+
+    @property
+    def score(self) -> Indicator:
+        return sum((d.checked.score for d in self.datasets if d.checked), Indicator())
+
+
+def gather(ctx: Context) -> Facts:
+    """Read everything once. A dataset of the catalogue without a batch is there too: silence is a finding."""
+    statuses: dict[str, list[BatchStatus]] = {}
+    for status in batch_statuses(ctx):
+        statuses.setdefault(status.dataset, []).append(status)
+    late = {item.dataset: item for item in late_datasets(ctx)}
+    sums: dict[tuple[str, str], list[BatchSum]] = {}
+    for item in ctx.ledger.sums():
+        sums.setdefault((item.batch.dataset, item.batch.id), []).append(item)
+    verdicts, publications = _records(ctx)
+    return Facts(
+        ctx.clock(),
+        tuple(
+            DatasetFacts(
+                entry,
+                ctx.catalogue.departments[entry.owner].title.zh,
+                tuple(
+                    BatchFacts(s, verdicts.get((name, s.batch)), tuple(sums.get((name, s.batch), ())))
+                    for s in statuses.get(name, [])
+                ),
+                late.get(name),
+                _quarantine(ctx, name),
+                publications.get(name, ()),
+            )
+            for name, entry in ctx.catalogue.entries.items()
+        ),
+    )
+
+
+def _records(ctx: Context) -> tuple[dict[tuple[str, str], Verdict], dict[str, tuple[Published, ...]]]:
+    """Verdicts by dataset and batch, and of each dataset the publications of its newest published batch."""
+    verdicts: dict[tuple[str, str], Verdict] = {}
+    published: dict[str, dict[str, Published]] = {}
+    for attempt in ctx.ledger.done():
+        batch = attempt.batch
+        if attempt.stage == "check":
+            record = recordstore.load(ctx.settings, batch, "check")
+            if isinstance(record, Checked):
+                verdicts[(batch.dataset, batch.id)] = _verdict(record.verdict)
+        elif attempt.stage == "publish":
+            record = recordstore.load(ctx.settings, batch, "publish", attempt.part)
+            if isinstance(record, Published):
+                published.setdefault(batch.dataset, {})[attempt.part] = record
+    return verdicts, {name: tuple(parts.values()) for name, parts in published.items()}
+
+
+def _verdict(uri: str) -> Verdict:
+    try:
+        return Verdict.model_validate_json(store.read_bytes(uri))
+    except (FileNotFoundError, ValidationError):
+        raise LakeError("a verdict is missing or damaged", file=uri, next_step="run check for its batch again") from None
+
+
+def _quarantine(ctx: Context, dataset: str) -> Counter[tuple[str, str, str]]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for row in quarantine.summary(ctx.tables, dataset):
+        counts[(row.stage, row.field, row.rule)] += row.rows
+    return counts
