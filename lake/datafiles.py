@@ -1,0 +1,115 @@
+"""The Parquet files of an Iceberg table: written as a stream in bounded memory, read back by field id.
+
+pyiceberg's own writer and reader hand every file to a thread pool at once, so that their memory grows with the table
+(law 6); here one row group is held at a time. Columns carry Iceberg's field ids, so that any reader finds them after
+the schema has changed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake import store
+from schemas.errors import LakeError
+
+FILE_BYTES = 128 << 20
+FILE_ROWS = 1_000_000
+BATCH_ROWS = 32 * 1024
+FIELD_ID = b"PARQUET:field_id"
+
+
+def plain(field: pa.Field, *, ids: bool = True) -> pa.Field:
+    """The field with 32-bit offsets (`string`, not `large_string`), with or without field ids, nested ones too."""
+    kind = field.type
+    if pa.types.is_large_string(kind):
+        kind = pa.string()
+    elif pa.types.is_large_binary(kind):
+        kind = pa.binary()
+    elif pa.types.is_large_list(kind) or pa.types.is_list(kind):
+        kind = pa.list_(plain(kind.value_field, ids=ids))
+    elif pa.types.is_struct(kind):
+        kind = pa.struct([plain(kind.field(i), ids=ids) for i in range(kind.num_fields)])
+    return pa.field(field.name, kind, field.nullable, field.metadata if ids else None)
+
+
+def field_id(field: pa.Field) -> int | None:
+    found = (field.metadata or {}).get(FIELD_ID)
+    return None if found is None else int(found)
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch's columns by name in the schema's order and types; a missing one is null in every row.
+
+    LakeError, naming the field but no value, for a column the schema does not have or a value that does not fit."""
+    if extra := sorted(set(batch.schema.names) - set(schema.names)):
+        raise LakeError(f"the table has no column {', '.join(extra)}", expected=", ".join(schema.names))
+    return pa.record_batch([_column(batch, field) for field in schema], schema=schema)
+
+
+def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    index = batch.schema.get_field_index(field.name)
+    if index < 0:
+        return pa.nulls(batch.num_rows, field.type)
+    try:
+        return batch.column(index).cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise LakeError(
+            f"a value of type {batch.schema.field(index).type} does not fit the column",
+            field=field.name,
+            expected=str(field.type),
+        ) from None
+
+
+def write(folder: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    """Write the rows into files of at most about 128 MB or a million rows; gives each path as its file is whole.
+
+    `schema` is the table's, with field ids. No rows give no file."""
+    tables = store.row_groups((conform(batch, schema) for batch in rows), schema)
+    first = next(tables, None)
+    while first is not None:
+        path = store.join(folder, f"{uuid.uuid4()}.parquet")
+        with store.output(path) as stream, pq.ParquetWriter(stream, schema, **store.PARQUET) as writer:
+            written = _fill(writer, stream, first, tables)
+        if written:
+            yield path
+        first = next(tables, None)
+
+
+def _fill(writer: pq.ParquetWriter, stream: Any, first: pa.Table, rest: Iterator[pa.Table]) -> int:
+    """Write row groups until the file is big enough or the rows end; returns the rows written."""
+    writer.write_table(first)
+    rows = first.num_rows
+    while rows < FILE_ROWS and stream.tell() < FILE_BYTES and (table := next(rest, None)) is not None:
+        writer.write_table(table)
+        rows += table.num_rows
+    return rows
+
+
+def read(path: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The named columns of one data file in the schema's types, found by field id; null where the file is older
+    than the column."""
+    wanted = [schema.field(name) for name in columns]
+    filesystem, inner = store.filesystem(path)
+    with pq.ParquetFile(inner, filesystem=filesystem) as file:
+        held = {field_id(field): field.name for field in file.schema_arrow}
+        names = [held[field_id(field)] for field in wanted if field_id(field) in held]
+        target = pa.schema([plain(field, ids=False) for field in wanted])
+        for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
+            yield _project(batch, wanted, held, target)
+
+
+def _project(
+    batch: pa.RecordBatch, wanted: list[pa.Field], held: dict[int | None, str], target: pa.Schema
+) -> pa.RecordBatch:
+    arrays = [
+        batch.column(held[field_id(field)]).cast(to.type)
+        if field_id(field) in held
+        else pa.nulls(batch.num_rows, to.type)
+        for field, to in zip(wanted, target, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=target)
