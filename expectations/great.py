@@ -16,6 +16,7 @@ _SILENT.propagate = False  # law 3: its log lines quote SQL and driver errors, a
 
 from great_expectations.compatibility import pydantic  # noqa: E402
 from great_expectations.core.batch import Batch  # noqa: E402
+from great_expectations.exceptions import GreatExpectationsError  # noqa: E402
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine, sqlalchemy_execution_engine  # noqa: E402
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData  # noqa: E402
 from great_expectations.expectations import core  # noqa: E402
@@ -47,6 +48,7 @@ __all__ = [
     "ColumnMapMetricProvider",
     "ColumnPairMapExpectation",
     "Expectation",
+    "GreatExpectationsError",
     "MetricConfiguration",
     "MetricsCalculator",
     "MulticolumnMapExpectation",

@@ -1,9 +1,17 @@
-"""Names of what a check finds in its DuckDB connection beside the batch: code lists and other datasets' keys."""
+"""What a check finds in its DuckDB connection: the batch, code lists, other datasets, and where failures go.
+
+`pipelines.check` makes the views of Parquet files, `expectations.run` the rest.
+"""
 
 from __future__ import annotations
 
+SEQ = "_seq"
 BATCH = "batch"
-"""The standardised rows of the batch, with `_seq`."""
+"""View of the batch's standardised rows: the entry's fields, `_seq`, `_file` and `_row`."""
+FIELDS = "batch fields"
+"""View of the entry's fields alone, for expectations on the table's own form."""
+FAILURES = "failures"
+"""Table of `number` (the check's, from 1) and `seq`: rows that failed a check that stops or sets aside."""
 
 
 def codes_table(name: str) -> str:

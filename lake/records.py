@@ -8,11 +8,12 @@ All paths are absolute paths or URIs inside the lake. Counts are rows. Nothing h
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from lake.batch import Batch
+from schemas.verdict import CheckResult
 
 Stage = Literal["collect", "standardise", "check", "merge", "publish"]
 STAGES: tuple[Stage, ...] = ("collect", "standardise", "check", "merge", "publish")
@@ -129,24 +130,6 @@ class Published(Record):
     suppressed: int = 0
     downloads: tuple[Download, ...] = ()
     reused: bool = False
-
-
-class CheckResult(BaseModel):
-    """The verdict on one check of one batch; counts only, never a value."""
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    expect: str
-    column: str | None
-    arguments: dict[str, Any]
-    dimension: str
-    on_fail: Literal["stop", "quarantine", "warn"]
-    row_level: bool
-    success: bool
-    evaluated: int
-    failed: int
-    observed: str | None = None
 
 
 class Verdict(Record):
