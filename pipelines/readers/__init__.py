@@ -1,0 +1,12 @@
+"""From a landed file to Arrow record batches, whatever the format: one way in, `read`.
+
+opening     bytes of a landed file: gzip and zip taken off, size bounded
+encodings   text in any encoding as UTF-8, or an error that says where it breaks
+header      column names: several header rows, what is missing, what is new
+malformed   rows that cannot be used, kept with their text and a reason
+delimited, jsontext, workbook, columnar    the formats
+"""
+
+from pipelines.readers.read import Scan, read, scan
+
+__all__ = ["Scan", "read", "scan"]

@@ -1,0 +1,53 @@
+"""Parquet, streamed: the file's own types, nested values as JSON text, dictionaries as their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.readers import malformed
+from pipelines.readers.header import locate
+from schemas.errors import SourceError
+
+BATCH_ROWS = 1 << 16
+
+
+def rows(stream: IO[bytes], columns: Sequence[str], file: str, notes: list[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of the columns; `_row` counts the file's rows from 1. SourceError for a truncated or damaged file."""
+    try:
+        parquet = pq.ParquetFile(stream)
+        locate(parquet.schema_arrow.names, columns, file, notes)
+        before = 0
+        for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
+            numbers = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
+            before += batch.num_rows
+            yield malformed.marked(malformed.with_markers(plain(batch.select(list(columns))), numbers))
+    except (pa.ArrowInvalid, OSError):
+        raise SourceError(
+            "the Parquet file is damaged or was cut short",
+            file=file,
+            expected="a whole Parquet file, ending in its footer",
+            next_step="have the source send the file again",
+        ) from None
+    if before != parquet.metadata.num_rows:
+        raise SourceError(
+            f"{before} rows instead of the {parquet.metadata.num_rows} that its footer names", file=file
+        )
+
+
+def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Dictionary columns as their values, nested ones as JSON text."""
+    columns = [_plain(column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return column.dictionary_decode()
+    if pa.types.is_nested(column.type):
+        return malformed.json_text(column)
+    return column

@@ -1,0 +1,136 @@
+"""Text in any encoding as a stream of UTF-8, or an error that says where it breaks and never what stands there.
+
+A declared encoding wins. Without one a byte order mark decides, then UTF-8 if the whole file is valid UTF-8, and then
+charset-normalizer's guess among the encodings that government files come in: recorded as a guess, because Big5 decodes
+as GB18030 without an error.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from typing import IO
+
+from charset_normalizer import from_bytes
+from typing_extensions import Buffer
+
+from schemas.errors import SourceError
+
+CHUNK = 1 << 20
+SAMPLE = 256 << 10
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"\x84\x31\x95\x33", "gb18030"),
+)
+LIKELY = ["gb18030", "big5", "big5hkscs", "utf_16_le", "utf_16_be", "cp1252", "shift_jis", "euc_kr", "cp1251"]
+
+
+def canonical(encoding: str, name: str) -> str:
+    """Python's name of an encoding, with UTF-8's variants as one. SourceError if there is no such encoding."""
+    try:
+        found = codecs.lookup(encoding).name
+    except LookupError:
+        raise SourceError(
+            f"there is no encoding {encoding!r}", file=name, expected="such as utf-8, gb18030, big5 or utf-16"
+        ) from None
+    return "utf-8" if found == "utf-8-sig" else found
+
+
+class Utf8(io.RawIOBase):
+    """Reads `source` in `encoding` and gives UTF-8 without a byte order mark.
+
+    SourceError at the first bytes that are not text in that encoding, with their offset and line."""
+
+    def __init__(self, source: IO[bytes], encoding: str, name: str) -> None:
+        self._source, self._name = source, name
+        self.encoding = canonical(encoding, name)
+        self._decoder = codecs.getincrementaldecoder(self.encoding)("strict")
+        self._taken = 0
+        self._lines = 0
+        self._held = memoryview(b"")
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        room = memoryview(buffer)
+        while not self._held and not self._ended:
+            self._held = memoryview(self._next())
+        count = min(len(room), len(self._held))
+        room[:count] = self._held[:count]
+        self._held = self._held[count:]
+        return count
+
+    def _next(self) -> bytes:
+        chunk = self._source.read(CHUNK)
+        first, self._ended = self._taken == 0, not chunk
+        if first:
+            self._refuse_other_mark(chunk)
+        self._taken += len(chunk)
+        try:
+            text = self._decoder.decode(chunk, final=self._ended)
+        except UnicodeDecodeError as error:
+            raise self._undecodable(error) from None
+        if self.encoding == "utf-8":
+            data = chunk.removeprefix(codecs.BOM_UTF8) if first else chunk
+        else:
+            data = (text.removeprefix("\ufeff") if first else text).encode("utf-8", "surrogatepass")
+        self._lines += data.count(b"\n")
+        return data
+
+    def _refuse_other_mark(self, chunk: bytes) -> None:
+        if self.encoding != "utf-8" and chunk.startswith(codecs.BOM_UTF8):
+            raise SourceError(
+                f"declared {self.encoding}, but the file begins with the byte order mark of UTF-8",
+                file=self._name,
+                next_step="correct source.encoding",
+            )
+
+    def _undecodable(self, error: UnicodeDecodeError) -> SourceError:
+        good = error.object[: error.start].decode(self.encoding, "ignore")
+        return SourceError(
+            f"byte {self._taken - len(error.object) + error.start} is not text in {self.encoding}",
+            file=self._name,
+            row=self._lines + good.count("\n") + 1,
+            rule="encoding",
+            expected=f"{self.encoding} throughout",
+            next_step="set source.encoding to what the source writes (GB18030 is usual), or have the file repaired",
+        )
+
+
+def detect(source: IO[bytes], name: str) -> tuple[str, bool]:
+    """(encoding, whether it is a guess) of a stream that is read to its end or to its first byte that is not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    kept = chunk = source.read(CHUNK)
+    for mark, encoding in MARKS:
+        if chunk.startswith(mark):
+            return encoding, False
+    try:
+        while chunk:
+            decoder.decode(chunk)
+            kept, chunk = chunk, source.read(CHUNK)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        at = min(error.start, len(chunk or kept))
+        return _guess((chunk or kept)[max(0, at - SAMPLE // 2) :][:SAMPLE], name), True
+    return "utf-8", False
+
+
+def _guess(sample: bytes, name: str) -> str:
+    """The likeliest encoding of whole lines around the first byte that is not UTF-8."""
+    start, end = sample.find(b"\n") + 1, sample.rfind(b"\n") + 1
+    lines = sample[start:end] or sample
+    best = from_bytes(lines, cp_isolation=LIKELY).best()
+    if best is None:
+        raise SourceError(
+            "not UTF-8, and no other encoding fits",
+            file=name,
+            rule="encoding",
+            next_step="declare source.encoding",
+        )
+    return canonical(best.encoding, name)

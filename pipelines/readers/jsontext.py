@@ -1,0 +1,173 @@
+"""JSON documents and JSON Lines, through DuckDB's JSON kernels: every value as the text that stands in the file.
+
+Whole numbers keep all their digits, fractions are doubles (RFC 8259, section 6) in their shortest form, strings are
+unescaped, true and false are words, nested values are JSON text, and null or an absent key is null. So a column has
+one type (string) in every batch and every file. A column named `a.b` is the key `a.b`, or else `b` within `a`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.readers import malformed
+from schemas.errors import SourceError
+
+BLOCK = 4 << 20
+LINE = 64 << 20
+"""Bytes of one JSON line at most."""
+DOCUMENT = 256 << 20
+"""Bytes of one JSON document at most: it is read whole."""
+
+
+@contextmanager
+def _kernels() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(
+        config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    ) as connection:
+        yield connection
+
+
+def pointer(path: str) -> str:
+    """A dotted path as a JSON pointer (RFC 6901): `data.items` → `/data/items`."""
+    return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in path.split(".") if key)
+
+
+def lines(stream: IO[bytes], columns: Sequence[str], keys: set[str], file: str) -> Iterator[pa.RecordBatch]:
+    """JSON Lines in UTF-8; `_row` is the line's number. Blank lines are left out, lines that are no object malformed."""
+    before = 0
+    with _kernels() as connection:
+        for texts in _line_arrays(stream, file):
+            rows = np.arange(before + 1, before + 1 + len(texts), dtype=np.int64)
+            before += len(texts)
+            full = pc.not_equal(pc.ascii_trim_whitespace(texts), "")
+            numbers = rows[full.to_numpy(zero_copy_only=False)]
+            yield _columns(connection, texts.filter(full), numbers, columns, keys)
+
+
+def _line_arrays(stream: IO[bytes], file: str) -> Iterator[pa.Array]:
+    """Arrays of whole lines, cut at newlines without copying."""
+    held = b""
+    while chunk := stream.read(BLOCK):
+        data = held + chunk
+        end = data.rfind(b"\n") + 1
+        held = data[end:]
+        if len(held) > LINE:
+            raise SourceError(
+                f"a line is longer than {LINE} bytes", file=file, expected="one JSON object per line"
+            )
+        if end:
+            yield _cut(data[:end])
+    if held:
+        yield _cut(held + b"\n")
+
+
+def _cut(data: bytes) -> pa.Array:
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+def document(
+    stream: IO[bytes], columns: Sequence[str], records: str | None, keys: set[str], file: str
+) -> Iterator[pa.RecordBatch]:
+    """The list of records in one JSON document; `_row` is the record's place in it, from 1.
+
+    SourceError with line and column where it is not JSON, and where the path holds no list."""
+    text = stream.read(DOCUMENT + 1)
+    if len(text) > DOCUMENT:
+        raise SourceError(
+            f"more than {DOCUMENT} bytes; a JSON document is read whole",
+            file=file,
+            next_step="ask the source for JSON Lines, or for smaller files",
+        )
+    with _kernels() as connection:
+        yield from _listed(connection, text.decode(), columns, records, keys, file)
+
+
+def _listed(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    columns: Sequence[str],
+    records: str | None,
+    keys: set[str],
+    file: str,
+) -> Iterator[pa.RecordBatch]:
+    path = pointer(records or "")
+    valid = connection.execute("SELECT json_valid($1)", [text]).fetchone() == (True,)
+    kind = connection.execute("SELECT json_type($1, $2)", [text, path]).fetchone() if valid else None
+    if kind is None:
+        raise _not_json(text, file)
+    if kind != ("ARRAY",):
+        raise SourceError(
+            f"there is {'nothing' if kind[0] is None else 'a JSON ' + kind[0].lower()} at {records or 'the top'}",
+            file=file,
+            rule="source.records",
+            expected=f"a list of records at {records or 'the top of the document'}",
+        )
+    items = connection.execute("SELECT unnest(json_extract($1, $2)::JSON[])::VARCHAR AS item", [text, path])
+    before = 0
+    with _kernels() as other:
+        for batch in items.to_arrow_reader(malformed.MAX_BATCH):
+            rows = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
+            before += batch.num_rows
+            yield _columns(other, batch.column(0), rows, columns, keys)
+
+
+def _not_json(text: str, file: str) -> SourceError:
+    """Where the document breaks, without a character of it."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return SourceError(
+            f"not JSON at line {error.lineno}, column {error.colno}",
+            file=file,
+            rule="JSON (RFC 8259)",
+            next_step="have the source send the file again"
+            if text
+            else "the file is empty: ask the source for it",
+        )
+    except RecursionError:
+        return SourceError("the JSON is nested too deeply", file=file)
+    return SourceError("not JSON as RFC 8259 has it", file=file, rule="JSON (RFC 8259)")
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection,
+    texts: pa.Array,
+    rows: np.ndarray,
+    columns: Sequence[str],
+    keys: set[str],
+) -> pa.RecordBatch:
+    """A batch of string columns from JSON texts, one record each; `keys` gathers every key seen."""
+    connection.register("texts", pa.table({"text": texts}))
+    kind = connection.sql(
+        "SELECT CASE WHEN json_valid(text) THEN json_type(text) ELSE 'none' END AS kind FROM texts"
+    )
+    good = pc.equal(kind.to_arrow_table()["kind"], "OBJECT").to_numpy()
+    objects = texts.filter(pa.array(good))
+    connection.register("objects", pa.table({"text": objects}))
+    keys.update(
+        key for (key,) in connection.sql("SELECT DISTINCT unnest(json_keys(text)) FROM objects").fetchall()
+    )
+    cells = [_cells(connection, name) for name in columns]
+    batch = pa.RecordBatch.from_arrays(cells, list(columns))
+    bad = [(int(rows[i]), "not a JSON object", texts[int(i)].as_py()) for i in np.flatnonzero(~good)]
+    return malformed.insert(malformed.marked(malformed.with_markers(batch, rows[good])), bad)
+
+
+def _cells(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Array:
+    """One column: by the key itself, or by the dotted path that the name is."""
+    flat, nested = pointer(name.replace(".", "\0")).replace("\0", "."), pointer(name)
+    found = connection.execute(
+        "SELECT coalesce(json_extract_string(text, $1), json_extract_string(text, $2)) AS cell FROM objects",
+        [flat, nested],
+    )
+    return found.to_arrow_table()["cell"].cast(pa.string()).combine_chunks()

@@ -1,0 +1,221 @@
+"""Excel (.xlsx, .xlsb, .xls) and ODS by calamine. A sheet has at most 1,048,576 rows and is read whole.
+
+A column keeps its type where all its cells agree: whole numbers are int64 (Excel stores 1 as 1.0), other numbers
+float64, dates date32, dates with times timestamps without a zone, truth values bool. A column of mixed cells becomes
+text as a person sees it: 1.0 is `1`, a date is `2026-03-01`. Whole numbers beyond Excel's 15 digits stay float64:
+their last digits are not what was typed.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from itertools import islice
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
+
+from pipelines.readers import malformed
+from pipelines.readers.header import joined, locate
+from schemas.errors import SourceError
+from schemas.model import FileSource
+
+LIMIT = 128 << 20
+"""Bytes of a workbook file."""
+EXPANDED = 1 << 30
+"""Bytes that a workbook, itself a zip, may expand to."""
+CHUNK = 1 << 15
+EXACT = 10**15
+INT, FLOAT = pa.int64(), pa.float64()
+ERRORS = frozenset({"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#GETTING_DATA"})
+Row = list[Any]
+
+
+@dataclass
+class Chunk:
+    """Some rows of a sheet as columns, each in the narrowest type that holds these rows, and rows set aside."""
+
+    numbers: np.ndarray
+    cells: list[pa.Array]
+    bad: list[tuple[int, str, str]]
+
+
+def rows(
+    stream: IO[bytes], source: FileSource, columns: Sequence[str], file: str, notes: list[str]
+) -> Iterator[pa.RecordBatch]:
+    """Batches of the columns; `_row` is the row's number in the sheet. Blank rows and footers by pattern are left out
+    and noted; a row with an error cell (`#DIV/0!`) in a column asked for is malformed.
+
+    SourceError for an encrypted, damaged or unknown workbook, a missing sheet and a sheet without its header."""
+    sheet = _sheet(_workbook(stream, file), source, file)
+    grid = enumerate(sheet.iter_rows(), start=1)
+    at = locate(_names(grid, sheet, source, file), columns, file, notes)
+    left_out = Counter[str]()
+    chunks = []
+    while part := list(islice(grid, CHUNK)):
+        chunks.append(_chunk(_kept(part, source, left_out), dict(zip(columns, at, strict=True)), source))
+    types = [_common({chunk.cells[i].type for chunk in chunks}) for i in range(len(columns))]
+    for chunk in chunks:
+        cells = [_as(cell, kind) for cell, kind in zip(chunk.cells, types, strict=True)]
+        batch = malformed.with_markers(pa.RecordBatch.from_arrays(cells, list(columns)), chunk.numbers)
+        yield malformed.insert(malformed.marked(batch), chunk.bad)
+    notes.extend(f"{file}: {count} {what} left out" for what, count in left_out.items())
+
+
+def _workbook(stream: IO[bytes], file: str) -> CalamineWorkbook:
+    try:
+        if stream.read(4) == b"PK\x03\x04":
+            _refuse_bomb(stream, file)
+        stream.seek(0)
+        return CalamineWorkbook.from_filelike(stream)
+    except PasswordError:
+        raise SourceError(
+            "the workbook is protected by a password",
+            file=file,
+            next_step="have the source send it without one",
+        ) from None
+    except (CalamineError, zipfile.BadZipFile, OSError):
+        raise _damaged(file) from None
+
+
+def _damaged(file: str) -> SourceError:
+    return SourceError(
+        "the workbook is damaged, or is no workbook",
+        file=file,
+        expected=".xlsx, .xls, .xlsb or .ods",
+        next_step="open it in Excel to see; have the source send it again",
+    )
+
+
+def _refuse_bomb(stream: IO[bytes], file: str) -> None:
+    expanded = sum(info.file_size for info in zipfile.ZipFile(stream).infolist())
+    if expanded > EXPANDED:
+        raise SourceError(
+            f"the workbook expands to {expanded} bytes", file=file, expected=f"at most {EXPANDED}"
+        )
+
+
+def _sheet(workbook: CalamineWorkbook, source: FileSource, file: str) -> CalamineSheet:
+    names = workbook.sheet_names
+    wanted = source.sheet if source.sheet is not None else 1
+    found = wanted in names if isinstance(wanted, str) else 1 <= wanted <= len(names)
+    if not found:
+        raise SourceError(
+            f"there is no sheet {wanted!r}",
+            file=file,
+            rule="source.sheet",
+            expected=f"one of {', '.join(names)}",
+        )
+    try:
+        return workbook.get_sheet_by_name(wanted if isinstance(wanted, str) else names[wanted - 1])
+    except (CalamineError, OSError):
+        raise _damaged(file) from None
+
+
+def _above(source: FileSource) -> int:
+    return source.skip + (source.header + source.header_rows - 1 if source.header else 0)
+
+
+def _names(grid: Iterator[tuple[int, Row]], sheet: CalamineSheet, source: FileSource, file: str) -> list[str]:
+    above = [[text(cell) or "" for cell in row] for _, row in islice(grid, _above(source))]
+    if not source.header:
+        return list(source.columns or ())
+    if len(above) < _above(source):
+        raise SourceError(
+            f"the sheet ends at row {len(above)}, before its header" if above else "the sheet is empty",
+            file=file,
+            expected=f"a header row at row {_above(source)}",
+        )
+    merged = sheet.merged_cell_ranges
+    for (top, left), (bottom, right) in merged or []:
+        if top < len(above) and top >= _above(source) - source.header_rows:
+            _spread(above, (top, left), (min(bottom, len(above) - 1), right))
+    return joined(above[-source.header_rows :], guess=merged is None)
+
+
+def _spread(above: list[list[str]], first: tuple[int, int], last: tuple[int, int]) -> None:
+    """A merged cell's text in each of its cells: the header rows that it spans say the same."""
+    for row in above[first[0] : last[0] + 1]:
+        row[first[1] : last[1] + 1] = [above[first[0]][first[1]]] * len(row[first[1] : last[1] + 1])
+
+
+def _kept(part: list[tuple[int, Row]], source: FileSource, left_out: Counter[str]) -> list[tuple[int, Row]]:
+    """Rows that are data: neither blank nor, by their first cell, a footer."""
+    filled = [(number, row) for number, row in part if any(cell != "" for cell in row)]
+    first = pa.array([text(row[0]) for _, row in filled], pa.string())
+    footer = malformed.footers(first, source.footer_pattern)
+    counts = {"blank row(s)": len(part) - len(filled), "footer row(s)": int(footer.sum())}
+    left_out.update({what: count for what, count in counts.items() if count})
+    return [row for row, out in zip(filled, footer, strict=True) if not out]
+
+
+def _chunk(part: list[tuple[int, Row]], at: dict[str, int], source: FileSource) -> Chunk:
+    nulls = {"", *source.null_values}
+    good, numbers, bad = [], [], []
+    for number, row in part:
+        cells = [row[i] if i < len(row) and row[i] not in nulls else None for i in at.values()]
+        if faulty := [
+            name for name, cell in zip(at, cells, strict=True) if isinstance(cell, str) and cell in ERRORS
+        ]:
+            shown = json.dumps(dict(zip(at, map(text, cells), strict=True)), ensure_ascii=False)
+            bad.append((number, f"an error cell in {', '.join(faulty)}", shown))
+        else:
+            good.append(cells)
+            numbers.append(number)
+    columns = [_array([row[i] for row in good]) for i in range(len(at))]
+    return Chunk(np.array(numbers, np.int64), columns, bad)
+
+
+def text(cell: Any) -> str | None:
+    """A cell as a person sees it, when its column is not of one type."""
+    if cell is None or isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < EXACT:
+        return str(int(cell))
+    if isinstance(cell, datetime):
+        return cell.isoformat(" ")
+    return cell.isoformat() if isinstance(cell, date | time) else str(cell)
+
+
+def _array(cells: list[Any]) -> pa.Array:
+    """The narrowest type that holds these cells; null type where none holds anything."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if not kinds:
+        return pa.nulls(len(cells))
+    if kinds <= {int, float}:
+        whole = all(cell is None or (float(cell).is_integer() and abs(cell) < EXACT) for cell in cells)
+        return pa.array(
+            [cell if cell is None else int(cell) for cell in cells] if whole else cells,
+            INT if whole else FLOAT,
+        )
+    if kinds == {bool}:
+        return pa.array(cells, pa.bool_())
+    if kinds == {date}:
+        return pa.array(cells, pa.date32())
+    if kinds <= {date, datetime}:
+        return pa.array(cells, pa.timestamp("us"))
+    return pa.array([text(cell) for cell in cells], pa.string())
+
+
+def _common(types: set[pa.DataType]) -> pa.DataType:
+    """The type of a whole column, from those of its chunks."""
+    found = types - {pa.null()}
+    if len(found) <= 1:
+        return found.pop() if found else pa.string()
+    if found == {INT, FLOAT}:
+        return FLOAT
+    return pa.timestamp("us") if found == {pa.date32(), pa.timestamp("us")} else pa.string()
+
+
+def _as(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    if cells.type == kind or kind != pa.string():
+        return cells.cast(kind)
+    return pa.array([text(cell) for cell in cells.to_pylist()], pa.string())
