@@ -1,8 +1,9 @@
-"""Connections of departments: a name in the catalogue, a URL in the environment, and never a secret in a message.
+"""Connections of departments: a name in the catalogue, a URL in the environment, and never a secret in a
+message.
 
-A URL is, by kind of source: a SQLAlchemy URL (`postgresql://user:password@host/db`, `mysql://…`, `sqlite:////path`, any
-other `dialect+driver://…`); a folder, `file://` or `s3://bucket/prefix`; or `https://…`, whose userinfo or query carries
-the authorisation (`pipelines.sources.http` reads that).
+A URL is, by kind of source: a SQLAlchemy URL (`postgresql://user:password@host/db`, `mysql://…`,
+`sqlite:////path`, any other `dialect+driver://…`); a folder, `file://` or `s3://bucket/prefix`; or
+`https://…`, whose userinfo or query carries the authorisation (`pipelines.sources.http` reads that).
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ def from_environment(name: str) -> str:
 
 
 def redact(url: str) -> str:
-    """The URL without its secrets, for messages: the password, a userinfo that is a token, every value of the query.
+    """The URL without its secrets, for messages: the password, a userinfo that is a token, every value of the
+    query.
 
-    A password may hold `/`, `?`, `#` or `@` unescaped, so the userinfo ends at the last `@`; where that could as well be
-    part of the query nothing after the scheme is shown.
+    A password may hold `/`, `?`, `#` or `@` unescaped, so the userinfo ends at the last `@`; where that could
+    as well be part of the query nothing after the scheme is shown.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:

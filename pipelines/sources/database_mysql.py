@@ -1,0 +1,250 @@
+"""MySQL and MariaDB by PyMySQL, from the text that the server writes, in one consistent snapshot.
+
+All values come as the server's own text, unbuffered, and whole columns of them become Arrow arrays: that is
+exact for every type, zero dates (`0000-00-00`) and TIME beyond a day included. Only FLOAT is asked for as
+DOUBLE, because the server rounds a FLOAT's text to six digits.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pymysql
+from pymysql.constants import CR, ER
+from pymysql.converters import encoders
+from pymysql.cursors import SSCursor
+from sqlalchemy.dialects import registry
+from sqlalchemy.engine import URL
+
+from pipelines.sources.database_request import (
+    BUSY,
+    DENIED,
+    FORM,
+    LOST,
+    NO_DATABASE,
+    REFUSED,
+    UNREACHABLE,
+    Reason,
+    Request,
+    Rows,
+    drift,
+    failure,
+    match,
+    no_table,
+    unknown,
+)
+
+INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"}
+TEXTS = {
+    *("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json"),
+    *("decimal", "time", "uuid", "inet4", "inet6"),
+}
+TEMPORAL = {"date": pa.date32(), "datetime": pa.timestamp("us"), "timestamp": pa.timestamp("us", "UTC")}
+_SESSION = (
+    "SET SESSION time_zone = '+00:00', net_write_timeout = 600",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+BATCH_ROWS = 16384
+BATCH_BYTES = 8 << 20
+
+Types = dict[str, tuple[str, str]]
+"""Column name to (DATA_TYPE, COLUMN_TYPE) of information_schema: ("bigint", "bigint(20) unsigned")."""
+
+
+@contextmanager
+def read_mysql(url: URL, request: Request) -> Iterator[Rows]:
+    """The rows of a table or view, counted in the snapshot that they are read from."""
+    with _our_errors(request):
+        connection = _connect(url)
+    with closing(connection):
+        with _our_errors(request):
+            rows = _rows(connection, request)
+        yield rows
+
+
+def _connect(url: URL) -> Any:
+    """SQLAlchemy's dialect knows what a URL's options mean to PyMySQL. No decoders: values stay bytes."""
+    dialect = registry.load("mysql.pymysql")()
+    _, options = dialect.create_connect_args(url.set(drivername="mysql+pymysql"))
+    options |= {"charset": "utf8mb4", "use_unicode": False, "conv": dict(encoders)}
+    connection = pymysql.connect(**({"connect_timeout": 10, "read_timeout": 600} | options))
+    with connection.cursor() as cursor:
+        for statement in _SESSION:
+            cursor.execute(statement)
+    return connection
+
+
+def _rows(connection: Any, request: Request) -> Rows:
+    found = _types(connection, request)
+    matched = match(request, list(found), fold=True)
+    where = _where(connection, request, found)
+    counted, position, odd = _profile(connection, request, found, matched, where)
+    kinds = {name: _kind(found[actual], name in odd) for name, actual in matched.items()}
+    select = ", ".join(
+        f"{_expression(actual, found[actual])} AS {_quote(name)}" for name, actual in matched.items()
+    )
+    cursor = SSCursor(connection)
+    cursor.execute(f"SELECT {select} FROM {_table(request)}{where}")
+    zoned = {name for name in odd if found[matched[name]][0] == "timestamp"}
+    schema = pa.schema(list(kinds.items()))
+    notes = [f"`{name}`: {count} values are no calendar date, landed as text" for name, count in odd.items()]
+    reader = pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema, zoned, request))
+    return Rows(counted, position, reader, (*drift(list(found), matched), *notes))
+
+
+def _answer(connection: Any, sql: str) -> list[tuple[str | None, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [
+            tuple(None if value is None else value.decode() for value in row) for row in cursor.fetchall()
+        ]
+
+
+def _types(connection: Any, request: Request) -> Types:
+    schema = _literal(connection, request.schema) if request.schema else "DATABASE()"
+    known = f"FROM information_schema.columns WHERE table_schema = {schema}"
+    table = _literal(connection, request.table)
+    found = _answer(
+        connection,
+        f"SELECT column_name, data_type, column_type {known} AND table_name = {table} ORDER BY ordinal_position",
+    )
+    if not found:
+        tables = _answer(connection, f"SELECT DISTINCT table_name {known}")
+        raise no_table(request, [str(name) for (name,) in tables])
+    return {str(name): (str(kind), str(full)) for name, kind, full in found}
+
+
+def _profile(
+    connection: Any, request: Request, found: Types, matched: dict[str, str], where: str
+) -> tuple[int, str | None, dict[str, int]]:
+    """Rows, the cursor's highest value, and how many values of each temporal column are no date of the
+    calendar."""
+    temporal = [name for name, actual in matched.items() if found[actual][0] in TEMPORAL]
+    top = f"CAST(MAX({_quote(request.cursor)}) AS CHAR)" if request.cursor else "NULL"
+    odd = [f"SUM({_impossible(_quote(matched[name]))})" for name in temporal]
+    sql = f"SELECT {', '.join(['COUNT(*)', top, *odd])} FROM {_table(request)}{where}"
+    [(counted, position, *counts)] = _answer(connection, sql)
+    impossible = {name: int(count or 0) for name, count in zip(temporal, counts, strict=True)}
+    return int(counted or 0), position, {name: count for name, count in impossible.items() if count}
+
+
+def _impossible(column: str) -> str:
+    """`0000-00-00`, `2026-00-00`, `2026-02-31`: what old servers and loose modes let in."""
+    real = f"YEAR({column}) > 0 AND DAYOFMONTH({column}) BETWEEN 1 AND DAYOFMONTH(LAST_DAY({column}))"
+    return f"{column} IS NOT NULL AND NOT COALESCE({real}, FALSE)"
+
+
+def _kind(types: tuple[str, str], odd: bool) -> pa.DataType:
+    """The Arrow type that holds all values of a column."""
+    kind, full = types
+    if kind in TEMPORAL:
+        return pa.string() if odd else TEMPORAL[kind]
+    if kind in TEXTS or "zerofill" in full:
+        return pa.string()
+    if kind in INTEGERS:
+        return pa.uint64() if "unsigned" in full or kind == "bit" else pa.int64()
+    return {"float": pa.float32(), "double": pa.float64()}.get(kind, pa.binary())
+
+
+def _expression(column: str, types: tuple[str, str]) -> str:
+    """BIT and FLOAT by their value; anything else as the server writes it."""
+    if types[0] == "bit":
+        return f"CAST({_quote(column)} AS UNSIGNED)"
+    return f"{_quote(column)} + 0e0" if types == ("float", "float") else _quote(column)
+
+
+def _batches(
+    cursor: SSCursor, schema: pa.Schema, zoned: set[str], request: Request
+) -> Iterator[pa.RecordBatch]:
+    """Batches of some megabytes, however wide a row is."""
+    rows = 256
+    with _our_errors(request):
+        while fetched := cursor.fetchmany(rows):
+            columns = zip(schema, zip(*fetched, strict=True), strict=True)
+            arrays = [_array(values, field.type, field.name in zoned) for field, values in columns]
+            batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+            rows = max(16, min(BATCH_ROWS, BATCH_BYTES * len(fetched) // max(1, batch.nbytes)))
+            yield batch
+
+
+def _array(values: tuple[bytes | None, ...], kind: pa.DataType, zoned: bool) -> pa.Array:
+    """The server's text as an array of `kind`; TIMESTAMP is in the session's zone, which is UTC."""
+    array = pa.array(values, pa.binary())
+    if pa.types.is_binary(kind):
+        return array
+    text = array.cast(pa.string())
+    if zoned:
+        return pc.binary_join_element_wise(text, "+00:00", "")
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return text.cast(pa.timestamp("us")).cast(kind)
+    return text.cast(kind)
+
+
+def _quote(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _literal(connection: Any, text: str) -> str:
+    """Quoted as the session's sql_mode wants it (NO_BACKSLASH_ESCAPES)."""
+    return f"'{connection.escape_string(text)}'"
+
+
+def _table(request: Request) -> str:
+    return ".".join(_quote(part) for part in (request.schema, request.table) if part)
+
+
+def _where(connection: Any, request: Request, found: Types) -> str:
+    """A number is compared as a number: with a text in quotes the server would compare both as doubles."""
+    if request.cursor is None or request.since is None:
+        return ""
+    spelled = match(replace(request, columns=(request.cursor,)), list(found), fold=True)[request.cursor]
+    kind = found[spelled][0]
+    number = kind in INTEGERS | {"decimal", "float", "double"}
+    if number and not _NUMBER.fullmatch(request.since):
+        raise failure(request, FORM)
+    start = request.since if number else _literal(connection, request.since)
+    return f" WHERE {_quote(spelled)} >= {start} OR {_quote(spelled)} IS NULL"
+
+
+@contextmanager
+def _our_errors(request: Request) -> Iterator[None]:
+    """A server that goes away in the middle of a packet shows as any of these."""
+    try:
+        yield
+    except pymysql.MySQLError as error:
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        raise failure(request, _reason(code)) from None
+    except (OSError, struct.error):
+        raise failure(request, LOST) from None
+    except pa.ArrowInvalid:
+        raise failure(request, unknown("a value that its column's type does not allow")) from None
+
+
+def _reason(code: int) -> Reason:
+    """By the error codes of the server (1xxx) and the client (2xxx)."""
+    known = {
+        ER.ACCESS_DENIED_ERROR: REFUSED,
+        ER.DBACCESS_DENIED_ERROR: DENIED,
+        ER.TABLEACCESS_DENIED_ERROR: DENIED,
+        ER.COLUMNACCESS_DENIED_ERROR: DENIED,
+        ER.BAD_DB_ERROR: NO_DATABASE,
+        ER.NO_DB_ERROR: NO_DATABASE,
+        ER.LOCK_WAIT_TIMEOUT: BUSY,
+        ER.QUERY_INTERRUPTED: BUSY,
+        1969: BUSY,  # MariaDB's max_statement_time
+        3024: BUSY,  # MySQL's max_execution_time
+        1927: LOST,  # MariaDB: connection was killed
+        CR.CR_CONN_HOST_ERROR: UNREACHABLE,
+        CR.CR_SERVER_GONE_ERROR: LOST,
+        CR.CR_SERVER_LOST: LOST,
+    }
+    return known.get(code) or (unknown(f"error {code}") if code else LOST)

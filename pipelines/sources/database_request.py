@@ -1,0 +1,130 @@
+"""What is asked of a department's table, what comes back, and how a failure is told without quoting a
+value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from schemas.errors import SourceError
+from schemas.findings import listed, near
+
+
+@dataclass(frozen=True)
+class Request:
+    """Columns of one table. With `cursor`, only rows whose cursor is null or not below `since` (its exact
+    text).
+
+    `place` is the connection's URL without its secrets.
+    """
+
+    dataset: str
+    place: str
+    table: str
+    schema: str | None
+    columns: tuple[str, ...]
+    cursor: str | None = None
+    since: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The table as people call it, `schema.table`."""
+        return f"{self.schema}.{self.table}" if self.schema else self.table
+
+
+@dataclass(frozen=True)
+class Rows:
+    """`counted` and `position` (the cursor's highest value as text) come from the transaction that `reader`
+    reads."""
+
+    counted: int
+    position: str | None
+    reader: pa.RecordBatchReader
+    notes: tuple[str, ...]
+
+
+class Reason(NamedTuple):
+    """Why a database did not answer, in words that hold nothing of its data, and what to do."""
+
+    message: str
+    next_step: str
+
+
+REFUSED = Reason("the user or password was refused", "correct the connection's user and password")
+UNREACHABLE = Reason("the server cannot be reached", "check the connection's host and port, then run again")
+NO_DATABASE = Reason("there is no such database", "correct the database's name in the connection")
+DENIED = Reason(
+    "the user may not read it", "ask the department to grant SELECT on it to the connection's user"
+)
+LOST = Reason("the connection was lost; nothing was landed", "run the batch again when the source is back")
+BUSY = Reason("it is locked or took too long", "run the batch again when the source is less busy")
+FORM = Reason(
+    "the cursor's last position does not fit its column", "read `cursor` in the entry against the table"
+)
+
+
+def failure(request: Request, reason: Reason) -> SourceError:
+    """The error of a table that could not be read."""
+    return SourceError(
+        f"{request.name} at {request.place}: {reason.message}",
+        dataset=request.dataset,
+        next_step=reason.next_step,
+    )
+
+
+def unknown(code: str) -> Reason:
+    """A failure that we have no words for. The driver's own may quote a value, so only its code is told."""
+    return Reason(f"the database reported {code}", "look for this code in the database's own log")
+
+
+def no_table(request: Request, tables: Sequence[str]) -> SourceError:
+    """The table or view is missing; `tables` are those that the user can see."""
+    error = failure(request, Reason("there is no such table or view" + near(request.table, tables), ""))
+    error.expected = f"one of {listed(sorted(tables))}" if tables else "a table that the user may see"
+    error.next_step = "correct `table` or `schema` in the entry, or ask the department"
+    return SourceError(
+        error.message, dataset=request.dataset, expected=error.expected, next_step=error.next_step
+    )
+
+
+def match(request: Request, found: Sequence[str], *, fold: bool = False) -> dict[str, str]:
+    """Each requested column to the source's own spelling of it; `fold` where the database ignores case in
+    names.
+
+    Raises SourceError naming every missing column, its near misses and the columns found.
+    """
+    spelled = {name.casefold(): name for name in found} if fold else {}
+    spelled |= {name: name for name in found}
+    asked = {
+        name: spelled.get(name) or spelled.get(name.casefold() if fold else name) for name in request.columns
+    }
+    missing = [name for name, actual in asked.items() if actual is None]
+    if missing:
+        raise SourceError(
+            f"{request.name} at {request.place} has no column "
+            + ", no column ".join(f"`{name}`{near(name, found)}" for name in missing),
+            dataset=request.dataset,
+            field=missing[0],
+            expected=f"columns found: {listed(found, 60)}",
+            next_step="correct `source` of the field, or ask the department what became of the column",
+        )
+    return {name: actual for name, actual in asked.items() if actual is not None}
+
+
+def drift(found: Sequence[str], matched: dict[str, str]) -> tuple[str, ...]:
+    """Columns of the source that the entry does not name, as a note: they are not collected (law 1)."""
+    unnamed = [name for name in found if name not in matched.values()]
+    return (f"not in the entry, so not collected: {listed(unnamed, 60)}",) if unnamed else ()
+
+
+def streamed(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
+    """Batches under `schema`, which drops what a driver adds to its fields (metadata, extension types)."""
+
+    def plain() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, plain())
