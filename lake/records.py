@@ -1,7 +1,6 @@
-"""What each stage writes down for the next: small frozen records, kept as JSON in the lake. Data never
-travels in them.
+"""What each stage writes down for the next: small frozen records, kept as JSON in the lake. Data never travels in them.
 
-collect → Landed → standardise → Standardised → check → Checked → merge → Merged → publish → Published
+    collect → Landed → standardise → Standardised → check → Checked → merge → Merged → publish → Published
 
 All paths are absolute paths or URIs inside the lake. Counts are rows. Nothing here holds a value of the data.
 """
@@ -46,10 +45,10 @@ class LandedFile(BaseModel):
 
 
 class Landed(Record):
-    """`counted` is what the source itself counted (a database in the same transaction, an API's total); None
-    where it counts nothing. `position` is the highest value of the field `cursor`, as the source's text form,
-    for the next batch. `inputs` maps the datasets of a derived batch to their snapshot ids. `notes` are drift
-    seen (a new column)."""
+    """`counted` is what the source itself counted (a database in the same transaction, an API's total); None where
+    it counts nothing. `position` is the highest value of the field `cursor`, as the source's
+    text form, for the next batch.
+    `inputs` maps the datasets of a derived batch to their snapshot ids. `notes` are drift seen (a new column)."""
 
     files: tuple[LandedFile, ...]
     rows: int
@@ -63,9 +62,9 @@ class Landed(Record):
 
 
 class Standardised(Record):
-    """`path` is Parquet in the entry's types plus `_seq` (int64, unique in the batch, rising), `_file`
-    (string) and `_row` (int64, the row's number in its file as a person sees it). `unmatched` counts, per
-    `from:` field, rows that found no partner. rows_in = rows_out + quarantined."""
+    """`path` is Parquet in the entry's types plus `_seq` (int64, unique in the batch, rising), `_file` (string) and
+    `_row` (int64, the row's number in its file as a person sees it). `unmatched` counts, per `from:` field, rows that
+    found no partner. rows_in = rows_out + quarantined."""
 
     path: str
     rows_in: int
@@ -75,8 +74,8 @@ class Standardised(Record):
 
 
 class Checked(Record):
-    """`path` is the standardised Parquet, `rejects` a Parquet of one int64 column `_seq` naming the rows set
-    aside, or None. `verdict` is the JSON of every check's result. rows_in = rows_out + quarantined."""
+    """`path` is the standardised Parquet, `rejects` a Parquet of one int64 column `_seq` naming the rows set aside, or
+    None. `verdict` is the JSON of every check's result. rows_in = rows_out + quarantined."""
 
     path: str
     rejects: str | None
@@ -88,9 +87,9 @@ class Checked(Record):
 
 
 class Merged(Record):
-    """rows_in = inserted + updated + unchanged + superseded + quarantined. `deleted` counts rows of the table
-    that a snapshot no longer holds; `total` is the table's rows after the commit, and total = total before +
-    inserted - deleted."""
+    """rows_in = inserted + updated + unchanged + superseded + quarantined. `deleted` counts rows of the table that a
+    snapshot no longer holds; `total` is the table's rows after the commit, and
+    total = total before + inserted - deleted."""
 
     table: str
     snapshot: int
@@ -118,8 +117,8 @@ class Download(BaseModel):
 
 
 class Published(Record):
-    """One policy of one zone: rows_in = rows_out + suppressed. `reused` says that the publication already
-    stood (same curated snapshot, same masks, same key version)."""
+    """One policy of one zone: rows_in = rows_out + suppressed. `reused` says that the publication already stood
+    (same curated snapshot, same masks, same key version)."""
 
     zone: Literal["share", "open"]
     policy: str

@@ -113,10 +113,8 @@ def _types(connection: Any, request: Request) -> Types:
     schema = _literal(connection, request.schema) if request.schema else "DATABASE()"
     known = f"FROM information_schema.columns WHERE table_schema = {schema}"
     table = _literal(connection, request.table)
-    found = _answer(
-        connection,
-        f"SELECT column_name, data_type, column_type {known} AND table_name = {table} ORDER BY ordinal_position",
-    )
+    names = "column_name, data_type, column_type"
+    found = _answer(connection, f"SELECT {names} {known} AND table_name = {table} ORDER BY ordinal_position")
     if not found:
         tables = _answer(connection, f"SELECT DISTINCT table_name {known}")
         raise no_table(request, [str(name) for (name,) in tables])

@@ -94,7 +94,7 @@ def _rows(cursor: Any, request: Request) -> Rows:
     cursor.execute(f"SELECT {select} FROM {_table(request)}{_where(request)}")
     schema = pa.schema([(name, kind) for name, (_, kind) in plan.items()])
     notes = [
-        f"`{name}`: {count} values outside the years 1 to 9999, landed as text" for name, count in odd.items()
+        f"`{name}`: {count} values beyond the years 1 to 9999, landed as text" for name, count in odd.items()
     ]
     reader = streamed(schema, _batches(cursor.fetch_record_batch(), request))
     return Rows(counted, position, reader, (*drift(list(found), matched), *notes))

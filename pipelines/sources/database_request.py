@@ -56,13 +56,11 @@ class Reason(NamedTuple):
 REFUSED = Reason("the user or password was refused", "correct the connection's user and password")
 UNREACHABLE = Reason("the server cannot be reached", "check the connection's host and port, then run again")
 NO_DATABASE = Reason("there is no such database", "correct the database's name in the connection")
-DENIED = Reason(
-    "the user may not read it", "ask the department to grant SELECT on it to the connection's user"
-)
+DENIED = Reason("the user may not read it", "ask the department to grant SELECT to the connection's user")
 LOST = Reason("the connection was lost; nothing was landed", "run the batch again when the source is back")
 BUSY = Reason("it is locked or took too long", "run the batch again when the source is less busy")
 FORM = Reason(
-    "the cursor's last position does not fit its column", "read `cursor` in the entry against the table"
+    "the cursor's last position does not fit its column", "check the entry's `cursor` against the table"
 )
 
 
@@ -82,25 +80,21 @@ def unknown(code: str) -> Reason:
 
 def no_table(request: Request, tables: Sequence[str]) -> SourceError:
     """The table or view is missing; `tables` are those that the user can see."""
-    error = failure(request, Reason("there is no such table or view" + near(request.table, tables), ""))
-    error.expected = f"one of {listed(sorted(tables))}" if tables else "a table that the user may see"
-    error.next_step = "correct `table` or `schema` in the entry, or ask the department"
     return SourceError(
-        error.message, dataset=request.dataset, expected=error.expected, next_step=error.next_step
+        f"{request.name} at {request.place}: there is no such table or view{near(request.table, tables)}",
+        dataset=request.dataset,
+        expected=f"one of {listed(sorted(tables))}" if tables else "a table that the user may see",
+        next_step="correct `table` or `schema` in the entry, or ask the department",
     )
 
 
 def match(request: Request, found: Sequence[str], *, fold: bool = False) -> dict[str, str]:
-    """Each requested column to the source's own spelling of it; `fold` where the database ignores case in
-    names.
+    """Each requested column to the source's own spelling; `fold` where the database ignores case in names.
 
     Raises SourceError naming every missing column, its near misses and the columns found.
     """
-    spelled = {name.casefold(): name for name in found} if fold else {}
-    spelled |= {name: name for name in found}
-    asked = {
-        name: spelled.get(name) or spelled.get(name.casefold() if fold else name) for name in request.columns
-    }
+    folded = {name.casefold(): name for name in found} if fold else {}
+    asked = {name: name if name in found else folded.get(name.casefold()) for name in request.columns}
     missing = [name for name, actual in asked.items() if actual is None]
     if missing:
         raise SourceError(

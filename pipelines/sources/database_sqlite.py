@@ -123,8 +123,7 @@ def _kind(holds: frozenset[str]) -> str:
 
 
 def _expression(column: str, kind: str, holds: frozenset[str]) -> str:
-    """A double as text is the shortest that gives it back; a BLOB among texts is written as SQL does,
-    X'00FF'."""
+    """A double as text is the shortest that gives it back; a BLOB among texts is as SQL writes it, X'00FF'."""
     name = quote(column)
     if kind == "real":
         return f"CAST({name} AS REAL)"
@@ -134,18 +133,16 @@ def _expression(column: str, kind: str, holds: frozenset[str]) -> str:
         f"CASE WHEN CAST(printf('%!.15g', {name}) AS REAL) = {name}"
         f" THEN printf('%!.15g', {name}) ELSE printf('%!.17g', {name}) END"
     )
-    return f"CASE typeof({name}) WHEN 'blob' THEN quote({name}) WHEN 'real' THEN {shortest} ELSE CAST({name} AS TEXT) END"
+    rest = f"WHEN 'real' THEN {shortest} ELSE CAST({name} AS TEXT) END"
+    return f"CASE typeof({name}) WHEN 'blob' THEN quote({name}) {rest}"
 
 
 def _mixed(classes: dict[str, frozenset[str]], kinds: dict[str, str]) -> list[str]:
-    said = {
-        name: sorted({"integer" if kind == "wide" else kind for kind in holds})
-        for name, holds in classes.items()
-    }
+    plain = {name: {kind.replace("wide", "integer") for kind in holds} for name, holds in classes.items()}
     return [
-        f"`{name}` holds {' and '.join(said[name])} values, landed as {kind}"
+        f"`{name}` holds {' and '.join(sorted(plain[name]))} values, landed as {kind}"
         for name, kind in kinds.items()
-        if len(said[name]) > 1
+        if len(plain[name]) > 1
     ]
 
 
@@ -182,7 +179,8 @@ def _check_text(request: Request, name: str, column: pa.Array, seen: int) -> Non
         column.validate(full=True)
     except pa.ArrowInvalid:
         raise SourceError(
-            f"{request.name} at {request.place}: text that is not UTF-8 among the {len(column)} rows after row {seen}",
+            f"{request.name} at {request.place}: text that is not UTF-8"
+            f" among the {len(column)} rows after row {seen}",
             dataset=request.dataset,
             field=name,
             expected="UTF-8 in a TEXT column",
