@@ -20,7 +20,8 @@ _KEEPS_TYPE = {"keep", "round", "clip"}
 SEQ = pa.field("_seq", pa.int64())
 FILE = pa.field("_file", pa.string())
 ROW = pa.field("_row", pa.int64())
-"""Where a standardised row came from: its number in the batch, its file, its row in the file as a person sees it."""
+"""Where a standardised row came from: its number in the batch, its file, its row in the file as a person sees
+it."""
 
 
 def field_type(field: Field) -> pa.DataType:
@@ -29,7 +30,8 @@ def field_type(field: Field) -> pa.DataType:
 
 
 def entry_schema(entry: Entry) -> pa.Schema:
-    """The entry's fields in their order, all nullable: that a value is there is a check's matter, not the type's."""
+    """The entry's fields in their order, all nullable: that a value is there is a check's matter, not the
+    type's."""
     return pa.schema([pa.field(name, field_type(field)) for name, field in entry.fields.items()])
 
 
@@ -42,7 +44,8 @@ def standard_schema(entry: Entry) -> pa.Schema:
 
 
 def masked_type(field: Field, mask: Mask) -> pa.DataType:
-    """The type after the mask: keep, round and clip keep it; hmac, partial, generalise, constant and redact give text.
+    """The type after the mask: keep, round and clip keep it; hmac, partial, generalise, constant and redact
+    give text.
 
     Raises ValueError for drop, which leaves no column.
     """
@@ -52,5 +55,6 @@ def masked_type(field: Field, mask: Mask) -> pa.DataType:
 
 
 def published_schema(entry: Entry, plan: dict[str, Mask]) -> pa.Schema:
-    """The columns of a published table: the plan's fields (see `schemas.policy.mask_plan`) in the entry's order."""
+    """The columns of a published table: the plan's fields (see `schemas.policy.mask_plan`) in the entry's
+    order."""
     return pa.schema([pa.field(name, masked_type(entry.fields[name], mask)) for name, mask in plan.items()])

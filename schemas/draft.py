@@ -1,7 +1,7 @@
 """One entry's file on its way to an `Entry`: what it says, section by section, and what is wrong with it.
 
-A file with a mistake is read as far as it goes: a section (a top-level key) that is broken is set aside, and every
-rule about the other sections still speaks. So one run of the check finds everything.
+A file with a mistake is read as far as it goes: a section (a top-level key) that is broken is set aside, and
+every rule about the other sections still speaks. So one run of the check finds everything.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from schemas.findings import Finding, KeyPath
 from schemas.messages import findings_of
-from schemas.model import Check, Entry, EntryFile, Field, FieldFile
+from schemas.model import Check, EntryFile, Field, FieldFile
 from schemas.yamlfile import Unreadable, decode, parse
 
 
 @dataclass
 class Draft:
-    """`place` is the id that the file's place gives. `broken` names the sections that cannot be read; those are None
-    in `written`. `names` are all fields, those that cannot be read among them; `fields` those that are resolved."""
+    """`place` is the id that the file's place gives. `broken` names the sections that cannot be read; those
+    are None in `written`. `names` are all fields, those that cannot be read among them; `fields` those that
+    are resolved. `said` are the entry's own checks by their place in the list; `checks` all, the implied
+    among them."""
 
     file: str
     place: str
@@ -33,13 +36,17 @@ class Draft:
     findings: list[Finding] = field(default_factory=list)
     fields: dict[str, Field] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
-    entry: Entry | None = None
+    said: dict[int, Check] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """Every field's name as written, also where the field itself is wrong."""
         fields = self.data.get("fields")
         return list(fields) if isinstance(fields, dict) else []
+
+    def say(self, path: KeyPath, message: str, expected: str) -> None:
+        """Notes what is wrong at a key path."""
+        self.findings.append(Finding(path, message, expected))
 
     def has(self, *sections: str) -> bool:
         """Whether these sections could be read."""
@@ -71,27 +78,38 @@ def read_draft(raw: bytes, file: str, place: str) -> Draft:
         return draft
     try:
         draft.written = validate(EntryFile, draft.data)
+        draft.said = dict(enumerate(draft.written.checks))
     except ValidationError as error:
         draft.findings += findings_of(error, EntryFile, draft.data)
-        draft.written, draft.broken = _salvage(draft.data)
+        _salvage(draft)
     return draft
 
 
-def _salvage(data: dict[str, Any]) -> tuple[EntryFile, frozenset[str]]:
-    """The sections of a broken file that can be read, and the names of those that cannot."""
+def _salvage(draft: Draft) -> None:
+    """Takes what can be read of a broken file: each section by itself, and of fields and checks each one."""
     parts: dict[str, Any] = {}
+    broken = set()
     for name, info in EntryFile.model_fields.items():
-        value = data.get(name, info.get_default(call_default_factory=True))
-        if name == "fields":
-            parts[name] = _each(FieldFile, value.items()) if isinstance(value, dict) else None
-        elif name == "checks":
-            parts[name] = tuple(_each(Check, enumerate(value)).values()) if isinstance(value, list) else None
+        if name in draft.data:
+            parts[name] = _section(name, info, draft.data[name])
         else:
-            parts[name] = _attempt(Annotated[info.annotation, info], value)
-    broken = frozenset(name for name, value in parts.items() if value is None and name != "schedule")
-    if parts["schedule"] is None and data.get("schedule") is not None:
-        broken |= {"schedule"}
-    return EntryFile.model_construct(**parts), broken
+            parts[name] = None if info.is_required() else info.default
+        if parts[name] is None and (info.is_required() or draft.data.get(name) is not None):
+            broken.add(name)
+    if isinstance(parts["checks"], dict):
+        draft.said = parts["checks"]
+        parts["checks"] = tuple(draft.said.values())
+    draft.written = EntryFile.model_construct(**parts)
+    draft.broken = frozenset(broken)
+
+
+def _section(name: str, info: FieldInfo, value: Any) -> Any:
+    """One section; of fields and checks, those that can be read."""
+    if name == "fields":
+        return _each(FieldFile, value.items()) if isinstance(value, dict) else None
+    if name == "checks":
+        return _each(Check, enumerate(value)) if isinstance(value, list) else None
+    return _attempt(Annotated[info.annotation, info], value)
 
 
 def _each(model: type[BaseModel], items: Any) -> dict[Any, Any]:
@@ -104,8 +122,3 @@ def _attempt(model: Any, value: Any) -> Any:
         return validate(model, value)
     except ValidationError:
         return None
-
-
-def at(*path: str | int) -> KeyPath:
-    """A key path, written as one reads it: `at("fields", name, "mask")`."""
-    return path

@@ -1,4 +1,5 @@
-"""What the checks of the catalogue say before a line number is known: a key's path, the matter, the form expected."""
+"""What the checks of the catalogue say before a line number is known: a key's path, the matter, the form
+expected."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ KeyPath = tuple[str | int, ...]
 
 
 class Finding(NamedTuple):
-    """One thing wrong at `path` of one file. `line` is set only where the path cannot tell it (a syntax error)."""
+    """One thing wrong at `path` of one file. `line` is set only where the path cannot tell it (a syntax
+    error)."""
 
     path: KeyPath
     message: str

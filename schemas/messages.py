@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -38,7 +39,8 @@ _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less tha
 
 
 def findings_of(error: ValidationError, model: Any, data: Any) -> list[Finding]:
-    """Each pydantic error once, by key path; of a union's several complaints about one key only the first is told."""
+    """Each pydantic error once, by key path; of a union's several complaints about one key only the first is
+    told."""
     found: dict[KeyPath, Finding] = {}
     for item in error.errors(include_url=False):
         path = _written(item["loc"], data)
@@ -77,19 +79,26 @@ def _translate(item: Any, path: KeyPath, model: Any, data: Any) -> Finding:
     if kind == "missing":
         return Finding(path, "is missing", _form(model, path, data))
     if kind == "string_pattern_mismatch":
-        pattern = context["pattern"]
-        where = "the key" if item["loc"] and item["loc"][-1] == "[key]" else "the value"
-        return Finding(path, f"{where} has not the right form", FORMS.get(pattern, f"text like {pattern}"))
-    if kind in ("literal_error", "union_tag_invalid", "enum"):
-        expected = context.get("expected") or context.get("expected_tags") or ""
-        names = [name.strip("'") for name in expected.replace(" or ", ", ").split(", ")]
-        found = _value(data, path if kind != "union_tag_invalid" else (*path, "kind"))
-        where = path if kind != "union_tag_invalid" else (*path, "kind")
-        hint = near(found, names) if isinstance(found, str) else ""
-        return Finding(where, f"is not one of the values allowed{hint}", f"one of {listed(names, 40)}")
+        form = FORMS.get(context["pattern"], f"text like {context['pattern']}")
+        what = "the name" if item["loc"][-1] == "[key]" else "the value"
+        return Finding(path, f"{what} has not the right form", form)
+    if kind in ("literal_error", "union_tag_invalid"):
+        return _not_allowed(item, path, data)
     if kind == "union_tag_not_found":
         return Finding((*path, "kind"), "is missing", _form(model, (*path, "kind"), data))
     return Finding(path, _message(kind, context), _expected(kind, context, model, path, data))
+
+
+def _not_allowed(item: Any, path: KeyPath, data: Any) -> Finding:
+    """A word that is none of the few allowed; for a union, its `kind`."""
+    context = item["ctx"]
+    names = [
+        word.strip("'") for word in re.split(r", | or ", context.get("expected") or context["expected_tags"])
+    ]
+    path = (*path, "kind") if item["type"] == "union_tag_invalid" else path
+    found = _value(data, path)
+    hint = near(found, names) if isinstance(found, str) else ""
+    return Finding(path, f"is not one of the values allowed{hint}", f"one of {listed(names, 40)}")
 
 
 def _message(kind: str, context: dict[str, Any]) -> str:

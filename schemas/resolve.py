@@ -1,15 +1,18 @@
-"""From fields as written to fields as the stages read them: elements applied, defaults filled in, `from:` traced."""
+"""From fields as written to fields as the stages read them: elements applied, defaults filled in, `from:`
+traced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from schemas.draft import Draft
-from schemas.findings import Finding, near
+from schemas.findings import Finding, KeyPath, listed, near
 from schemas.model import Check, ElementFile, Entry, EntryFile, Field, FieldFile, Masks, SharedFrom, Title
 
 INHERITED = ("type", "grade", "formats", "codes", "normalise", "precision", "scale", "length")
+FROM = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 NOT_NULL = "expect_column_values_to_not_be_null"
 
 
@@ -20,62 +23,61 @@ def merged_masks(own: Masks | None, base: Masks | None) -> Masks | None:
     return Masks.model_construct(share=own.share or base.share, open=own.open or base.open)
 
 
-def apply_likes(written: Mapping[str, ElementFile]) -> tuple[dict[str, ElementFile], list[Finding]]:
+def apply_likes(
+    written: Mapping[str, ElementFile], known: Callable[[str], bool]
+) -> tuple[dict[str, ElementFile], list[Finding]]:
     """Elements with their `like:` chains applied, and the chains that end nowhere or in themselves."""
     done: dict[str, ElementFile] = {}
     findings: list[Finding] = []
-    for name in written:
+    for name, element in written.items():
         chain = [name]
-        while (base := written[chain[-1]].like) is not None and base in written and base not in chain:
-            chain.append(base)
-        if base is not None and base not in written and len(chain) == 1:
-            findings.append(
-                Finding((name, "like"), f"no element `{base}`" + near(base, written), "an element")
-            )
+        while (base := written[chain[-1]].like) in written and base not in chain:
+            chain.append(str(base))
+        if element.like and not known(element.like):
+            unknown = f"no element `{element.like}`" + near(element.like, written)
+            findings.append(Finding((name, "like"), unknown, "an element of elements.yaml"))
         elif base == name:
             circle = " → ".join([*chain, name])
             findings.append(
-                Finding((name, "like"), f"the elements go in a circle: {circle}", "a chain that ends")
+                Finding((name, "like"), f"elements go in a circle: {circle}", "a chain that ends")
             )
-        done[name] = written[name]
+        done[name] = element
         for link in chain[1:]:
             done[name] = _like(done[name], written[link])
     return done, findings
 
 
 def _like(element: ElementFile, base: ElementFile) -> ElementFile:
-    given: dict[str, Any] = {
-        name: getattr(base, name) for name in INHERITED if getattr(element, name) is None
-    }
+    given: dict[str, Any] = {key: getattr(base, key) for key in INHERITED if getattr(element, key) is None}
     if "one_source" not in element.model_fields_set and "one_source" in base.model_fields_set:
         given["one_source"] = base.one_source
-        element.model_fields_set.add("one_source")
     given |= {"mask": merged_masks(element.mask, base.mask), "checks": base.checks + element.checks}
     return element.model_copy(update=given)
 
 
-def resolve_fields(draft: Draft, drafts: Mapping[str, Draft], elements: Mapping[str, ElementFile]) -> None:
-    """Fills `draft.fields` and `draft.checks`. A field that cannot be resolved is left out, with a finding."""
-    written = draft.written
-    if written is None or not draft.has("fields"):
+def resolve_fields(
+    draft: Draft,
+    drafts: Mapping[str, Draft],
+    elements: Mapping[str, ElementFile],
+    known: Callable[[str], bool],
+) -> None:
+    """Fills `draft.fields` and `draft.checks`. A field that cannot be resolved is left out, with a finding.
+
+    `known` says whether an element is there at all: one that cannot be read has its own finding already.
+    """
+    if draft.written is None or not draft.has("fields"):
         return
-    for name, field in written.fields.items():
-        element = elements.get(field.element) if field.element else None
-        shared = None
+    for name, field in draft.written.fields.items():
+        element = elements.get(field.element or "")
+        shared = _trace(draft, name, field, drafts) if field.shared_from is not None else None
         if field.element and element is None:
-            missing = f"no element `{field.element}`" + near(field.element, elements)
-            draft.findings.append(
-                Finding(("fields", name, "element"), missing, "an element of elements.yaml")
-            )
-            continue
-        if field.shared_from is not None:
-            shared = _trace(draft, name, field, drafts)
-            if shared is None:
-                continue
-        if _decided(draft, name, field, element):
+            if not known(field.element):
+                unknown = f"no element `{field.element}`" + near(field.element, elements)
+                draft.say(("fields", name, "element"), unknown, "an element of elements.yaml")
+        elif _decided(draft, name, field, element) and (shared or field.shared_from is None):
             draft.fields[name] = _field(name, field, element, shared)
-    if draft.has("checks"):
-        draft.checks = tuple(_checks(written, elements))
+    if draft.has("checks", "key"):
+        draft.checks = tuple(_checks(draft.written, elements))
 
 
 def _decided(draft: Draft, name: str, field: FieldFile, element: ElementFile | None) -> bool:
@@ -89,7 +91,7 @@ def _decided(draft: Draft, name: str, field: FieldFile, element: ElementFile | N
     ]
     for key, expected in missing:
         who = f"element `{field.element}` gives none" if field.element else "and no element gives it"
-        draft.findings.append(Finding(("fields", name, key), f"is missing, {who}", expected))
+        draft.say(("fields", name, key), f"is missing, {who}", expected)
     return not missing
 
 
@@ -117,13 +119,15 @@ def _field(name: str, field: FieldFile, element: ElementFile | None, shared: Sha
 
 
 def _checks(written: EntryFile, elements: Mapping[str, ElementFile]) -> Iterator[Check]:
-    """The entry's own, then its elements' with `column` filled in, then not-null for keys and required fields."""
+    """The entry's own, then its elements' with `column` filled in, then not-null for keys and required
+    fields."""
     said = list(written.checks)
     for name, field in written.fields.items():
-        for check in elements[field.element].checks if field.element in elements else ():
-            check = check if "column" in check.arguments else _check(check, column=name)
-            if check not in said:
-                said.append(check)
+        element = elements.get(field.element or "")
+        for check in element.checks if element else ():
+            filled = check if "column" in check.arguments else _check(check, column=name)
+            if filled not in said:
+                said.append(filled)
     yield from said
     held = {check.arguments.get("column") for check in said if check.expect == NOT_NULL}
     needed = [*(written.key or ()), *(name for name, field in written.fields.items() if field.required)]
@@ -146,71 +150,81 @@ def origin(shared_from: str, name: str) -> tuple[str, str]:
 
 
 def _trace(draft: Draft, name: str, field: FieldFile, drafts: Mapping[str, Draft]) -> SharedFrom | None:
-    """Where a `from:` field comes from; None, with a finding, where that cannot be told. A dataset whose own file is
-    broken in that place is not complained about twice."""
+    """Where a `from:` field comes from; None, with a finding, where that cannot be told."""
     path = ("fields", name, "from")
-    shared_from = field.shared_from or ""
-    if shared_from.count(".") not in (1, 2):
-        draft.findings.append(
-            Finding(path, "has not the right form", "`department.dataset` or `department.dataset.field`")
-        )
+    if not FROM.fullmatch(field.shared_from or ""):
+        draft.say(path, "has not the right form", "`department.dataset` or `department.dataset.field`")
         return None
-    dataset, source = origin(shared_from, name)
+    dataset, source = origin(field.shared_from or "", name)
     other = drafts.get(dataset)
     if other is None:
-        draft.findings.append(
-            Finding(path, f"no dataset `{dataset}`" + near(dataset, drafts), "a dataset of the catalogue")
-        )
+        draft.say(path, f"no dataset `{dataset}`" + near(dataset, drafts), "a dataset of the catalogue")
         return None
+    key = _one_key(draft, path, other, source)
+    on = field.on if field.on is not None or key is None else _joined_on(draft, name, other)
+    if key is None or on is None or not _is_collected(draft, name, on):
+        return None
+    return SharedFrom.model_construct(dataset=dataset, field=source, on=on, key=key)
+
+
+def _one_key(draft: Draft, path: KeyPath, other: Draft, source: str) -> str | None:
+    """The one key field of the other dataset, which has the field `source`; None, with a finding, where it
+    has not.
+
+    A dataset whose own file is broken in that place is not complained about twice.
+    """
     if other.written is None or not other.has("key", "fields"):
         return None
     if source not in other.names:
-        missing = f"`{dataset}` has no field `{source}`" + near(source, other.names)
-        draft.findings.append(Finding(path, missing, f"`{dataset}.<field>`"))
+        unknown = f"`{other.place}` has no field `{source}`" + near(source, other.names)
+        draft.say(path, unknown, f"`{other.place}.<field>`")
         return None
     if len(other.written.key) != 1:
-        why = f"`{dataset}` has a key of {len(other.written.key)} fields, and sharing joins on one"
-        draft.findings.append(Finding(path, why, "a dataset whose key is one field"))
+        many = f"`{other.place}` has a key of {len(other.written.key)} fields, and sharing joins on one"
+        draft.say(path, many, "a dataset whose key is one field")
         return None
-    on = _joined_on(draft, name, field, other)
-    return SharedFrom(dataset=dataset, field=source, on=on, key=other.written.key[0]) if on else None
+    return other.written.key[0]
 
 
-def _joined_on(draft: Draft, name: str, field: FieldFile, other: Draft) -> str | None:
-    """The field here that holds the other dataset's key: `on`, else the one of the same element."""
-    assert draft.written is not None and other.written is not None
-    path = ("fields", name, "on")
-    here = {key: own for key, own in draft.written.fields.items() if own.shared_from is None}
-    if field.on is not None:
-        if field.on in here:
-            return field.on
-        why = (
-            "is itself obtained by sharing"
-            if field.on in draft.written.fields
-            else "is no field of this dataset"
+def _is_collected(draft: Draft, name: str, on: str) -> bool:
+    """Whether `on` is a field that this dataset's own source gives."""
+    written = draft.written.fields if draft.written else {}
+    if on in written and written[on].shared_from is None:
+        return True
+    if on in written or on not in draft.names:
+        why = "is itself obtained by sharing" if on in written else "is no field of this dataset"
+        hint = near(on, [key for key in written if key != name])
+        draft.say(
+            ("fields", name, "on"), f"`{on}` {why}{hint}", "a field that this dataset's own source gives"
         )
-        if field.on in draft.written.fields or field.on not in draft.names:
-            hint = f"`{field.on}` {why}" + near(field.on, here)
-            draft.findings.append(Finding(path, hint, "a field of this dataset that its source gives"))
-        return None
-    key = other.written.key[0]
-    element = other.written.fields[key].element if key in other.written.fields else None
-    found = [own for own, file in here.items() if element and file.element == element]
+    return False
+
+
+def joins(draft: Draft, other: Draft) -> list[str]:
+    """The fields here, from the own source, that have the element of the other dataset's one key field."""
+    if draft.written is None or other.written is None or not other.has("key") or len(other.written.key) != 1:
+        return []
+    key = other.written.fields.get(other.written.key[0])
+    if key is None or key.element is None:
+        return []
+    here = draft.written.fields.items()
+    return [name for name, field in here if field.shared_from is None and field.element == key.element]
+
+
+def _joined_on(draft: Draft, name: str, other: Draft) -> str | None:
+    """The field here that holds the other dataset's key, where only one can be meant."""
+    found = joins(draft, other)
     if len(found) == 1:
         return found[0]
-    if element and found:
-        why = f"{len(found)} fields here hold the key `{key}` of `{other.place}`: " + ", ".join(found)
-    else:
-        why = f"no field here has the element of the key `{key}` of `{other.place}`"
-    draft.findings.append(Finding(path, why, f"`on:` with the field here that holds `{key}`"))
+    key = f"the key `{other.written.key[0]}` of `{other.place}`" if other.written else "the key"
+    why = f"{listed(found)} may each hold {key}" if found else f"no field here has the element of {key}"
+    draft.say(("fields", name, "on"), why, f"`on:` with the field here that holds {key}")
     return None
 
 
-def finished(draft: Draft) -> Entry:
+def finished(draft: Draft, written: EntryFile) -> Entry:
     """The entry of a draft without findings."""
-    written = draft.written
-    assert written is not None
-    sections = {name: getattr(written, name) for name in EntryFile.model_fields}
+    sections: dict[str, Any] = {name: getattr(written, name) for name in EntryFile.model_fields}
     return Entry.model_construct(
         **(sections | {"fields": draft.fields, "checks": draft.checks, "file": draft.file})
     )

@@ -1,7 +1,7 @@
 """One YAML file as plain data, fast, and the lines of its keys when there is something to say about them.
 
-What is read is YAML 1.2's core: only `true` and `false` are booleans (so that `on:` and `no:` are names), dates stay
-text, keys are text, and anchors and tags are not used. Duplicate keys are errors.
+What is read is YAML 1.2's core: only `true` and `false` are booleans (so that `on:` and `no:` are names),
+dates stay text, keys are text, and anchors and tags are not used. Duplicate keys are errors.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from yaml.cyaml import CParser
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
 from schemas.findings import Finding, KeyPath
 
@@ -33,7 +33,7 @@ class Unreadable(Exception):
         super().__init__(finding.message)
 
 
-class _Composer(CParser):  # type: ignore[misc]
+class _Composer(CParser):
     """libyaml's composer without tag resolution, which takes half its time: `_plain` does it for scalars."""
 
     def resolve(self, kind: type, value: str, implicit: Any) -> None:
@@ -71,7 +71,7 @@ def _build(node: Any, findings: list[Finding], path: KeyPath) -> Any:
     out: dict[str, Any] = {}
     for key, value in node.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-        if name in out or name == "?" and name is not key.value:
+        if name in out or not isinstance(key, yaml.ScalarNode):
             findings.append(_bad_key(key, (*path, name)))
         out[name] = _build(value, findings, (*path, name))
     return out
@@ -134,10 +134,8 @@ def _refuse_anchors(text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
-            mark = event.start_mark
-            _unreadable(
-                f"an anchor or alias (`{anchor}`) is not used here", "the values themselves", mark.line + 1
-            )
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            _unreadable(f"an anchor or alias (`{anchor}`) is not used here", "the values themselves", line)
 
 
 def _syntax(text: str, error: yaml.YAMLError) -> Finding:

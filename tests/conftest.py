@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from stdnum.cn import uscc
 
 from schemas.load import Catalogue, load_catalogue
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.context import Context
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -27,7 +33,26 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
-DEPARTMENT = "{title: {zh: 部门, en: Department}, uscc: 11320100MB0000000B}"
+NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
+"""What every test's clock says."""
+
+
+@pytest.fixture
+def ctx(settings: Settings) -> Context:
+    """A context on an empty home with the repository's catalogue; connections come from XUANWU_CONN_* variables."""
+    from lake.ledger import Ledger
+    from lake.tables import Tables
+    from pipelines.connections import from_environment
+    from pipelines.context import Context
+
+    return Context(
+        settings=settings,
+        catalogue=load_catalogue(),
+        tables=Tables(settings),
+        ledger=Ledger(settings.database_url, clock=lambda: NOW),
+        connect=from_environment,
+        clock=lambda: NOW,
+    )
 
 
 @pytest.fixture
@@ -44,8 +69,13 @@ def make_catalogue(tmp_path: Path) -> Callable[[dict[str, str]], Catalogue]:
 def write_catalogue(root: Path, files: dict[str, str]) -> Path:
     """The files under `root`, and a departments.yaml unless they hold one."""
     folders = sorted({Path(name).parent.name for name in files if name.count("/") == 1} - {"codes"})
-    departments = "\n".join(f"{folder}: {DEPARTMENT}" for folder in folders)
+    departments = "\n".join(_department(number, folder) for number, folder in enumerate(folders))
     for name, text in {"departments.yaml": departments + "\n", **files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     return root
+
+
+def _department(number: int, name: str) -> str:
+    body = f"11320100MB{number:07}"
+    return f"{name}: {{title: {{zh: 部门, en: Department}}, uscc: {body}{uscc.calc_check_digit(body)}}}"

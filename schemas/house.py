@@ -1,0 +1,198 @@
+"""Everything under a catalogue's root, read as far as it goes: entries as drafts, elements, departments,
+codes.
+
+Of a shared file `x.yaml` (or the folder codes/) the root's own is taken where there is one, else the one
+here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.draft import Draft, read_draft, validate
+from schemas.findings import Finding
+from schemas.messages import findings_of
+from schemas.model import Code, Department, ElementFile
+from schemas.resolve import apply_likes, resolve_fields
+from schemas.yamlfile import Unreadable, decode, parse, read_bytes
+
+HERE = Path(__file__).parent
+SHARED_FILES = ("elements.yaml", "departments.yaml")
+COLUMNS = ("code", "zh", "en", "aliases")
+
+
+@dataclass
+class House:
+    """`drafts` are by the id that their place gives, `by_id` also by the id they state. `unread` names the
+    elements, departments and code lists (or the whole files) that are there but cannot be read, so that
+    nobody calls them unknown. `findings` are those of files that are no entry, with the file's text."""
+
+    root: Path
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    by_id: dict[str, Draft] = field(default_factory=dict)
+    elements: dict[str, ElementFile] = field(default_factory=dict)
+    departments: dict[str, Department] = field(default_factory=dict)
+    codes: dict[str, tuple[Code, ...]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    findings: dict[str, tuple[str, list[Finding]]] = field(default_factory=dict)
+
+    def note(self, path: Path, text: str, findings: Iterable[Finding]) -> None:
+        """Keeps what is wrong with a file that is no entry."""
+        self.findings.setdefault(shown(path), (text, []))[1].extend(findings)
+
+    def place(self, name: str) -> Path:
+        """The path of a shared file: the root's own, else the one beside this module."""
+        own = self.root / name
+        return own if own.exists() else HERE / name
+
+    def knows(self, kind: str, name: str) -> bool:
+        """Whether an element, department or code list is there, be it one that cannot be read."""
+        return name in getattr(self, kind) or not self.unread.isdisjoint((kind, f"{kind}:{name}"))
+
+
+def shown(path: Path) -> str:
+    """The path relative to the current folder when below it."""
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
+def read_house(root: Path) -> House:
+    """Everything under a catalogue's root, read and resolved as far as it goes. Never raises for what files
+    hold."""
+    house = House(root)
+    _read_named(house, "elements", ElementFile, house.elements)
+    _read_named(house, "departments", Department, house.departments)
+    _read_codes(house)
+    _read_entries(house)
+    for draft in house.drafts.values():
+        resolve_fields(draft, house.by_id, house.elements, lambda name: house.knows("elements", name))
+    return house
+
+
+def _read_named(house: House, kind: str, model: Any, into: dict[str, Any]) -> None:
+    """A file of named things, elements or departments; each that can be read is taken."""
+    path, text = house.place(f"{kind}.yaml"), ""
+    if not path.exists():
+        return
+    try:
+        text = decode(read_bytes(path))
+        data, findings = parse(text)
+    except Unreadable as error:
+        house.unread.add(kind)
+        house.note(path, text, [error.finding])
+        return
+    for key, value in data.items():
+        try:
+            into[key] = validate(model, value)
+        except ValidationError as error:
+            house.unread.add(f"{kind}:{key}")
+            findings += [f._replace(path=(key, *f.path)) for f in findings_of(error, model, value)]
+    if kind == "elements":
+        resolved, loops = apply_likes(into, lambda name: house.knows("elements", name))
+        into.update(resolved)
+        findings += loops
+    house.note(path, text, findings)
+
+
+# ── entries ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_entries(house: House) -> None:
+    if not house.root.is_dir():
+        expected = "the catalogue's folder (XUANWU_CATALOGUE)"
+        house.note(house.root, "", [Finding((), "there is no such folder", expected, 1)])
+        return
+    for path in _yaml_files(house.root):
+        parts = path.relative_to(house.root).parts
+        if len(parts) == 1 and parts[0] in SHARED_FILES:
+            continue
+        if len(parts) != 2 or path.suffix != ".yaml":
+            house.note(path, "", [Finding((), "this is no place of an entry", "<department>/<dataset>.yaml", 1)])
+            continue
+        draft = _read_entry(path)
+        house.drafts[draft.place] = draft
+    house.by_id = dict(house.drafts)
+    for draft in house.drafts.values():
+        stated = draft.data.get("id")
+        if isinstance(stated, str):
+            house.by_id.setdefault(stated, draft)
+
+
+def _yaml_files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*.y*ml")):
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.suffix in (".yaml", ".yml") and not hidden and not path.is_dir():
+            yield path
+
+
+def _read_entry(path: Path) -> Draft:
+    place = f"{path.parent.name}.{path.stem}"
+    try:
+        return read_draft(read_bytes(path), shown(path), place)
+    except Unreadable as error:
+        return Draft(shown(path), place, findings=[error.finding])
+
+
+# ── code lists ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_codes(house: House) -> None:
+    folder = house.place("codes")
+    for path in sorted(folder.glob("*.csv")) if folder.is_dir() else ():
+        try:
+            text = decode(read_bytes(path))
+        except Unreadable as error:
+            house.unread.add(f"codes:{path.stem}")
+            house.note(path, "", [error.finding])
+            continue
+        house.codes[path.stem], findings = _codes_of(text)
+        house.note(path, "", findings)
+
+
+def _codes_of(text: str) -> tuple[tuple[Code, ...], list[Finding]]:
+    """The rows of a code list: columns code, zh, en and aliases, these separated by `|`. A code, a label and
+    an alias each mean one code only."""
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        columns = reader.fieldnames or ()
+        if not {"code", "zh"} <= set(columns) <= set(COLUMNS):
+            return (), [Finding((), "the columns are not those of a code list", ",".join(COLUMNS), 1)]
+        return _code_rows(reader)
+    except csv.Error as error:
+        return (), [Finding((), f"this is not CSV: {error}", ",".join(COLUMNS), reader.line_num + 1)]
+
+
+def _code_rows(reader: csv.DictReader[str]) -> tuple[tuple[Code, ...], list[Finding]]:
+    codes: dict[str, Code] = {}
+    means: dict[str, str] = {}
+    findings: list[Finding] = []
+    for row in reader:
+        wrong = _wrong_row(row, codes)
+        if wrong:
+            findings.append(Finding((), wrong, ",".join(COLUMNS), reader.line_num))
+            continue
+        aliases = tuple(alias for alias in (row.get("aliases") or "").split("|") if alias)
+        code = Code(code=row["code"], zh=row["zh"], en=row.get("en") or "", aliases=aliases)
+        codes[code.code] = code
+        for alias in aliases:
+            if means.setdefault(alias, code.code) != code.code:
+                twice = f"alias `{alias}` means both {means[alias]} and {code.code}"
+                findings.append(Finding((), twice, "an alias of one code only", reader.line_num))
+    if not codes and not findings:
+        findings.append(Finding((), "the code list is empty", "a row for each code", 1))
+    return tuple(codes.values()), findings
+
+
+def _wrong_row(row: dict[str, Any], codes: dict[str, Code]) -> str:
+    if None in row or None in row.values():
+        return "the row has more or fewer columns than the header"
+    if not row["code"] or not row["zh"]:
+        return "a code or its Chinese label is empty"
+    return f"code `{row['code']}` stands here twice" if row["code"] in codes else ""

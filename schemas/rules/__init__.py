@@ -1,0 +1,59 @@
+"""What a catalogue must keep to, beyond the form of each file. One table names every rule and where it
+stands.
+
+A rule is a plain generator of findings. Beside it stand the sections (top-level keys) it reads: where one of
+them cannot be read, the rule is silent, as the broken section has its own finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from schemas.draft import Draft
+from schemas.findings import Finding
+from schemas.house import House
+from schemas.model import EntryFile
+from schemas.rules import checks, circles, fields, names, onesource, publishing, shared, sources
+
+EntryRule = Callable[[EntryFile, Draft, House], Iterator[Finding]]
+CityRule = Callable[[House], Iterator[tuple[Draft, Finding]]]
+
+ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
+    (names.id_is_place, ("id",)),
+    (names.departments_known, ()),
+    (names.key_fields, ("key",)),
+    (names.merge_order, ("merge",)),
+    (names.policy_fields, ("share", "open")),
+    (sources.schedule, ("source",)),
+    (sources.database_cursor, ("source", "merge")),
+    (sources.file_options, ("source",)),
+    (sources.lake_query, ("source", "fields")),
+    (fields.own_element_kept, ("fields",)),
+    (fields.origin_kept, ("fields",)),
+    (fields.key_required, ("fields", "key")),
+    (fields.options_fit_type, ("fields",)),
+    (fields.formats_known, ("fields",)),
+    (fields.zone_known, ("fields",)),
+    (fields.codes_known, ("fields",)),
+    (fields.masks_fit, ("fields",)),
+    (publishing.share_reasons, ("share",)),
+    (publishing.open_reasons, ("open",)),
+    (publishing.share_masks, ("share", "fields")),
+    (publishing.open_masks, ("open", "fields")),
+    (checks.own_checks, ()),
+)
+CITY_RULES: tuple[CityRule, ...] = (names.code_unique, onesource.one_source, circles.circles)
+
+
+def judge(house: House) -> None:
+    """Adds what each rule finds to the findings of the file concerned."""
+    shared.judge_shared(house)
+    for draft in house.drafts.values():
+        if draft.written is None:
+            continue
+        for rule, sections in ENTRY_RULES:
+            if draft.broken.isdisjoint(sections):
+                draft.findings.extend(rule(draft.written, draft, house))
+    for city_rule in CITY_RULES:
+        for draft, finding in city_rule(house):
+            draft.findings.append(finding)

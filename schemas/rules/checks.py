@@ -1,0 +1,94 @@
+"""Checks: expectations that exist, with arguments that they take, on fields that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, TypedDict
+
+from schemas.draft import Draft
+from schemas.findings import Finding, KeyPath, listed, near
+from schemas.house import HERE, House
+from schemas.model import Check, EntryFile
+from schemas.rules.fields import unknown_codes
+from schemas.rules.names import known_field, known_fields
+from schemas.rules.sources import is_regex
+from schemas.yamlfile import parse
+
+
+class Signature(TypedDict):
+    """What an expectation takes; `columns` are the arguments that name fields."""
+
+    arguments: list[str]
+    required: list[str]
+    columns: list[str]
+    row_level: bool
+    dimension: str
+
+
+@cache
+def signatures() -> dict[str, Signature]:
+    """Every expectation by name: Great Expectations' own and ours, from expectations.yaml."""
+    return parse((HERE / "expectations.yaml").read_text(encoding="utf-8"))[0]
+
+
+def own_checks(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """The entry's own checks; those of its elements are judged once, where the element stands."""
+    for number, check in draft.said.items():
+        path = ("checks", number)
+        yield from check_findings(check, path, house)
+        signature = signatures().get(check.expect)
+        for argument in signature["columns"] if signature else ():
+            named = check.arguments.get(argument)
+            if isinstance(named, str):
+                yield from known_field(named, (*path, argument), draft)
+            elif isinstance(named, list):
+                yield from known_fields(map(str, named), (*path, argument), draft)
+
+
+def check_findings(
+    check: Check, path: KeyPath, house: House, given: tuple[str, ...] = ()
+) -> Iterator[Finding]:
+    """A check by itself; `given` are the arguments that are filled in later (`column`, in an element)."""
+    signature = signatures().get(check.expect)
+    if signature is None:
+        unknown = f"no expectation `{check.expect}`" + near(check.expect, signatures())
+        yield Finding((*path, "expect"), unknown, "a name of Great Expectations or of expectations/")
+        return
+    for name in check.arguments:
+        if name not in signature["arguments"]:
+            unknown = f"`{check.expect}` takes no `{name}`" + near(name, signature["arguments"])
+            yield Finding((*path, name), unknown, f"of {listed(signature['arguments'], 40)}")
+    for name in signature["required"]:
+        if name not in check.arguments and name not in given:
+            yield Finding((*path, name), f"is missing: `{check.expect}` needs it", f"`{name}: …`")
+    if check.on_fail == "quarantine" and not signature["row_level"]:
+        why = f"`{check.expect}` names no rows, so none can be set aside"
+        yield Finding((*path, "on_fail"), why, "`stop` or `warn`")
+    yield from _values(check.arguments, path, house)
+
+
+def _values(arguments: dict[str, Any], path: KeyPath, house: House) -> Iterator[Finding]:
+    """Arguments whose values can be told wrong without data."""
+    for name in ("regex", "regex_list"):
+        said = arguments.get(name, [])
+        for pattern in [said] if isinstance(said, str) else said if isinstance(said, list) else []:
+            if not isinstance(pattern, str) or not is_regex(pattern):
+                yield Finding((*path, name), "is no regular expression", "a regex")
+    mostly = arguments.get("mostly", 1)
+    if isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 < mostly <= 1:
+        yield Finding((*path, "mostly"), "is not a share of the rows", "more than 0, at most 1")
+    if isinstance(arguments.get("codes"), str):
+        yield from unknown_codes(arguments["codes"], (*path, "codes"), house)
+    if isinstance(arguments.get("dataset"), str):
+        yield from _reference(arguments["dataset"], arguments.get("field"), path, house)
+
+
+def _reference(dataset: str, field: Any, path: KeyPath, house: House) -> Iterator[Finding]:
+    other = house.by_id.get(dataset)
+    if other is None:
+        unknown = f"no dataset `{dataset}`" + near(dataset, house.by_id)
+        yield Finding((*path, "dataset"), unknown, "a dataset of the catalogue")
+    elif isinstance(field, str) and other.names and field not in other.names:
+        unknown = f"`{dataset}` has no field `{field}`" + near(field, other.names)
+        yield Finding((*path, "field"), unknown, f"a field of `{dataset}`")

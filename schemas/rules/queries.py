@@ -1,0 +1,126 @@
+"""The SQL of derived datasets, read by DuckDB's own parser and tried on empty tables of its inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+
+from schemas.draft import Draft
+from schemas.findings import Finding, near
+from schemas.house import House
+from schemas.model import Field, LakeSource
+from schemas.sql import quote
+
+_TYPES = {
+    "string": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+    "binary": "BLOB",
+}
+_TABLE_FUNCTIONS = ("range", "generate_series", "unnest")
+_SQL = ("source", "sql")
+
+
+def query_findings(source: LakeSource, draft: Draft, house: House) -> Iterator[Finding]:
+    """Unknown inputs, SQL that is not one SELECT over exactly them, and columns that it does not give."""
+    unknown = [name for name in source.inputs if name not in house.by_id]
+    for name in unknown:
+        path = ("source", "inputs", source.inputs.index(name))
+        yield Finding(path, f"no dataset `{name}`" + near(name, house.by_id), "a dataset of the catalogue")
+    with duckdb.connect(config={"enable_external_access": False}) as connection:
+        tree = json.loads(connection.execute("SELECT json_serialize_sql(?)", [source.sql]).fetchall()[0][0])
+        problem = _not_one_select(tree)
+        if problem is not None:
+            yield problem
+            return
+        found = list(_reads(tree, source))
+        yield from found
+        if not found and not unknown:
+            yield from _columns(connection, source, draft, house)
+
+
+def _not_one_select(tree: dict[str, Any]) -> Finding | None:
+    expected = "one SELECT over curated tables named department.dataset"
+    if not tree["error"]:
+        return None if len(tree["statements"]) == 1 else Finding(_SQL, "holds several statements", expected)
+    if tree["error_type"] == "parser":
+        return Finding(_SQL, f"is not SQL: {tree['error_message']}", expected)
+    return Finding(_SQL, "is not a SELECT", expected)
+
+
+def _reads(tree: dict[str, Any], source: LakeSource) -> Iterator[Finding]:
+    """The tables of the query against `inputs`, both ways."""
+    tables, functions, named = set[tuple[str, str, str]](), set[str](), set[str]()
+    _walk(tree, tables, functions, named)
+    for function in sorted(functions - set(_TABLE_FUNCTIONS)):
+        yield Finding(_SQL, f"reads from {function}()", "curated tables only")
+    read = set()
+    for catalog, schema, table in sorted(tables):
+        if schema or table not in named:
+            read.add(".".join(part for part in (catalog, schema, table) if part))
+    for name in sorted(read - set(source.inputs)):
+        yield Finding(
+            _SQL,
+            f"reads `{name}`, which is not among `inputs`" + near(name, source.inputs),
+            "the same tables",
+        )
+    for number, name in enumerate(source.inputs):
+        if name not in read:
+            yield Finding(
+                ("source", "inputs", number), f"the SQL does not read `{name}`", "the tables that it reads"
+            )
+
+
+def _walk(node: Any, tables: set[tuple[str, str, str]], functions: set[str], named: set[str]) -> None:
+    """Collects the base tables, the table functions and the names of common table expressions of a syntax
+    tree."""
+    for child in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+        _walk(child, tables, functions, named)
+    if isinstance(node, dict):
+        kind = node.get("type")
+        if kind == "BASE_TABLE":
+            tables.add((node.get("catalog_name", ""), node.get("schema_name", ""), node["table_name"]))
+        elif kind == "TABLE_FUNCTION":
+            functions.add(node["function"]["function_name"])
+        elif "cte_map" in node:
+            named.update(each["key"] for each in node["cte_map"]["map"])
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, source: LakeSource, draft: Draft, house: House
+) -> Iterator[Finding]:
+    """Binds the query to empty tables of its inputs, and holds its columns against the fields."""
+    inputs = [house.by_id[name] for name in source.inputs]
+    if any(set(other.names) != set(other.fields) or not other.fields for other in inputs):
+        return
+    for name, other in zip(source.inputs, inputs, strict=True):
+        _create(connection, name, other.fields)
+    try:
+        given = [
+            row[0] for row in connection.execute(f"DESCRIBE {source.sql.rstrip().rstrip(';')}").fetchall()
+        ]
+    except duckdb.Error as error:
+        why = " ".join(str(error).split("\n\n", maxsplit=1)[0].split())
+        yield Finding(_SQL, f"does not fit its inputs: {why}", "columns of the inputs")
+        return
+    for name, field in draft.fields.items():
+        if field.source is not None and field.source not in given:
+            why = f"the SQL gives no column `{field.source}`" + near(field.source, given)
+            yield Finding(("fields", name), why, "a column of the SQL by this name or by `source`")
+
+
+def _create(connection: duckdb.DuckDBPyConnection, name: str, fields: dict[str, Field]) -> None:
+    department, dataset = name.split(".")
+    columns = ", ".join(f"{quote(field.name)} {_sql_type(field)}" for field in fields.values())
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(department)}")
+    connection.execute(f"CREATE TABLE {quote(department)}.{quote(dataset)} ({columns})")
+
+
+def _sql_type(field: Field) -> str:
+    return f"DECIMAL({field.precision}, {field.scale})" if field.type == "decimal" else _TYPES[field.type]

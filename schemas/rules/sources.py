@@ -1,0 +1,156 @@
+"""Sources: a schedule where one is needed, and options that make sense together."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import string
+from collections.abc import Iterator
+from functools import lru_cache
+
+from schemas.draft import Draft
+from schemas.findings import Finding, listed, near
+from schemas.house import House
+from schemas.model import DatabaseSource, EntryFile, FileSource, LakeSource
+from schemas.rules.fields import is_zone
+from schemas.rules.names import known_field
+
+PLACEHOLDERS = ("date", "year", "month", "day", "hour")
+_CRON_FIELDS = 5
+_GROWS = ("string", "integer", "decimal", "number", "date", "timestamp")
+_TEXT = ("csv", "tsv")
+_FORMATS: dict[str, tuple[str, ...]] = {
+    "encoding": ("csv", "tsv", "json", "jsonl"),
+    "delimiter": _TEXT,
+    "quote": _TEXT,
+    "header": (*_TEXT, "excel"),
+    "header_rows": (*_TEXT, "excel"),
+    "skip": (*_TEXT, "excel"),
+    "footer": (*_TEXT, "excel"),
+    "footer_pattern": (*_TEXT, "excel"),
+    "columns": (*_TEXT, "excel"),
+    "sheet": ("excel",),
+    "records": ("json",),
+}
+
+
+def schedule(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """A derived dataset runs when its inputs change; every other one by its cron."""
+    if not draft.has("schedule"):
+        return
+    if written.source.kind == "lake":
+        if written.schedule is not None:
+            yield Finding(("schedule",), "a derived dataset runs when its inputs change", "no `schedule`")
+    elif written.schedule is None:
+        yield Finding(("schedule",), "is missing", '{cron: "0 2 * * *", late_after: 6h}')
+    else:
+        if not _is_cron(written.schedule.cron):
+            expected = '"minute hour day month weekday": "0 2 * * *"'
+            yield Finding(("schedule", "cron"), f"`{written.schedule.cron}` is no cron", expected)
+        if not is_zone(written.schedule.timezone):
+            unknown = f"no time zone `{written.schedule.timezone}`"
+            yield Finding(("schedule", "timezone"), unknown, "such as Asia/Shanghai or UTC")
+
+
+@lru_cache(maxsize=1000)
+def _is_cron(text: str) -> bool:
+    """Whether croniter, which Airflow's timetables use, knows it. Seconds and years are not for us."""
+    from croniter import croniter  # noqa: PLC0415  0.1 s, and only where an entry has a schedule
+
+    return len(text.split()) == _CRON_FIELDS and bool(croniter.is_valid(text))
+
+
+def database_cursor(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """A cursor is a field that grows, and reads only what is new: that cannot feed a snapshot."""
+    source, path = written.source, ("source", "cursor")
+    if not isinstance(source, DatabaseSource):
+        return
+    if source.cursor is None:
+        if source.overlap:
+            yield Finding(
+                ("source", "overlap"), "says nothing without `cursor`", "`cursor` too, or no `overlap`"
+            )
+        return
+    yield from known_field(source.cursor, path, draft)
+    if written.merge.kind == "snapshot":
+        why = "an incremental read cannot feed a snapshot: rows not read again would count as deleted"
+        yield Finding(path, why, "`merge: {kind: append}` or upsert, or no `cursor`")
+    field = draft.fields.get(source.cursor)
+    if field is not None and field.shared_from is not None:
+        yield Finding(
+            path, f"`{field.name}` is obtained by sharing, not from this source", "a collected field"
+        )
+    elif field is not None and field.type not in _GROWS:
+        yield Finding(
+            path, f"`{field.name}` is a {field.type}, which does not grow", "a number, date or timestamp"
+        )
+    elif field is not None and source.overlap and field.type not in ("date", "timestamp"):
+        why = f"is a time, and the cursor `{field.name}` is a {field.type}"
+        yield Finding(("source", "overlap"), why, "a cursor of type date or timestamp, or no `overlap`")
+
+
+def file_options(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """Options that the file's format has, an encoding that Python knows, one-character delimiters."""
+    source = written.source
+    if not isinstance(source, FileSource):
+        return
+    for option, formats in _FORMATS.items():
+        if option in source.model_fields_set and source.format not in formats:
+            expected = f"`format` {' or '.join(formats)}, or no `{option}`"
+            yield Finding(("source", option), f"says nothing to {source.format}", expected)
+    if source.encoding is not None and not _is_encoding(source.encoding):
+        yield Finding(
+            ("source", "encoding"), f"no encoding `{source.encoding}`", "such as utf-8, gb18030 or big5"
+        )
+    for option in ("delimiter", "quote"):
+        text = getattr(source, option)
+        if text is not None and len(text) != 1:
+            yield Finding(("source", option), "is not one character", '"," or ";" or "\\t" (one character)')
+    if source.header is None and source.format in (*_TEXT, "excel") and not source.columns:
+        yield Finding(
+            ("source", "columns"), "is missing: the file has no header", "[its column names, in order]"
+        )
+    yield from _patterns(source)
+
+
+def _patterns(source: FileSource) -> Iterator[Finding]:
+    if source.footer_pattern is not None and not is_regex(source.footer_pattern):
+        yield Finding(("source", "footer_pattern"), "is no regular expression", "a regex such as ^合计")
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(source.path) if name is not None]
+    except ValueError:
+        yield Finding(
+            ("source", "path"), "has a brace that is not closed", "{date}, {year}, {month}, {day} or {hour}"
+        )
+        return
+    for name in names:
+        if name not in PLACEHOLDERS:
+            unknown = f"`{{{name}}}` is not the batch's" + near(name, PLACEHOLDERS)
+            yield Finding(("source", "path"), unknown, f"one of {listed(PLACEHOLDERS)} in braces")
+
+
+@lru_cache(maxsize=100)
+def _is_encoding(name: str) -> bool:
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=10_000)
+def is_regex(pattern: str) -> bool:
+    """Whether it compiles."""
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return True
+
+
+def lake_query(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """A derived dataset's inputs are datasets, its SQL reads just those, and it gives the fields."""
+    if not isinstance(written.source, LakeSource):
+        return
+    from schemas.rules.queries import query_findings  # noqa: PLC0415  DuckDB is loaded only where a query stands
+
+    yield from query_findings(written.source, draft, house)
