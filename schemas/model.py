@@ -7,6 +7,7 @@ Grades follow GB/T 43697 in four steps; share types are those of Decree 809, Art
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _duration(value: Any) -> Any:
-    if isinstance(value, str) and value[:-1].isdigit() and value[-1] in _UNITS:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}[smhd]", value):
         return timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
     if isinstance(value, timedelta):
         return value
@@ -34,7 +35,7 @@ def _duration(value: Any) -> Any:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Key(pattern=r"^\d+[smhd]$")]),
+    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Key(pattern=r"^[0-9]{1,6}[smhd]$")]),
     PlainSerializer(lambda d: f"{int(d.total_seconds())}s", return_type=str),
 ]
 
@@ -236,6 +237,9 @@ SHORT_MASKS = ("keep", "drop", "hmac", "redact")
 
 
 def _short_mask(value: Any) -> Any:
+    """`hmac` for `{kind: hmac}`. Lists become tuples, as strict validation asks after a validator of ours."""
+    if isinstance(value, dict):
+        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
     return {"kind": value} if isinstance(value, str) and value in SHORT_MASKS else value
 
 

@@ -3,14 +3,13 @@ type."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from schemas.draft import Draft
 from schemas.findings import Finding, KeyPath, near
+from schemas.formats import parse_format
 from schemas.house import House
 from schemas.model import ElementFile, EntryFile, Field, FieldFile, Masks, Policy
 from schemas.rules.masks import misfit, weaker
@@ -25,7 +24,6 @@ _FITS = {
     "scale": ("decimal",),
 }
 _MOST = ("length", "precision", "scale")
-_YEAR = re.compile(r"%[YyGcxsD]")
 
 
 def own_element_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
@@ -110,7 +108,7 @@ def options_fit_type(written: EntryFile, draft: Draft, house: House) -> Iterator
 def unfit_options(
     own: FieldFile | ElementFile, kind: str | None, precision: int, scale: int, path: KeyPath
 ) -> Iterator[Finding]:
-    """What a field or element says that its type cannot have; decimals whose scale is above their precision."""
+    """What a field or element says that its type cannot have; a scale above the precision."""
     for key, kinds in _FITS.items():
         if getattr(own, key, None) is not None and kind is not None and kind not in kinds:
             yield Finding((*path, key), f"says nothing to a {kind}", f"a field of type {' or '.join(kinds)}")
@@ -120,27 +118,19 @@ def unfit_options(
 
 
 def formats_known(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """Formats are forms that strptime knows and that say the year."""
+    """Formats are forms of strptime that name a day, as `schemas.formats` reads whole columns by them."""
     for name, field in written.fields.items():
         yield from unknown_formats(field.formats or (), ("fields", name))
 
 
 def unknown_formats(formats: tuple[str, ...], path: KeyPath) -> Iterator[Finding]:
-    """The formats of a field or element that cannot be read back."""
+    """The formats of a field or element that no column can be read by."""
     for number, form in enumerate(formats):
-        if not _readable(form):
-            why = f"strptime does not know the form `{form}`"
-            yield Finding((*path, "formats", number), why, "such as %Y-%m-%d, %Y%m%d or %Y-%m-%d %H:%M:%S")
-
-
-@lru_cache(maxsize=1000)
-def _readable(form: str) -> bool:
-    """Whether a moment written in this form is read back, its year among it."""
-    try:
-        datetime.strptime(datetime(2026, 11, 23, 18, 5, 9, tzinfo=UTC).strftime(form), form)
-    except (ValueError, re.error):
-        return False
-    return _YEAR.search(form) is not None
+        try:
+            parse_format(form)
+        except ValueError as error:
+            expected = str(error).rpartition("expected ")[2]
+            yield Finding((*path, "formats", number), f"the form `{form}` cannot be read", expected)
 
 
 def zone_known(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
@@ -156,7 +146,7 @@ def zone_known(written: EntryFile, draft: Draft, house: House) -> Iterator[Findi
 
 @lru_cache(maxsize=100)
 def is_zone(name: str) -> bool:
-    """Whether the IANA database has this zone. ZoneInfo raises OSError for a name that is one of its folders."""
+    """Whether the IANA database has this zone. A name that is one of its folders raises OSError."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):

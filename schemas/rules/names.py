@@ -26,9 +26,11 @@ def id_is_place(written: EntryFile, draft: Draft, house: House) -> Iterator[Find
 
 
 def departments_known(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """The owner and the department of the id are rows of departments.yaml."""
-    folder = draft.place.split(".")[0]
-    wanted = {("id",): folder} | ({("owner",): written.owner} if draft.has("owner") else {})
+    """The owner and the department of the id are rows of departments.yaml. A derived dataset may stand in a
+    folder of its own, such as base/ or theme/ (基础库, 主题库): its owner answers for it."""
+    wanted: dict[KeyPath, str] = {("owner",): written.owner} if draft.has("owner") else {}
+    if draft.has("source") and written.source.kind != "lake":
+        wanted[("id",)] = draft.place.split(".")[0]
     for path, name in wanted.items():
         if not house.knows("departments", name):
             unknown = f"no department `{name}`" + near(name, house.departments)

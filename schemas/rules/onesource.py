@@ -1,5 +1,4 @@
-"""One source per datum (一数一源; Decree 809, Art. 19): an element is originated by one dataset, the rest share
-it."""
+"""One source per datum (一数一源; Decree 809, Art. 19): one dataset originates an element, others share it."""
 
 from __future__ import annotations
 
