@@ -6,9 +6,7 @@ that the library has for other databases but not for DuckDB is registered over i
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from expectations import great
@@ -16,7 +14,9 @@ from expectations import great
 SqlExpression = Callable[..., Any]
 
 
-def condition(metric: str, arguments: tuple[str, ...], expression: SqlExpression, table: bool = False) -> None:
+def condition(
+    metric: str, arguments: tuple[str, ...], expression: SqlExpression, table: bool = False
+) -> None:
     """Register `metric` for DuckDB: `expression(column, *arguments)` gives the SQL that a good value meets. NULLs are
     left out before. With `table` the expression also gets `_table`, what the check reads after its row condition."""
 
@@ -24,25 +24,12 @@ def condition(metric: str, arguments: tuple[str, ...], expression: SqlExpression
         given = {name: values.get(name) for name in arguments}
         return expression(column, _table=values["_table"], **given) if table else expression(column, **given)
 
-    with _quiet_registry():
-        type(
-            "".join(part.title() for part in metric.replace(".", "_").split("_")),
-            (great.ColumnMapMetricProvider,),
-            {
-                "condition_metric_name": metric,
-                "condition_value_keys": arguments,
-                "_sqlalchemy": great.column_condition_partial(engine=great.SqlAlchemyExecutionEngine)(_condition),
-            },
-        )
-
-
-@contextmanager
-def _quiet_registry() -> Iterator[None]:
-    """The registry warns of a metric registered over another, which is what is meant here."""
-    registry = logging.getLogger("great_expectations.expectations.registry")
-    level = registry.level
-    registry.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        registry.setLevel(level)
+    type(
+        "".join(part.title() for part in metric.replace(".", "_").split("_")),
+        (great.ColumnMapMetricProvider,),
+        {
+            "condition_metric_name": metric,
+            "condition_value_keys": arguments,
+            "_sqlalchemy": great.column_condition_partial(engine=great.SqlAlchemyExecutionEngine)(_condition),
+        },
+    )

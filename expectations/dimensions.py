@@ -54,4 +54,6 @@ _GROUPS: dict[Dimension, str] = {
         expect_column_max_to_be_recent expect_column_values_to_be_decreasing
         expect_column_values_to_be_increasing""",
 }
-DIMENSIONS: dict[str, Dimension] = {name: dimension for dimension, names in _GROUPS.items() for name in names.split()}
+DIMENSIONS: dict[str, Dimension] = {
+    name: dimension for dimension, names in _GROUPS.items() for name in names.split()
+}

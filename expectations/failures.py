@@ -35,7 +35,11 @@ NEXT_STEP = {
 
 def engine_error(entry: Entry, checks: list[Prepared], error: BaseException) -> EngineError:
     """Which checks could not be computed, the kind of error, and what to do; nothing of the error's own message."""
-    culprits = [check for check in checks if any(_uses(check, metric) for metric in getattr(error, "failed_metrics", ()))]
+    culprits = [
+        check
+        for check in checks
+        if any(_uses(check, metric) for metric in getattr(error, "failed_metrics", ()))
+    ]
     kind = next((type(cause).__name__ for cause in _causes(error) if isinstance(cause, duckdb.Error)), None)
     return EngineError(
         f"the engine failed ({kind or type(_root(error)).__name__}); the data are not judged",

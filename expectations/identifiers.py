@@ -43,7 +43,9 @@ def _division_code(column: Any, within: str | list[str] | None) -> Any:
     if within is None:
         return form
     if isinstance(within, str) and not within.isdigit():
-        return sa.and_(form, column.in_(sa.select(sa.column("code")).select_from(sa.table(codes_table(within)))))
+        return sa.and_(
+            form, column.in_(sa.select(sa.column("code")).select_from(sa.table(codes_table(within))))
+        )
     prefixes = [within] if isinstance(within, str) else within
     return sa.and_(form, sa.or_(*(sa.func.starts_with(column, prefix) for prefix in prefixes)))
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from expectations import batches, duckdb_metrics, identifiers, references
+from expectations import batches, columns, duckdb_metrics, identifiers, references
 
-__all__ = ["batches", "duckdb_metrics", "identifiers", "references"]
+__all__ = ["batches", "columns", "duckdb_metrics", "identifiers", "references"]

@@ -8,11 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from expectations import great
+from expectations.signatures import COLUMN_TYPE
 from expectations.sqltables import BATCH, FAILURES, SEQ
 from expectations.suite import Prepared
 
-COLUMN_TYPE = (great.core.ExpectColumnValuesToBeOfType, great.core.ExpectColumnValuesToBeInTypeList)
-"""Row-level by name: in SQL a column has one type, so that all its values fail or none."""
 WHOLE_QUERIES = {"compound_columns.unique"}
 """Metrics whose condition brings its own FROM, with every column of the batch."""
 
@@ -30,17 +29,27 @@ def condition_metric(check: Prepared) -> great.MetricConfiguration | None:
     )
 
 
-def failing_rows(engine: great.SqlAlchemyExecutionEngine, check: Prepared, metrics: Mapping[Any, Any]) -> sa.Select:
+def failing_rows(
+    engine: great.SqlAlchemyExecutionEngine, check: Prepared, metrics: Mapping[Any, Any]
+) -> sa.Select:
     """`SELECT _seq` of the failing rows, with the check's row condition and the rows it ignores left out."""
     seq = sa.column(SEQ)
     metric = condition_metric(check)
     if metric is None:
-        return sa.select(seq).select_from(sa.table(BATCH)).where(sa.column(check.expectation.column).is_not(None))
+        return (
+            sa.select(seq)
+            .select_from(sa.table(BATCH))
+            .where(sa.column(check.expectation.column).is_not(None))
+        )
     condition, compute, accessor = metrics[metric.id]
     if check.expectation.map_metric in WHOLE_QUERIES:
         return sa.select(seq).where(condition)
     source = engine.get_domain_records({**compute, **accessor})
-    return sa.select(seq).select_from(source.subquery() if isinstance(source, sa.Select) else source).where(condition)
+    return (
+        sa.select(seq)
+        .select_from(source.subquery() if isinstance(source, sa.Select) else source)
+        .where(condition)
+    )
 
 
 def keep(engine: great.SqlAlchemyExecutionEngine, check: Prepared, metrics: Mapping[Any, Any]) -> None:

@@ -62,7 +62,9 @@ def _lay_out(entry: Entry, connection: duckdb.DuckDBPyConnection, known: Known) 
     fields = ", ".join(quote(name) for name in entry.fields)
     connection.execute(f"CREATE VIEW {quote(FIELDS)} AS SELECT {fields} FROM {BATCH}")
     for name, codes in known.codes.items():
-        connection.execute(f"CREATE TABLE {quote(codes_table(name))} AS SELECT unnest($1::VARCHAR[]) AS code", [list(codes)])
+        connection.execute(
+            f"CREATE TABLE {quote(codes_table(name))} AS SELECT unnest($1::VARCHAR[]) AS code", [list(codes)]
+        )
 
 
 class _Borrowed(ConnectionWrapper):
@@ -80,7 +82,9 @@ def _engine(connection: duckdb.DuckDBPyConnection) -> Iterator[great.SqlAlchemyE
     engine = great.SqlAlchemyExecutionEngine(engine=database, create_temp_table=False)
     try:
         for view in (FIELDS, BATCH):
-            engine.load_batch_data(view, great.SqlAlchemyBatchData(engine, table_name=view, source_table_name=view))
+            engine.load_batch_data(
+                view, great.SqlAlchemyBatchData(engine, table_name=view, source_table_name=view)
+            )
         yield engine
     finally:
         engine.close()
@@ -95,7 +99,9 @@ def _runtime(check: Prepared) -> dict[str, Any]:
     return {"result_format": {"result_format": "BOOLEAN_ONLY" if check.row_level else "BASIC"}}
 
 
-def _dependencies(engine: great.SqlAlchemyExecutionEngine, check: Prepared) -> dict[str, great.MetricConfiguration]:
+def _dependencies(
+    engine: great.SqlAlchemyExecutionEngine, check: Prepared
+) -> dict[str, great.MetricConfiguration]:
     needed = check.expectation.get_validation_dependencies(engine, _runtime(check)).metric_configurations
     condition = rows.condition_metric(check) if check.row_level else None
     return dict(needed) | ({condition.metric_name: condition} if condition else {})
@@ -128,7 +134,9 @@ def _result(
         success=success,
         evaluated=evaluated,
         failed=failed,
-        observed=None if check.row_level else observed(entry, check, (judged.result or {}).get("observed_value")),
+        observed=None
+        if check.row_level
+        else observed(entry, check, (judged.result or {}).get("observed_value")),
     )
 
 

@@ -40,6 +40,8 @@ LEFT_OUT = {
     "expect_column_parameterized_distribution_ks_test_p_value_to_be_greater_than": "not implemented by Great Expectations",
     "expect_column_pair_cramers_phi_value_to_be_less_than": "not implemented by Great Expectations",
 }
+COLUMN_TYPE = (great.core.ExpectColumnValuesToBeOfType, great.core.ExpectColumnValuesToBeInTypeList)
+"""Row-level by name: in SQL a column has one type, so that all its values fail or none, whatever the row."""
 ROW_LEVEL = (
     great.ColumnMapExpectation,
     great.ColumnPairMapExpectation,
@@ -55,7 +57,8 @@ def expectations() -> dict[str, type[great.Expectation]]:
 
 def signature(name: str, kind: type[great.Expectation]) -> dict[str, Any]:
     """Arguments, which of them are required and which name fields, whether failures are rows, and the dimension."""
-    keys = {key: field for key, field in kind.__fields__.items() if key not in INTERNAL}
+    left_out = INTERNAL | ({"row_condition"} if issubclass(kind, COLUMN_TYPE) else set())
+    keys = {key: field for key, field in kind.__fields__.items() if key not in left_out}
     return {
         "arguments": list(keys),
         "required": [key for key, field in keys.items() if field.required],

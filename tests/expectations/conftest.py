@@ -20,9 +20,12 @@ Outcome = tuple[list[CheckResult], dict[int, list[int]]]
 Judge = Callable[..., Outcome]
 
 
-def entry_of(types: dict[str, str], checks: list[dict[str, Any]], grades: dict[str, int] | None = None) -> Entry:
+def entry_of(
+    types: dict[str, str], checks: list[dict[str, Any]], grades: dict[str, int] | None = None
+) -> Entry:
     fields = {
-        name: Field(name=name, title=TITLE, type=type_, grade=(grades or {}).get(name, 2)) for name, type_ in types.items()
+        name: Field(name=name, title=TITLE, type=type_, grade=(grades or {}).get(name, 2))
+        for name, type_ in types.items()
     }
     return Entry(
         id="test.batch", title=TITLE, summary=TITLE, code="3010203/1", owner="test",
@@ -40,7 +43,9 @@ def type_of(values: pa.Array) -> str:
 
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False}) as made:
+    with duckdb.connect(
+        config={"autoload_known_extensions": False, "autoinstall_known_extensions": False}
+    ) as made:
         made.execute("SET TimeZone = 'UTC'")
         yield made
 
@@ -50,7 +55,10 @@ def judge(connection: duckdb.DuckDBPyConnection) -> Judge:
     """judge(columns, checks, ...) → results, and check number → failing `_seq`s."""
 
     def judge(
-        columns: dict[str, Any], checks: list[dict[str, Any]], known: Known | None = None, grades: dict[str, int] | None = None
+        columns: dict[str, Any],
+        checks: list[dict[str, Any]],
+        known: Known | None = None,
+        grades: dict[str, int] | None = None,
     ) -> Outcome:
         from expectations.run import run
 
@@ -58,7 +66,9 @@ def judge(connection: duckdb.DuckDBPyConnection) -> Judge:
         arrays = {name: v.cast(pa.string()) if pa.types.is_null(v.type) else v for name, v in arrays.items()}
         entry = entry_of({name: type_of(v) for name, v in arrays.items()}, checks, grades)
         rows = len(next(iter(arrays.values())))
-        table = pa.table({**arrays, "_seq": list(range(rows)), "_file": ["f"] * rows, "_row": [i + 2 for i in range(rows)]})
+        table = pa.table(
+            {**arrays, "_seq": list(range(rows)), "_file": ["f"] * rows, "_row": [i + 2 for i in range(rows)]}
+        )
         connection.register("arrow_batch", table)
         connection.execute("CREATE TABLE batch AS SELECT * FROM arrow_batch")
         results = run(entry, connection, known or Known(END))
