@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, order=True)
-class RuleCount:
+class Summary:
     """How many rows of a batch failed a rule of a field at a stage. A row that failed two rules counts in both."""
 
     batch: str
@@ -112,7 +112,7 @@ def _others(
             yield batch.filter(pc.invert(_is(batch, batch_id, stage)))
 
 
-def summary(tables: Tables, dataset: str) -> list[RuleCount]:
+def summary(tables: Tables, dataset: str) -> list[Summary]:
     """Rows by batch, stage, field and rule, the oldest batch first."""
     if not tables.exists(table_of(dataset)):
         return []
@@ -129,7 +129,7 @@ def summary(tables: Tables, dataset: str) -> list[RuleCount]:
         groups = pa.table(keys).group_by(list(keys)).aggregate([([], "count_all")])
         for group in groups.to_pylist():
             found[(group["batch"], group["stage"], group["field"], group["rule"])] += group["count_all"]
-    return sorted(RuleCount(*key, rows) for key, rows in found.items())
+    return sorted(Summary(*key, rows) for key, rows in found.items())
 
 
 def count(tables: Tables, dataset: str, batch_id: str | None = None) -> int:
