@@ -1,0 +1,253 @@
+"""Merge: a checked batch becomes part of the curated table, in one commit whose snapshot names the batch.
+
+- *snapshot*: the batch is the whole dataset. Stored rows whose key it no longer holds are deleted; a batch whose
+  interval ends before that of one merged already changes nothing.
+- *upsert*: by key, the newest by `order_by` wins.
+- *append*: what is stored never changes. The same row again is `unchanged`, another row of the same key is set aside.
+
+Only the data files that hold a changed or deleted row are rewritten (copy-on-write); rows that stay keep their
+`_batch`, the batch that last changed them. A field that the entry gained is null in the rows stored before; one that
+it lost stays in the table, null in rows written since, and is not published, since publication follows the entry.
+
+DuckDB decides and joins within its memory limit; the rows stream from it into the new files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from lake import balance, quarantine, store
+from lake.records import Checked, Merged
+from lake.tables import Identifier
+from lake.version import code_version
+from pipelines import mergesql as sql
+from pipelines.context import Context
+from pipelines.engine import engine
+from schemas.arrow import entry_schema
+from schemas.errors import CommitConflict, EngineError
+from schemas.model import Entry
+
+TRIES: Final = 8
+BATCH_ROWS: Final = 32 * 1024
+COUNTED: Final = (
+    "rows_in",
+    "inserted",
+    "updated",
+    "unchanged",
+    "superseded",
+    "quarantined",
+    "deleted",
+    "total",
+    "total_before",
+)
+RULE: Final = "append_only"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One batch on its way into one table; `digest` is of everything that decides the result besides the table."""
+
+    ctx: Context
+    entry: Entry
+    checked: Checked
+    table: Identifier
+    digest: str
+
+
+def merge(ctx: Context, entry: Entry, checked: Checked) -> Merged:
+    """Merge the batch and return its counts; a batch merged before, from the same input, is found and not repeated.
+
+    CommitConflict if other runs keep committing first; LakeError if a field changed to a type that cannot hold the
+    rows stored; Unbalanced if the rows do not add up, before anything is committed."""
+    job = _Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
+    ctx.tables.ensure(job.table, curated_schema(entry))
+    for attempt in range(TRIES):
+        try:
+            return _merged_before(job) or _merge_once(job)
+        except CommitConflict:
+            time.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311  spreads competing runs, no secret
+    raise CommitConflict(
+        "other runs keep committing to the curated table first",
+        dataset=entry.id,
+        batch=checked.batch.id,
+        next_step="run merge again when they are done",
+    )
+
+
+def curated_schema(entry: Entry) -> pa.Schema:
+    """The entry's fields and `_batch`, the id of the batch that last changed the row."""
+    return entry_schema(entry).append(pa.field(sql.BATCH, pa.string()))
+
+
+def _digest(entry: Entry, checked: Checked) -> str:
+    parts = [
+        store.sha256_of(checked.path),
+        store.sha256_of(checked.rejects) if checked.rejects else "",
+        json.dumps([entry.merge.kind, entry.merge.order_by, entry.key, list(entry.fields)]),
+    ]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def _merged_before(job: _Job) -> Merged | None:
+    wanted = {"xuanwu.batch": job.checked.batch.id, "xuanwu.input": job.digest}
+    found = job.ctx.tables.find_snapshot(job.table, **wanted)
+    if found is None:
+        return None
+    snapshot, properties = found
+    numbers = {name: int(properties[f"xuanwu.{name}"]) for name in COUNTED}
+    return Merged(batch=job.checked.batch, table=".".join(job.table), snapshot=snapshot, **numbers)
+
+
+def _merge_once(job: _Job) -> Merged:
+    """Plan against the current snapshot and commit on it: CommitConflict if it is no longer the current one."""
+    tables = job.ctx.tables
+    base = tables.current_snapshot(job.table)
+    with engine(job.ctx.settings) as db, _engine_errors(job):
+        _prepare(job, db, base)
+        counts = _all_superseded(db) if _is_late(job) else _plan(job, db)
+        record = _record(job, counts, 0 if base is None else tables.row_count(job.table, base))
+        if job.entry.merge.kind == "append":
+            _set_aside(job, db)
+        touched = [path for (path,) in db.execute(sql.TOUCHED).fetchall()]
+        rows = _rows(job, db, touched, record)
+        snapshot = tables.replace(job.table, rows, touched, _properties(job, record), base=base)
+    return record.model_copy(update={"snapshot": snapshot})
+
+
+@contextmanager
+def _engine_errors(job: _Job) -> Iterator[None]:
+    """DuckDB's messages may quote values: ours names the kind of failure."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise EngineError(
+            f"the local engine could not merge the batch ({type(error).__name__})",
+            dataset=job.entry.id,
+            batch=job.checked.batch.id,
+            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then run merge again",
+        ) from None
+
+
+def _prepare(job: _Job, db: duckdb.DuckDBPyConnection, base: int | None) -> None:
+    """Views on the batch and on the stored rows. The order of rows is not kept, which saves memory."""
+    origin = [pa.field(sql.FILE, pa.string()), pa.field(sql.AT, pa.int64())]
+    form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
+    db.execute("SET preserve_insertion_order = false")
+    db.register("stored_form", form.empty_table())
+    files = [] if base is None else job.ctx.tables.data_files(job.table, base)
+    for statement in sql.relations(job.checked.path, job.checked.rejects, files):
+        db.execute(statement)
+
+
+def _is_late(job: _Job) -> bool:
+    """Whether this is a snapshot older than one merged before: an older whole must not undo a newer one."""
+    if job.entry.merge.kind != "snapshot":
+        return False
+    ends = (summary.get("xuanwu.interval_end") for _, summary in job.ctx.tables.snapshots(job.table))
+    return any(datetime.fromisoformat(end) > job.checked.batch.end for end in ends if end)
+
+
+def _all_superseded(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    db.execute(sql.NO_PLAN)
+    rows = _numbers(db, "SELECT 'rows_in', count(*) FROM incoming")["rows_in"]
+    return {"rows_in": rows, "superseded": rows}
+
+
+def _plan(job: _Job, db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Decide what becomes of each row; returns rows by action."""
+    db.execute(sql.rank(job.entry))
+    db.execute(sql.plan(job.entry, job.checked.batch))
+    if job.entry.merge.kind == "snapshot":
+        db.execute(sql.deletions(job.entry))
+    return _numbers(db, sql.COUNTS)
+
+
+def _numbers(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
+    return {name: int(rows) for name, rows in db.execute(query).fetchall()}
+
+
+def _record(job: _Job, counts: dict[str, int], before: int) -> Merged:
+    """The counts as a record, its snapshot still to come. Each is counted by itself, so that the sums can fail."""
+    inserted, deleted = counts.get("insert", 0), counts.get("delete", 0)
+    record = Merged(
+        batch=job.checked.batch,
+        table=".".join(job.table),
+        snapshot=0,
+        rows_in=counts["rows_in"],
+        inserted=inserted,
+        updated=counts.get("update", 0),
+        unchanged=counts.get("unchanged", 0),
+        superseded=counts.get("superseded", 0) + counts.get("duplicate", 0),
+        quarantined=counts.get("quarantine", 0),
+        deleted=deleted,
+        total=before + inserted - deleted,
+        total_before=before,
+    )
+    checked = balance.between("merge", job.checked.rows_out, record.rows_in)
+    balance.require([*balance.within(record), checked], "merge", record)
+    return record
+
+
+def _set_aside(job: _Job, db: duckdb.DuckDBPyConnection) -> None:
+    """Put what an append-only table refuses into quarantine: the same rows again where the merge is run again."""
+    reader = db.execute(sql.refused(job.entry)).fetch_record_batch(BATCH_ROWS)
+    rows = (_refusal(job, batch) for batch in reader)
+    stream = pa.RecordBatchReader.from_batches(quarantine.SCHEMA, rows)
+    quarantine.put(job.ctx.tables, job.entry.id, job.checked.batch.id, "merge", stream)
+
+
+def _refusal(job: _Job, batch: pa.RecordBatch) -> pa.RecordBatch:
+    field = ", ".join(job.entry.key)
+    failure = {"field": field, "rule": RULE, "expected": "the row as it is stored, or a new key"}
+    same = {"batch": job.checked.batch.id, "stage": "merge", "failures": [failure], "at": job.ctx.clock()}
+    return pa.record_batch(
+        [
+            pa.array([same[f.name]] * batch.num_rows, f.type) if f.name in same else batch.column(f.name)
+            for f in quarantine.SCHEMA
+        ],
+        schema=quarantine.SCHEMA,
+    )
+
+
+def _rows(
+    job: _Job, db: duckdb.DuckDBPyConnection, touched: list[str], record: Merged
+) -> pa.RecordBatchReader | None:
+    """The rows of the new files as a stream that stops the commit if there are not as many as the counts say."""
+    if not (record.inserted or touched):
+        return None
+    columns = job.ctx.tables.schema(job.table).names
+    replaced = _numbers(db, f"SELECT 'rows', count(*) FROM ({sql.stored_rows(touched)})")["rows"]
+    expected = ("rows to write", replaced + record.inserted - record.deleted)
+    query = sql.result(job.entry, job.checked.batch, touched, columns)
+    reader = db.execute(query).fetch_record_batch(BATCH_ROWS)
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        rows = 0
+        for batch in reader:
+            rows += batch.num_rows
+            yield batch
+        balance.require([balance.Sum((("rows written", rows),), (expected,))], "merge", record)
+
+    return pa.RecordBatchReader.from_batches(reader.schema, counted())
+
+
+def _properties(job: _Job, record: Merged) -> dict[str, str]:
+    """What the snapshot says of itself. Counts only, so that anybody who sees the table may read it."""
+    return {
+        "xuanwu.batch": record.batch.id,
+        "xuanwu.interval_start": record.batch.start.isoformat(),
+        "xuanwu.interval_end": record.batch.end.isoformat(),
+        "xuanwu.input": job.digest,
+        "xuanwu.version": code_version(),
+    } | {f"xuanwu.{name}": str(getattr(record, name)) for name in COUNTED}

@@ -1,0 +1,140 @@
+"""The statements of a merge. Entry names pass through `quote`; two rows are one by their key, where NULL equals NULL.
+
+Within one DuckDB connection these relations stand for the parts of a merge:
+
+    standard   the standardised batch              incoming   the same without the rejected rows
+    stored     the curated rows, with the file and the row in it that hold them
+    ranked     (_seq, place): 1 is the row that stands for its key in this batch
+    plan       (_seq, file, at, action): what becomes of each ranked row, and which stored rows go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lake.batch import Batch
+from schemas.model import Entry
+from schemas.sql import literal, quote
+
+FILE = "_lake_file"
+AT = "file_row_number"
+BATCH = "_batch"
+
+
+def parquet(paths: Sequence[str], options: str = "") -> str:
+    return f"read_parquet([{', '.join(map(literal, paths))}]{options})"
+
+
+def _same(names: Iterable[str], left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{quote(n)} IS NOT DISTINCT FROM {right}.{quote(n)}" for n in names)
+
+
+def relations(standard: str, rejects: str | None, stored: Sequence[str]) -> list[str]:
+    """Views on the files. `stored_form` is an empty Arrow table of the curated columns, registered beforehand: it
+    gives the columns that older files lack."""
+    kept = "SELECT * FROM standard"
+    if rejects is not None:
+        kept += f" ANTI JOIN {parquet([rejects])} USING (_seq)"
+    return [
+        f"CREATE TEMP VIEW standard AS SELECT * FROM {parquet([standard])}",
+        f"CREATE TEMP VIEW incoming AS {kept}",
+        f"CREATE TEMP VIEW stored AS {stored_rows(stored)}",
+    ]
+
+
+def stored_rows(paths: Sequence[str]) -> str:
+    """The rows of these data files, with `_lake_file` and `file_row_number`; without files the empty form alone."""
+    form = "SELECT * FROM stored_form"
+    if not paths:
+        return form
+    options = f", union_by_name = true, filename = {literal(FILE)}, file_row_number = true"
+    return f"{form} UNION ALL BY NAME SELECT * FROM {parquet(paths, options)}"
+
+
+def rank(entry: Entry) -> str:
+    """Which of several rows with one key stands for it: the first of an append, the last of a snapshot, the newest of
+    an upsert (of equals the last). A row without a time, NULL or NaN, is older than any that has one."""
+    order = {"append": "_seq ASC", "snapshot": "_seq DESC"}.get(entry.merge.kind)
+    if order is None:
+        newest = f"{_time(entry, 'incoming')} DESC NULLS LAST, " if entry.merge.order_by else ""
+        order = f"{newest}_seq DESC"
+    keys = ", ".join(f"incoming.{quote(name)}" for name in entry.key)
+    return (
+        "CREATE TEMP TABLE ranked AS SELECT _seq, "
+        f"row_number() OVER (PARTITION BY {keys} ORDER BY {order}) AS place FROM incoming"
+    )
+
+
+def _time(entry: Entry, relation: str) -> str:
+    name = entry.merge.order_by or ""
+    column = f"{relation}.{quote(name)}"
+    if entry.fields[name].type == "number":
+        return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END"
+    return column
+
+
+def plan(entry: Entry, batch: Batch) -> str:
+    """What becomes of the row that stands for its key, against the stored row of that key."""
+    other = "'quarantine'" if entry.merge.kind == "append" else "'update'"
+    older = f"WHEN {_older(entry, batch)} THEN 'superseded' " if entry.merge.kind == "upsert" else ""
+    return (
+        f"CREATE TEMP TABLE plan AS SELECT i._seq, s.{FILE} AS file, s.{AT} AS at, "
+        f"CASE WHEN s.{FILE} IS NULL THEN 'insert' WHEN {_same(entry.fields, 'i', 's')} THEN 'unchanged' "
+        f"{older}ELSE {other} END AS action "
+        "FROM (SELECT * FROM incoming SEMI JOIN (SELECT _seq FROM ranked WHERE place = 1) USING (_seq)) AS i "
+        f"LEFT JOIN stored AS s ON {_same(entry.key, 'i', 's')}"
+    )
+
+
+def _older(entry: Entry, batch: Batch) -> str:
+    """Whether the incoming row is older than the stored one: by `order_by`, and where that is equal or not given by
+    the ends of the intervals that brought them (a batch id begins with it), so that a late batch undoes nothing."""
+    later = f"left(s.{BATCH}, 16) > {literal(batch.id[:16])}"
+    if entry.merge.order_by is None:
+        return later
+    new, old = _time(entry, "i"), _time(entry, "s")
+    behind = f"({old}) IS NOT NULL AND (({new}) IS NULL OR ({new}) < ({old}))"
+    return f"(({behind}) OR (({new}) IS NOT DISTINCT FROM ({old}) AND {later}))"
+
+
+def deletions(entry: Entry) -> str:
+    """Stored rows whose key a snapshot no longer holds. A rejected row is still held by its source, so its key's last
+    good version stays."""
+    return (
+        f"INSERT INTO plan SELECT NULL, s.{FILE}, s.{AT}, 'delete' FROM stored AS s "
+        f"ANTI JOIN standard AS i ON {_same(entry.key, 'i', 's')}"
+    )
+
+
+COUNTS = """
+SELECT 'rows_in', count(*) FROM incoming
+UNION ALL SELECT 'duplicate', count(*) FROM ranked WHERE place > 1
+UNION ALL SELECT action, count(*) FROM plan GROUP BY action
+"""
+NO_PLAN = "CREATE TEMP TABLE plan (_seq BIGINT, file VARCHAR, at BIGINT, action VARCHAR)"
+TOUCHED = "SELECT DISTINCT file FROM plan WHERE action IN ('update', 'delete') ORDER BY file"
+
+
+def result(entry: Entry, batch: Batch, touched: Sequence[str], columns: Sequence[str]) -> str:
+    """The rows of the new files: what stays of the files that are replaced, and this batch's new and changed rows. A
+    column that the entry no longer has stays as it is in the former and is null in the latter."""
+    names = ", ".join(map(quote, columns))
+    stays = (
+        f"SELECT {names} FROM ({stored_rows(touched)}) AS s ANTI JOIN "
+        "(SELECT file, at FROM plan WHERE action IN ('update', 'delete')) AS p "
+        f"ON s.{FILE} = p.file AND s.{AT} = p.at"
+    )
+    fresh = (
+        f"SELECT {', '.join(map(quote, entry.fields))}, {literal(batch.id)} AS {BATCH} FROM incoming "
+        "SEMI JOIN (SELECT _seq FROM plan WHERE action IN ('insert', 'update')) USING (_seq)"
+    )
+    return f"{stays} UNION ALL BY NAME {fresh}"
+
+
+def refused(entry: Entry) -> str:
+    """Rows that would change what an append-only table holds: file, row and the row's values as a JSON object."""
+    values = ", ".join(f"{quote(name)} := i.{quote(name)}" for name in entry.fields)
+    return (
+        f"SELECT i._file AS file, i._row AS row, to_json(struct_pack({values}))::VARCHAR AS data FROM incoming AS i "
+        "SEMI JOIN (SELECT _seq FROM plan WHERE action = 'quarantine') USING (_seq)"
+    )
