@@ -193,7 +193,8 @@ def _quote(name: str) -> str:
 
 def _literal(connection: Any, text: str) -> str:
     """Quoted as the session's sql_mode wants it (NO_BACKSLASH_ESCAPES)."""
-    return f"'{connection.escape_string(text)}'"
+    with connection.cursor() as cursor:
+        return str(cursor.mogrify("%s", (text,)))
 
 
 def _table(request: Request) -> str:
