@@ -1,0 +1,224 @@
+"""Check a standardised batch against its entry's expectations: a verdict, and the rows to set aside.
+
+    stop         a failed check stops the batch before the curated table; nothing is set aside, since nothing goes on
+    quarantine   the failing rows of a row-level check are set aside, whether or not `mostly` is met
+    warn         recorded
+
+The verdict is written in each case, before anything else is decided, for later comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from expectations.known import Known, referenced_datasets
+from expectations.sqltables import BATCH, dataset_view
+from expectations.wording import expected
+from lake import quarantine, store, zones
+from lake.records import Checked, Standardised, Verdict
+from pipelines import checksql as sql
+from pipelines.context import Context
+from pipelines.engine import engine
+from schemas.errors import CheckFailed, EngineError
+from schemas.model import Entry
+from schemas.sql import quote
+from schemas.verdict import CheckResult
+
+BATCH_ROWS = 16_384
+PLACES = 5
+"""Rows that a message names by file and number, so that a person can look at them."""
+
+
+def check(ctx: Context, entry: Entry, standardised: Standardised) -> Checked:
+    """Run every check of the entry; returns the record that names the rows set aside.
+
+    Raises CheckFailed where a check with `on_fail: stop` failed (the verdict is saved by then), EngineError where the
+    engine failed, which says nothing about the data.
+    """
+    from expectations.run import run  # seconds: only where a batch is checked
+
+    with engine(ctx.settings) as db, _engine_errors(entry, standardised):
+        known = _prepare(ctx, db, entry, standardised)
+        results = run(entry, db, known)
+        verdict = _verdict(ctx, db, standardised, results)
+        address = _address(ctx, standardised, "verdict.json")
+        store.write_atomic(address, verdict.model_dump_json(indent=1).encode())
+        stopped = [result for result in results if result.on_fail == "stop" and not result.success]
+        rejects = None if stopped else _rejects(ctx, db, standardised, results)
+        quarantined = _set_aside(ctx, db, entry, standardised, results if rejects else ())
+        if stopped:
+            raise _check_failed(db, standardised, verdict, stopped)
+        rejected = db.execute(sql.count_rejects(_quarantining(results))).fetchone() or (0,)
+    return Checked(
+        batch=standardised.batch,
+        path=standardised.path,
+        rejects=rejects,
+        verdict=address,
+        rows_in=verdict.rows,
+        rows_out=verdict.rows - rejected[0],
+        quarantined=quarantined,
+        warnings=sum(result.on_fail == "warn" and not result.success for result in results),
+    )
+
+
+@contextmanager
+def _engine_errors(entry: Entry, standardised: Standardised) -> Iterator[None]:
+    """DuckDB's messages may quote values: ours names the kind of failure."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise EngineError(
+            f"the local engine could not check the batch ({type(error).__name__}); the data are not judged",
+            dataset=entry.id,
+            batch=standardised.batch.id,
+            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then run check again",
+        ) from None
+
+
+# ── what a check may know ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _prepare(ctx: Context, db: duckdb.DuckDBPyConnection, entry: Entry, standardised: Standardised) -> Known:
+    """The batch and the datasets that it refers to as views."""
+    db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {sql.parquet([standardised.path])}")
+    there = frozenset(name for name in referenced_datasets(entry) if _view(ctx, db, name))
+    codes = {name: [code.code for code in listed] for name, listed in ctx.catalogue.codes.items()}
+    return Known(standardised.batch.end, previous_rows(ctx, standardised), codes, there)
+
+
+def _view(ctx: Context, db: duckdb.DuckDBPyConnection, dataset: str) -> bool:
+    """A view of the dataset's curated rows; False if it has no table."""
+    table = ctx.tables.identifier("curated", dataset)
+    if not ctx.tables.exists(table):
+        return False
+    files = ctx.tables.data_files(table)
+    empty = f"{quote(dataset_view(dataset))} form"
+    db.register(empty, ctx.tables.schema(table).empty_table())
+    rows = f" UNION ALL BY NAME SELECT * FROM {sql.parquet(files, ', union_by_name = true')}" if files else ""
+    db.execute(f"CREATE TEMP VIEW {quote(dataset_view(dataset))} AS SELECT * FROM {quote(empty)}{rows}")
+    return True
+
+
+def previous_rows(ctx: Context, standardised: Standardised) -> int | None:
+    """Rows that the check of the batch before took in: the newest earlier interval that passed its checks."""
+    batch = standardised.batch
+    earlier = [
+        attempt
+        for attempt in ctx.ledger.done(batch.dataset)
+        if attempt.stage == "check" and attempt.batch.end < batch.end and attempt.rows_in is not None
+    ]
+    return max(earlier, key=lambda attempt: attempt.batch.end).rows_in if earlier else None
+
+
+# ── what comes of it ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _address(ctx: Context, standardised: Standardised, name: str) -> str:
+    batch = standardised.batch
+    return store.join(zones.folder(ctx.settings, "verdicts", batch.dataset, batch.id), name)
+
+
+def _verdict(
+    ctx: Context, db: duckdb.DuckDBPyConnection, standardised: Standardised, results: tuple[CheckResult, ...]
+) -> Verdict:
+    rows = db.execute(f"SELECT count(*) FROM {BATCH}").fetchone() or (0,)
+    return Verdict(batch=standardised.batch, rows=rows[0], results=results, checked_at=ctx.clock())
+
+
+def _quarantining(results: Sequence[CheckResult]) -> list[int]:
+    return [result.number for result in results if result.on_fail == "quarantine" and result.row_level]
+
+
+def _rejects(
+    ctx: Context, db: duckdb.DuckDBPyConnection, standardised: Standardised, results: tuple[CheckResult, ...]
+) -> str | None:
+    """Write the `_seq` of the rows to set aside, each once and rising; None (and no file) if there are none."""
+    address = _address(ctx, standardised, "rejects.parquet")
+    if not any(result.failed for result in results if result.number in _quarantining(results)):
+        store.remove_file(address)
+        return None
+    reader = db.execute(sql.rejects(_quarantining(results))).to_arrow_reader(store.ROW_GROUP_ROWS)
+    with store.atomic_parquet(address, reader.schema) as writer:
+        for group in store.row_groups(reader, reader.schema):
+            writer.write_table(group)
+    return address
+
+
+def _set_aside(
+    ctx: Context,
+    db: duckdb.DuckDBPyConnection,
+    entry: Entry,
+    standardised: Standardised,
+    results: Sequence[CheckResult],
+) -> int:
+    """Put the failing rows into quarantine, in place of an earlier attempt's; returns their count."""
+    batch, at = standardised.batch, ctx.clock()
+    chosen = _quarantining(results)
+    reasons = pa.array(
+        [
+            {"field": r.column or "", "rule": r.expect, "expected": expected(r.expect, r.arguments)}
+            for r in results
+            if r.number in chosen
+        ],
+        quarantine.FAILURE,
+    )
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for part in db.execute(sql.set_aside(entry, chosen)).to_arrow_reader(BATCH_ROWS):
+            columns = {
+                "batch": pa.repeat(batch.id, part.num_rows),
+                "stage": pa.repeat("check", part.num_rows),
+                "file": part.column("file"),
+                "row": part.column("row"),
+                "failures": _failures(part, reasons),
+                "data": part.column("data"),
+                "at": pa.repeat(pa.scalar(at, quarantine.SCHEMA.field("at").type), part.num_rows),
+            }
+            yield pa.record_batch(list(columns.values()), schema=quarantine.SCHEMA)
+
+    stream = rows() if chosen else iter(())
+    return quarantine.put(
+        ctx.tables, entry.id, batch.id, "check", pa.RecordBatchReader.from_batches(quarantine.SCHEMA, stream)
+    )
+
+
+def _failures(part: pa.RecordBatch, reasons: pa.Array) -> pa.Array:
+    """Each row's list of failures, from its bits: place n of `reasons` is bit n."""
+    words = [part.column(f"bits{n // sql.BITS}").to_numpy() >> n % sql.BITS & 1 for n in range(len(reasons))]
+    failed = np.stack(words, axis=1).astype(np.bool_)
+    offsets = np.concatenate(([0], np.cumsum(failed.sum(axis=1)))).astype(np.int32)
+    _, places = np.nonzero(failed)
+    wanted = quarantine.SCHEMA.field("failures").type
+    return pa.ListArray.from_arrays(pa.array(offsets), reasons.take(pa.array(places)), type=wanted)
+
+
+def _check_failed(
+    db: duckdb.DuckDBPyConnection, standardised: Standardised, verdict: Verdict, stopped: list[CheckResult]
+) -> CheckFailed:
+    """The reason in plain words: which checks, how many rows of how many, where to look, and what was expected."""
+    sentences = [_sentence(db, result, verdict.rows) for result in stopped]
+    return CheckFailed(
+        f"{len(stopped)} of {len(verdict.results)} checks stop the batch before the curated table: "
+        + "; ".join(sentences),
+        dataset=standardised.batch.dataset,
+        batch=standardised.batch.id,
+        field=", ".join(dict.fromkeys(result.column for result in stopped if result.column)) or None,
+        rule=", ".join(dict.fromkeys(result.expect for result in stopped)),
+        expected="; ".join(expected(result.expect, result.arguments) for result in stopped),
+        next_step="have the source corrected and collect again, or correct the check; then run the batch again",
+    )
+
+
+def _sentence(db: duckdb.DuckDBPyConnection, result: CheckResult, rows: int) -> str:
+    where = f"check {result.number}, {result.expect}" + (f" on {result.column}" if result.column else "")
+    if not result.row_level:
+        seen = f" (it is {result.observed})" if result.observed is not None else ""
+        return f"{where}: does not hold for the {rows} rows{seen}"
+    places = db.execute(sql.places(result.number, PLACES)).fetchall()
+    first = ", ".join(f"{file} row {row}" for file, row in places)
+    return f"{where}: {result.failed} of {result.evaluated} rows failed, the first at {first}"

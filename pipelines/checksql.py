@@ -1,0 +1,63 @@
+"""The statements of a check's end: which rows are set aside, and why. See `expectations.sqltables` for the relations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from expectations.sqltables import BATCH, FAILURES
+from schemas.model import Entry
+from schemas.sql import literal, quote
+
+BITS = 62
+"""Checks per BIGINT of a row's failures: a sum of bits has a fixed size, so that DuckDB can spill millions of them."""
+
+
+def parquet(paths: Sequence[str], options: str = "") -> str:
+    return f"read_parquet([{', '.join(map(literal, paths))}]{options})"
+
+
+def _of(numbers: Sequence[int]) -> str:
+    return f"number IN ({', '.join(map(str, numbers)) or 'NULL'})"
+
+
+def count_rejects(numbers: Sequence[int]) -> str:
+    return f"SELECT count(DISTINCT seq) FROM {FAILURES} WHERE {_of(numbers)}"
+
+
+def rejects(numbers: Sequence[int]) -> str:
+    """`_seq` of every row that failed one of these checks, once, rising."""
+    return f"SELECT DISTINCT seq AS _seq FROM {FAILURES} WHERE {_of(numbers)} ORDER BY seq"
+
+
+def set_aside(entry: Entry, numbers: Sequence[int]) -> str:
+    """file, row, data (the entry's fields as a JSON object), and the failed checks as bits: the check at place n of
+    `numbers` is bit n % BITS of the column `bits<n // BITS>`."""
+    words: list[str] = []
+    for start in range(0, len(numbers), BITS):
+        cases = " ".join(
+            f"WHEN {number} THEN {1 << bit}" for bit, number in enumerate(numbers[start : start + BITS])
+        )
+        words.append(f"bit_or(CASE number {cases} ELSE 0 END::BIGINT) AS bits{start // BITS}")
+    failed = f"SELECT seq, {', '.join(words)} FROM {FAILURES} WHERE {_of(numbers)} GROUP BY seq"
+    values = ", ".join(f"{quote(name)} := {_value(entry, name)}" for name in entry.fields)
+    return (
+        f"SELECT b._file AS file, b._row AS row, to_json(struct_pack({values}))::VARCHAR AS data, f.* EXCLUDE (seq) "
+        f"FROM {BATCH} AS b JOIN ({failed}) AS f ON b._seq = f.seq"
+    )
+
+
+def _value(entry: Entry, name: str) -> str:
+    """A decimal as text, since a JSON number would lose digits; bytes in base64."""
+    column = f"b.{quote(name)}"
+    kind = entry.fields[name].type
+    return (
+        f"{column}::VARCHAR" if kind == "decimal" else f"to_base64({column})" if kind == "binary" else column
+    )
+
+
+def places(number: int, most: int) -> str:
+    """The first rows that failed a check: file and row as a person sees them."""
+    return (
+        f"SELECT b._file, b._row FROM {BATCH} AS b JOIN {FAILURES} AS f ON b._seq = f.seq "
+        f"WHERE f.number = {number} ORDER BY b._seq LIMIT {most}"
+    )
