@@ -76,12 +76,10 @@ def _engine(url: URL) -> sa.Engine:
 
 def _snapshot(connection: Connection) -> Connection:
     """What is counted is then what is read. SQL Server's REPEATABLE READ lets new rows in, so it gets
-    SERIALIZABLE; pysqlite begins no transaction for a SELECT; DuckDB's transactions are snapshots, and it
-    lists levels it lacks."""
+    SERIALIZABLE; pysqlite begins no transaction for a SELECT."""
     dialect = connection.dialect
     if dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")
-    if dialect.name in ("sqlite", "duckdb"):
         return connection
     raw = connection.connection.dbapi_connection
     levels = dialect.get_isolation_level_values(raw) if raw else ()
@@ -120,13 +118,16 @@ def _reflect(connection: Connection, request: Request) -> sa.Table:
     if not found:
         names = [*inspector.get_table_names(request.schema), *inspector.get_view_names(request.schema)]
         raise no_table(request, names)
-    columns = [sa.Column(column["name"], _plain(column["type"])) for column in found]
+    dialect = connection.dialect.name
+    columns = [sa.Column(column["name"], _plain(column["type"], dialect)) for column in found]
     return sa.Table(request.table, sa.MetaData(), *columns, schema=request.schema, quote=True)
 
 
-def _plain(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """Types that SQLAlchemy would turn into objects of its own come as the driver gives them."""
-    return sa.types.NullType() if isinstance(kind, sa.JSON | sa.Enum | sa.ARRAY) else kind
+def _plain(kind: sa.types.TypeEngine[Any], dialect: str) -> sa.types.TypeEngine[Any]:
+    """What SQLAlchemy would turn into something else than the source's value comes as the driver gives it. SQLite
+    has neither dates nor decimals: its dialect makes them, and rounds."""
+    made = (sa.DateTime, sa.Date, sa.Time, sa.Numeric) if dialect == "sqlite" else ()
+    return sa.types.NullType() if isinstance(kind, (sa.JSON, sa.Enum, sa.ARRAY, *made)) else kind
 
 
 def _kind(kind: sa.types.TypeEngine[Any]) -> pa.DataType:

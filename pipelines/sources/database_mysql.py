@@ -232,6 +232,7 @@ def _reason(code: int) -> Reason:
     """By the error codes of the server (1xxx) and the client (2xxx)."""
     known = {
         ER.ACCESS_DENIED_ERROR: REFUSED,
+        1698: REFUSED,  # no password for a user known by socket
         ER.DBACCESS_DENIED_ERROR: DENIED,
         ER.TABLEACCESS_DENIED_ERROR: DENIED,
         ER.COLUMNACCESS_DENIED_ERROR: DENIED,
