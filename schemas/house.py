@@ -114,7 +114,9 @@ def _read_entries(house: House) -> None:
         if len(parts) == 1 and parts[0] in SHARED_FILES:
             continue
         if len(parts) != 2 or path.suffix != ".yaml":
-            house.note(path, "", [Finding((), "this is no place of an entry", "<department>/<dataset>.yaml", 1)])
+            house.note(
+                path, "", [Finding((), "this is no place of an entry", "<department>/<dataset>.yaml", 1)]
+            )
             continue
         draft = _read_entry(path)
         house.drafts[draft.place] = draft

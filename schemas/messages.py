@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.findings import Finding, KeyPath, listed, near
 
 FORMS = {
-    r"^[a-z][a-z0-9_]{0,62}$": "a lower-case name of a-z, 0-9 and _, such as `reg_date`",
+    r"^[a-z][a-z0-9_]{0,62}$": "a name, of lower-case a-z, 0-9 and _, such as `reg_date`",
     r"^[a-z][a-z0-9_]{0,40}\.[a-z][a-z0-9_]{0,40}$": "`department.dataset`, in lower-case a-z, 0-9 and _",
-    r"^\d{6,}/\d+$": '政务信息资源代码, class digits, `/`, serial: "3010203/000017"',
+    r"^[0-9]{6,}/[0-9]+$": '政务信息资源代码, class digits, `/`, serial: "3010203/000017"',
     r"^expect_[a-z0-9_]+$": "the name of an expectation, `expect_…`",
 }
 _KINDS = {

@@ -13,7 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field as Key, PlainSerializer
 
-Grade = Annotated[int, Key(ge=1, le=4, description="GB/T 43697: 1 public, 2 internal, 3 personal or commercial, 4 sensitive")]
+Grade = Annotated[
+    int,
+    Key(ge=1, le=4, description="GB/T 43697: 1 public, 2 internal, 3 personal or commercial, 4 sensitive"),
+]
 Name = Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 DatasetId = Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]{0,40}\.[a-z][a-z0-9_]{0,40}$")]
 TypeName = Literal["string", "integer", "decimal", "number", "boolean", "date", "timestamp", "binary"]
@@ -70,9 +73,12 @@ class DatabaseSource(Model):
     connection: Name
     table: str
     db_schema: str | None = Key(default=None, alias="schema")
-    cursor: Name | None = Key(default=None, description="field that grows: collect only what is new since the last batch")
+    cursor: Name | None = Key(
+        default=None, description="field that grows: collect only what is new since the last batch"
+    )
     overlap: Duration = Key(
-        default=timedelta(0), description="read again this far behind the last position, for rows committed late"
+        default=timedelta(0),
+        description="read again this far behind the last position, for rows committed late",
     )
 
 
@@ -80,24 +86,48 @@ class FileSource(Model):
     """Files of a department. The same bytes are never loaded twice; the same name with other bytes is an error."""
 
     kind: Literal["file"]
-    connection: Name | None = Key(default=None, description="folder or s3:// prefix that `path` is relative to")
-    path: str = Key(description="one file or a glob; {date}, {year}, {month}, {day} and {hour} are the batch's")
+    connection: Name | None = Key(
+        default=None, description="folder or s3:// prefix that `path` is relative to"
+    )
+    path: str = Key(
+        description="one file or a glob; {date}, {year}, {month}, {day} and {hour} are the batch's"
+    )
     format: Literal["csv", "tsv", "excel", "json", "jsonl", "parquet"]
-    encoding: str | None = Key(default=None, description="declared text encoding; a guess is made and recorded without it")
+    encoding: str | None = Key(
+        default=None, description="declared text encoding; a guess is made and recorded without it"
+    )
     delimiter: str | None = None
     quote: str = '"'
-    header: int | None = Key(default=1, ge=1, description="row of the column names, counted after `skip`; null: none")
-    header_rows: int = Key(default=1, ge=1, description="a header of several rows (merged cells) is joined with `/`")
+    header: int | None = Key(
+        default=1, ge=1, description="row of the column names, counted after `skip`; null: none"
+    )
+    header_rows: int = Key(
+        default=1, ge=1, description="a header of several rows (merged cells) is joined with `/`"
+    )
     skip: int = Key(default=0, ge=0, description="rows above the header to leave out")
     footer: int = Key(default=0, ge=0, description="rows at the end to leave out")
-    footer_pattern: str | None = Key(default=None, description="leave out rows whose first cell matches this regex")
-    columns: tuple[str, ...] | None = Key(default=None, description="column names of a file that has no header")
+    footer_pattern: str | None = Key(
+        default=None, description="leave out rows whose first cell matches this regex"
+    )
+    columns: tuple[str, ...] | None = Key(
+        default=None, description="column names of a file that has no header"
+    )
     null_values: tuple[str, ...] = ("",)
-    sheet: str | int | None = Key(default=None, description="Excel sheet by name or 1-based number; default the first")
-    records: str | None = Key(default=None, description="JSON path of the list of records, dotted: data.items")
-    member: str | None = Key(default=None, description="glob of the members of a zip archive to read; default all")
-    revise: bool = Key(default=False, description="a file of the same name with other bytes is a new revision")
-    settle: Duration = Key(default=timedelta(seconds=0), description="leave alone a file changed this recently")
+    sheet: str | int | None = Key(
+        default=None, description="Excel sheet by name or 1-based number; default the first"
+    )
+    records: str | None = Key(
+        default=None, description="JSON path of the list of records, dotted: data.items"
+    )
+    member: str | None = Key(
+        default=None, description="glob of the members of a zip archive to read; default all"
+    )
+    revise: bool = Key(
+        default=False, description="a file of the same name with other bytes is a new revision"
+    )
+    settle: Duration = Key(
+        default=timedelta(seconds=0), description="leave alone a file changed this recently"
+    )
 
 
 class PagePaging(Model):
@@ -133,8 +163,12 @@ class HttpSource(Model):
     connection: Name
     path: str
     params: dict[str, str] = {}
-    records: str = Key(default="data", description="where an answer holds its list of records, dotted; '' is the body")
-    total: str | None = Key(default=None, description="where an answer reports the count of all records, dotted")
+    records: str = Key(
+        default="data", description="where an answer holds its list of records, dotted; '' is the body"
+    )
+    total: str | None = Key(
+        default=None, description="where an answer reports the count of all records, dotted"
+    )
     paging: Paging | None = None
     rate: float | None = Key(default=None, gt=0, description="requests per second at most")
     timeout: Duration = timedelta(seconds=30)
@@ -243,7 +277,9 @@ def _short_mask(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) and value in SHORT_MASKS else value
 
 
-Mask = Annotated[_MaskUnion, BeforeValidator(_short_mask, json_schema_input_type=Literal[SHORT_MASKS] | _MaskUnion)]
+Mask = Annotated[
+    _MaskUnion, BeforeValidator(_short_mask, json_schema_input_type=Literal[SHORT_MASKS] | _MaskUnion)
+]
 
 
 class Masks(Model):
@@ -289,7 +325,9 @@ class Check(BaseModel):
 
     expect: str = Key(pattern=r"^expect_[a-z0-9_]+$")
     on_fail: OnFail
-    dimension: Dimension | None = Key(default=None, description="GB/T 36344; default by the kind of expectation")
+    dimension: Dimension | None = Key(
+        default=None, description="GB/T 36344; default by the kind of expectation"
+    )
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -325,9 +363,13 @@ class FieldFile(Model):
     shared_from: str | None = Key(
         default=None, alias="from", description="dataset (or dataset.field) that gives this column by sharing"
     )
-    on: Name | None = Key(default=None, description="with `from`: the field here that holds the other dataset's key")
+    on: Name | None = Key(
+        default=None, description="with `from`: the field here that holds the other dataset's key"
+    )
     required: bool | None = None
-    formats: tuple[str, ...] | None = Key(default=None, description="strptime forms of a date or timestamp, tried in order")
+    formats: tuple[str, ...] | None = Key(
+        default=None, description="strptime forms of a date or timestamp, tried in order"
+    )
     timezone: str | None = Key(default=None, description="zone of a timestamp that carries none")
     codes: Name | None = Key(default=None, description="code list: labels and aliases become codes")
     normalise: tuple[Normaliser, ...] | None = None
@@ -343,7 +385,9 @@ class EntryFile(Model):
     id: DatasetId
     title: Title
     summary: Title
-    code: str = Key(pattern=r"^\d{6,}/\d+$", description="政务信息资源代码: 类(1) 项(2) 目(3) 细目(var) / serial")
+    code: str = Key(
+        pattern=r"^[0-9]{6,}/[0-9]+$", description="政务信息资源代码: 类(1) 项(2) 目(3) 细目(var) / serial"
+    )
     owner: Name
     source: Source
     schedule: Schedule | None = None
@@ -363,7 +407,8 @@ class ElementFile(Model):
     type: TypeName | None = None
     grade: Grade | None = None
     one_source: bool = Key(
-        default=True, description="originated by exactly one dataset; false for a value domain such as a date or a code"
+        default=True,
+        description="originated by exactly one dataset; false for a value domain such as a date or a code",
     )
     formats: tuple[str, ...] | None = None
     codes: Name | None = None

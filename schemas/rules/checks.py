@@ -33,7 +33,7 @@ def signatures() -> dict[str, Signature]:
 
 
 def own_checks(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """The entry's own checks; those of its elements are judged once, where the element stands."""
+    """A check names an expectation that exists, with arguments that it takes, on fields that are there."""
     for number, check in draft.said.items():
         path = ("checks", number)
         yield from check_findings(check, path, house)

@@ -11,9 +11,9 @@ from schemas.house import House
 
 
 def circles(house: House) -> Iterator[tuple[Draft, Finding]]:
-    """Each circle once, at the first of its datasets by name. An edge of it is taken out before the next is
-    sought."""
+    """No dataset waits for itself, by `from:` or by the inputs of its SQL."""
     edges = {name: _inputs(draft, house) for name, draft in house.drafts.items()}
+    # Each circle is told at its first dataset by name; that edge is taken out before the next is sought.
     while circle := _circle({name: set(inputs) for name, inputs in edges.items()}):
         start = circle.index(min(circle))
         turned = circle[start:] + circle[:start]

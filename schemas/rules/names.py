@@ -11,7 +11,7 @@ from schemas.model import EntryFile, Policy
 
 
 def id_is_place(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """`civil_affairs.marriage` is in civil_affairs/marriage.yaml, and nowhere else."""
+    """The id is the file's place: `civil_affairs.marriage` is civil_affairs/marriage.yaml."""
     if written.id == draft.place:
         return
     twin = house.drafts.get(written.id)

@@ -1,4 +1,4 @@
-"""One source per datum (一数一源; Decree 809, Art. 19): one dataset originates an element, others share it."""
+"""One source per datum (一数一源; Decree 809, Art. 19): an element is collected by one dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.resolve import joins
 
 
 def one_source(house: House) -> Iterator[tuple[Draft, Finding]]:
-    """One problem for each dataset beyond the first that would collect an element, naming both files."""
+    """One dataset collects an element; every other one says `from:` and gets it by sharing (一数一源)."""
     for element, found in sorted(_originators(house).items()):
         if len(found) < 2:
             continue

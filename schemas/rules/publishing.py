@@ -24,7 +24,7 @@ def share_reasons(written: EntryFile, draft: Draft, house: House) -> Iterator[Fi
 
 
 def open_reasons(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """The same for the public, whose fields are listed one by one."""
+    """A conditional opening says its conditions, a refused one its legal basis; what is opened is listed."""
     yield from _reasons(written.open, "open")
     if written.open.type != "none" and not written.open.fields:
         yield Finding(
@@ -42,7 +42,7 @@ def _reasons(said: Share | Open, zone: Zone) -> Iterator[Finding]:
 
 
 def share_masks(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """Every field above SHARE_GRADE is masked; a conditional share may keep grade 3 where it says so."""
+    """Every shared field above grade 2 is masked; a conditional share may keep grade 3 where it says so."""
     if written.share.type == "none":
         return
     for name, policy in written.share.policies.items():
@@ -56,7 +56,7 @@ def share_masks(written: EntryFile, draft: Draft, house: House) -> Iterator[Find
 
 
 def open_masks(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """Every field above OPEN_GRADE is masked, and not more weakly than its element asks."""
+    """Every opened field above grade 1 is masked, and not more weakly than its element asks."""
     if written.open.type == "none":
         return
     for field in _published(written.open, draft, written.open.fields or ()):
