@@ -1,4 +1,4 @@
-"""String columns as NumPy sees them: offsets and bytes of Arrow's buffers, whichever slice or layout they are in."""
+"""String columns as NumPy sees them: offsets and bytes of Arrow's buffers, whatever their slice or layout."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plain(values: Strings) -> Strings:
 
 
 def buffers(values: pa.Array) -> tuple[Places, Bytes]:
-    """Offsets (rows + 1) and bytes of a `string` or `large_string` array; the offsets count in all of the bytes."""
+    """Offsets (rows + 1) and bytes of a `string` or `large_string` array; offsets count in all bytes."""
     width = np.int64 if pa.types.is_large_string(values.type) else np.int32
     _, offsets, data = values.buffers()
     if offsets is None or data is None or len(values) == 0:
@@ -43,9 +43,9 @@ def buffers(values: pa.Array) -> tuple[Places, Bytes]:
 
 
 def matrices(values: Strings, width: int) -> Iterator[tuple[Places, Bytes]]:
-    """The values of exactly `width` bytes, some thousands at a time: (row numbers, bytes of shape (rows, width)).
+    """The values of exactly `width` bytes, some thousands at a time: row numbers, and bytes of (rows, width).
 
-    A value in another alphabet may have that many bytes too, but above 127: no check takes them for digits."""
+    A value in another alphabet may have that many bytes too, but above 127, so that none is a digit."""
     whole = plain(values)
     start = 0
     for chunk in whole.chunks if isinstance(whole, pa.ChunkedArray) else [whole]:
