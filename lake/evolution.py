@@ -14,12 +14,14 @@ from schemas.errors import LakeError
 def evolve(table: Table, wanted: pa.Schema) -> None:
     """Add the columns that the table lacks and widen those that grew; does nothing where all is there already.
 
-    LakeError, naming every field, where a type changed into one that cannot hold the old values."""
-    fresh = Catalog._convert_schema_if_needed(wanted)
-    changed = [name for name in wanted.names if _differs(table.schema(), fresh, name)]
-    wrong = [name for name in changed if not _widens(table.schema(), fresh, name)]
+    A narrower type than the table's is no change: its values fit. LakeError, naming every field, where a type changed
+    into one that cannot hold the old values."""
+    old = _types(table.schema())
+    new = _types(Catalog._convert_schema_if_needed(wanted))
+    changed = [name for name, kind in new.items() if name not in old or not _holds(old[name], kind)]
+    wrong = [name for name in changed if name in old and not _holds(new[name], old[name])]
     if wrong:
-        steps = ", ".join(f"{n} from {_type(table.schema(), n)} to {_type(fresh, n)}" for n in wrong)
+        steps = ", ".join(f"{name} from {old[name]} to {new[name]}" for name in wrong)
         raise LakeError(
             f"{'.'.join(table.name())} cannot change {steps} and keep its rows",
             expected="a wider type: a decimal of more digits and the same scale",
@@ -30,25 +32,15 @@ def evolve(table: Table, wanted: pa.Schema) -> None:
             update.union_by_name(wanted)
 
 
-def _type(schema: Schema, name: str) -> IcebergType | None:
-    return schema.find_type(name) if name in schema.column_names else None
+def _types(schema: Schema) -> dict[str, IcebergType]:
+    return {field.name: field.field_type for field in schema.fields}
 
 
-def _differs(old: Schema, new: Schema, name: str) -> bool:
-    """Nested types are compared by their text without ids; a narrower type than the table's is no change."""
-    before, after = _type(old, name), _type(new, name)
-    if before is None or after is None:
-        return True
-    if not before.is_primitive or not after.is_primitive:
-        return before.is_primitive != after.is_primitive
-    return not _promotes(after, before)
-
-
-def _widens(old: Schema, new: Schema, name: str) -> bool:
-    before, after = _type(old, name), _type(new, name)
-    if before is None or after is None:
-        return True
-    return before.is_primitive and after.is_primitive and _promotes(before, after)
+def _holds(wide: IcebergType, narrow: IcebergType) -> bool:
+    """Whether a column of type `wide` can take a value of type `narrow`; nested types are ours alone and stay."""
+    if wide.is_primitive and narrow.is_primitive:
+        return _promotes(narrow, wide)
+    return type(wide) is type(narrow)
 
 
 def _promotes(narrow: IcebergType, wide: IcebergType) -> bool:

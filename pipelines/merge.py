@@ -201,7 +201,7 @@ def _record(job: _Job, counts: dict[str, int], before: int) -> Merged:
 
 def _set_aside(job: _Job, db: duckdb.DuckDBPyConnection) -> None:
     """Put what an append-only table refuses into quarantine: the same rows again where the merge is run again."""
-    reader = db.execute(sql.refused(job.entry)).fetch_record_batch(BATCH_ROWS)
+    reader = db.execute(sql.refused(job.entry)).to_arrow_reader(BATCH_ROWS)
     rows = (_refusal(job, batch) for batch in reader)
     stream = pa.RecordBatchReader.from_batches(quarantine.SCHEMA, rows)
     quarantine.put(job.ctx.tables, job.entry.id, job.checked.batch.id, "merge", stream)
@@ -230,7 +230,7 @@ def _rows(
     replaced = _numbers(db, f"SELECT 'rows', count(*) FROM ({sql.stored_rows(touched)})")["rows"]
     expected = ("rows to write", replaced + record.inserted - record.deleted)
     query = sql.result(job.entry, job.checked.batch, touched, columns)
-    reader = db.execute(query).fetch_record_batch(BATCH_ROWS)
+    reader = db.execute(query).to_arrow_reader(BATCH_ROWS)
 
     def counted() -> Iterator[pa.RecordBatch]:
         rows = 0

@@ -4,8 +4,8 @@ Within one DuckDB connection these relations stand for the parts of a merge:
 
     standard   the standardised batch              incoming   the same without the rejected rows
     stored     the curated rows, with the file and the row in it that hold them
-    ranked     (_seq, place): 1 is the row that stands for its key in this batch
-    plan       (_seq, file, at, action): what becomes of each ranked row, and which stored rows go
+    ranked     (_seq, rank): 1 is the row that stands for its key in this batch
+    plan       (_seq, file, place, action): what becomes of each ranked row, and which stored rows go
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ def rank(entry: Entry) -> str:
     an upsert (of equals the last). A row without a time, NULL or NaN, is older than any that has one."""
     order = {"append": "_seq ASC", "snapshot": "_seq DESC"}.get(entry.merge.kind)
     if order is None:
-        newest = f"{_time(entry, 'incoming')} DESC NULLS LAST, " if entry.merge.order_by else ""
-        order = f"{newest}_seq DESC"
+        order = f"{_time(entry, 'incoming')} DESC NULLS LAST, _seq DESC"
     keys = ", ".join(f"incoming.{quote(name)}" for name in entry.key)
     return (
         "CREATE TEMP TABLE ranked AS SELECT _seq, "
-        f"row_number() OVER (PARTITION BY {keys} ORDER BY {order}) AS place FROM incoming"
+        f"row_number() OVER (PARTITION BY {keys} ORDER BY {order}) AS rank FROM incoming"
     )
 
 
 def _time(entry: Entry, relation: str) -> str:
-    name = entry.merge.order_by or ""
+    """The row's `order_by`, which every upsert has; NaN is no time."""
+    name = str(entry.merge.order_by)
     column = f"{relation}.{quote(name)}"
     if entry.fields[name].type == "number":
         return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END"
@@ -78,20 +78,18 @@ def plan(entry: Entry, batch: Batch) -> str:
     other = "'quarantine'" if entry.merge.kind == "append" else "'update'"
     older = f"WHEN {_older(entry, batch)} THEN 'superseded' " if entry.merge.kind == "upsert" else ""
     return (
-        f"CREATE TEMP TABLE plan AS SELECT i._seq, s.{FILE} AS file, s.{AT} AS at, "
+        f"CREATE TEMP TABLE plan AS SELECT i._seq, s.{FILE} AS file, s.{AT} AS place, "
         f"CASE WHEN s.{FILE} IS NULL THEN 'insert' WHEN {_same(entry.fields, 'i', 's')} THEN 'unchanged' "
         f"{older}ELSE {other} END AS action "
-        "FROM (SELECT * FROM incoming SEMI JOIN (SELECT _seq FROM ranked WHERE place = 1) USING (_seq)) AS i "
+        "FROM (SELECT * FROM incoming SEMI JOIN (SELECT _seq FROM ranked WHERE rank = 1) USING (_seq)) AS i "
         f"LEFT JOIN stored AS s ON {_same(entry.key, 'i', 's')}"
     )
 
 
 def _older(entry: Entry, batch: Batch) -> str:
-    """Whether the incoming row is older than the stored one: by `order_by`, and where that is equal or not given by
-    the ends of the intervals that brought them (a batch id begins with it), so that a late batch undoes nothing."""
+    """Whether the incoming row is older than the stored one: by `order_by`, and where that is equal by the ends of
+    the intervals that brought them (a batch id begins with it), so that a late batch undoes nothing."""
     later = f"left(s.{BATCH}, 16) > {literal(batch.id[:16])}"
-    if entry.merge.order_by is None:
-        return later
     new, old = _time(entry, "i"), _time(entry, "s")
     behind = f"({old}) IS NOT NULL AND (({new}) IS NULL OR ({new}) < ({old}))"
     return f"(({behind}) OR (({new}) IS NOT DISTINCT FROM ({old}) AND {later}))"
@@ -108,10 +106,10 @@ def deletions(entry: Entry) -> str:
 
 COUNTS = """
 SELECT 'rows_in', count(*) FROM incoming
-UNION ALL SELECT 'duplicate', count(*) FROM ranked WHERE place > 1
+UNION ALL SELECT 'duplicate', count(*) FROM ranked WHERE rank > 1
 UNION ALL SELECT action, count(*) FROM plan GROUP BY action
 """
-NO_PLAN = "CREATE TEMP TABLE plan (_seq BIGINT, file VARCHAR, at BIGINT, action VARCHAR)"
+NO_PLAN = "CREATE TEMP TABLE plan (_seq BIGINT, file VARCHAR, place BIGINT, action VARCHAR)"
 TOUCHED = "SELECT DISTINCT file FROM plan WHERE action IN ('update', 'delete') ORDER BY file"
 
 
@@ -121,8 +119,8 @@ def result(entry: Entry, batch: Batch, touched: Sequence[str], columns: Sequence
     names = ", ".join(map(quote, columns))
     stays = (
         f"SELECT {names} FROM ({stored_rows(touched)}) AS s ANTI JOIN "
-        "(SELECT file, at FROM plan WHERE action IN ('update', 'delete')) AS p "
-        f"ON s.{FILE} = p.file AND s.{AT} = p.at"
+        "(SELECT file, place FROM plan WHERE action IN ('update', 'delete')) AS p "
+        f"ON s.{FILE} = p.file AND s.{AT} = p.place"
     )
     fresh = (
         f"SELECT {', '.join(map(quote, entry.fields))}, {literal(batch.id)} AS {BATCH} FROM incoming "
