@@ -59,8 +59,9 @@ def gone(number: Numbers, day: int, clean: Flags) -> Numbers:
 def updates(number: Numbers, first: int, day: int, clean: Flags, ago: Numbers) -> Updates:
     """Times of update for a table that is read by cursor, overlapping by two hours.
 
-    What began with the table was last written by 15:00 of day 1, `ago` seconds before; new and changed rows between
-    8:00 and 15:00 of their day; late ones at 17:00 of the day before; the last ones of a day at 18:00.
+    What began with the table was last written by 15:00 of day 1, `ago` seconds before; new and changed rows
+    between 8:00 and 15:00 of their day; late ones at 17:00 of the day before; the last ones of a day at
+    18:00.
     """
     came = born(number, first)
     nth = (number - first) % growth(first)

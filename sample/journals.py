@@ -11,8 +11,12 @@ from sample.plan import DAYS, City, Draw, Faults, Flags, Part, Times, edit, full
 from sample.registers import districts, enterprise_codes
 from sample.words import BRANDS, DIVISIONS, MOBILE_PREFIX, SENTENCES, STOPS, STREETS
 
-VACCINATION = Faults(40, ("wrong_check_digit", "nul_byte", "unknown_code", "out_of_bounds", "impossible_date"))
-RIDE = Faults(500, ("wrong_form", "duplicate_key", "full_width", "negative_number", "ragged_row", "long_distance"))
+VACCINATION = Faults(
+    40, ("wrong_check_digit", "nul_byte", "unknown_code", "out_of_bounds", "impossible_date")
+)
+RIDE = Faults(
+    500, ("wrong_form", "duplicate_key", "full_width", "negative_number", "ragged_row", "long_distance")
+)
 PERMIT = Faults(40, ("duplicate_key", "wrong_form", "impossible_date", "unknown_employer", "negative_number"))
 ORDER = Faults(60, ("wrong_form", "closed_before_opened", "unknown_code", "duplicate_key", "empty_content"))
 
@@ -38,7 +42,11 @@ def vaccinations(city: City, number: Numbers) -> Part:
     columns = {
         "接种流水号": edit(_numbers(city, "V", number), faults["nul_byte"], lambda v: v + "\0"),
         "受种者身份证号": edit(who.id_no, faults["wrong_check_digit"], wrong_check),
-        "疫苗": edit(draw.pick(("01", "02", "乙肝疫苗", "DTaP", "麻腮风疫苗", "06")), faults["unknown_code"], lambda _: "新型疫苗"),
+        "疫苗": edit(
+            draw.pick(("01", "02", "乙肝疫苗", "DTaP", "麻腮风疫苗", "06")),
+            faults["unknown_code"],
+            lambda _: "新型疫苗",
+        ),
         "剂次": digits(dose),
         "接种日期": edit(draw.dates(day), faults["impossible_date"], lambda _: "2026-02-29"),
         "接种地区划": districts(who.division, number % 5),
@@ -49,7 +57,9 @@ def vaccinations(city: City, number: Numbers) -> Part:
 def rides(city: City, number: Numbers) -> Part:
     """Taps of travel cards on buses."""
     draw, faults = Draw(city, "ride", number, city.day), RIDE.masks(number)
-    card = edit(join("9700", digits(draw.below(max(50, city.rows)), 12)), faults["wrong_form"], lambda v: v[:-3])
+    card = edit(
+        join("9700", digits(draw.below(max(50, city.rows)), 12)), faults["wrong_form"], lambda v: v[:-3]
+    )
     twin = np.where(faults["duplicate_key"], number - 1, number)
     boarded = iso(_moments(city, draw, 5, 18))
     faults["other_date_form"] = RIDE.clean(number) & (number % 10 == 0)
@@ -117,7 +127,9 @@ def _opened(city: City, number: Numbers, with_channel: bool) -> Part:
     words = join(draw.pick(SENTENCES), "，请回电", draw.phones())
     columns = {
         "order_no": edit(_numbers(city, "NJ", twin, 6), faults["wrong_form"], lambda v: v[2:]),
-        "category": edit(draw.pick(("1", "2", "投诉", "举报类", "建议")), faults["unknown_code"], lambda _: "点赞"),
+        "category": edit(
+            draw.pick(("1", "2", "投诉", "举报类", "建议")), faults["unknown_code"], lambda _: "点赞"
+        ),
         "phone": join(f"+86 {MOBILE_PREFIX}", digits(draw.below(10**8), 8)),
         "content": edit(words, faults["empty_content"], lambda _: ""),
         "district": districts(draw.below(len(DIVISIONS)), number % 2),

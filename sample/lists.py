@@ -1,4 +1,4 @@
-"""The departments' lists, sent whole every day: schools, medical institutions, land parcels, households surveyed."""
+"""The departments' lists, sent whole every day: schools, medical institutions, land parcels, households."""
 
 from __future__ import annotations
 
@@ -7,15 +7,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sample import history
-from sample.people import Numbers, credit_codes, digits, iso, join, take
+from sample.people import Numbers, credit_codes, digits, join, take
 from sample.plan import City, Draw, Faults, Flags, Part, edit, full_width, spaced, thousands, wrong_check
 from sample.registers import addresses, districts, new_column
 from sample.words import BRANDS, DIVISIONS, STREETS
 
 SCHOOL = Faults(
-    40, ("ragged_row", "duplicate_key", "full_width", "spaces", "unknown_code", "wrong_check_digit", "wrong_form")
+    40,
+    (
+        "ragged_row",
+        "duplicate_key",
+        "full_width",
+        "spaces",
+        "unknown_code",
+        "wrong_check_digit",
+        "wrong_form",
+    ),
 )
-INSTITUTION = Faults(40, ("duplicate_key", "full_width", "spaces", "unknown_code", "wrong_form", "negative_number"))
+INSTITUTION = Faults(
+    40, ("duplicate_key", "full_width", "spaces", "unknown_code", "wrong_form", "negative_number")
+)
 PARCEL = Faults(40, ("duplicate_key", "out_of_bounds", "wrong_form", "unknown_code"))
 HOUSEHOLD = Faults(30, ("negative_number", "out_of_bounds"))
 _HOSPITALS = 10_000_000
@@ -26,8 +37,10 @@ def _place(city: City, number: Numbers) -> Numbers:
     return (number * 5 + city.seed) % len(DIVISIONS)
 
 
-def _snapshot(city: City, number: Numbers, first: int, faults: Faults) -> tuple[Numbers, Numbers, dict[str, Flags]]:
-    """(day of the last change, day of vanishing, counts of what changed since yesterday) of a list sent whole."""
+def _snapshot(
+    city: City, number: Numbers, first: int, faults: Faults
+) -> tuple[Numbers, Numbers, dict[str, Flags]]:
+    """Of a list sent whole: day of the last change, day of vanishing, and what changed since yesterday."""
     clean = faults.clean(number)
     moved, gone = history.changed(number, first, city.day, clean), history.gone(number, city.day, clean)
     came, today = history.born(number, first), city.day > 1
@@ -80,7 +93,9 @@ def institutions(city: City, number: Numbers) -> Part:
         "级别": edit(level, faults["unknown_code"], lambda _: "四级特等"),
         "性质": draw.pick(("公立", "公办", "民办")),
         "床位/编制": pa.array(planned),
-        "床位/实有": pa.array(np.where(faults["negative_number"], -1, planned - draw.below(20) + moved * 1000)),
+        "床位/实有": pa.array(
+            np.where(faults["negative_number"], -1, planned - draw.below(20) + moved * 1000)
+        ),
         "所在区": districts(place, number % 3),
         "地址": addresses(draw, place, moved),
     }
@@ -98,7 +113,9 @@ def parcels(city: City, number: Numbers) -> Part:
     since = np.datetime64("2026-02-28") - draw.below(6000).astype("timedelta64[D]")
     columns = {
         "parcel_no": edit(code, faults["wrong_form"], lambda v: v.replace("GB", "JB")),
-        "land_use": edit(draw.pick(("07", "08", "09", "10", "工业用地", "14")), faults["unknown_code"], lambda _: "99"),
+        "land_use": edit(
+            draw.pick(("07", "08", "09", "10", "工业用地", "14")), faults["unknown_code"], lambda _: "99"
+        ),
         "area": cents(area, 16),
         "price": cents(price, 18),
         "holder": join("南京", draw.pick(BRANDS), "置业有限公司"),
@@ -111,16 +128,17 @@ def parcels(city: City, number: Numbers) -> Part:
 
 
 def households(city: City, number: Numbers) -> Part:
-    """Households of the survey, in JSON under `data.households`."""
+    """Households of the survey, in JSON under `data.households`; what they have spent changes every day."""
     draw, faults, place = Draw(city, "household", number), HOUSEHOLD.masks(number), _place(city, number)
     income = draw.below(2_000_000) + 300_000
+    spent = Draw(city, "spent", number, city.day).below(300_000)
     columns = {
         "no": join("ZH", digits(number, 8)),
         "members": pa.array(np.where(faults["out_of_bounds"], 0, draw.below(6) + 1)),
         "income": pa.array(np.where(faults["negative_number"], -1, income) / 100),
-        "spending": pa.array((income * 0.6).astype(np.int64) / 100),
+        "spending": pa.array(spent / 100),
         "district": districts(place, number % 4),
-        "month": pa.array([iso(np.array([np.datetime64("2026-02-01")]))[0].as_py()] * len(number)),
+        "month": pa.array(["2026-03"] * len(number)),
     }
     return Part(columns, faults)
 

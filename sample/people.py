@@ -1,7 +1,9 @@
-"""Identities by arithmetic: person number i always has the same id, name and district, at any size of the city.
+"""Identities by arithmetic: person number i always has the same id, name and district, at any size of the
+city.
 
-Numbers are spread over the space of ids by a multiplication modulo its size, which is one to one: no two persons
-share an id, and no list of ids given out has to be kept. Of twenty persons in a row fourteen are adults.
+Numbers are spread over the space of ids by a multiplication modulo its size, which is one to one: no two
+persons share an id, and no list of ids given out has to be kept. Of twenty persons in a row fourteen are
+adults.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ _ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class People(NamedTuple):
-    """Columns about some persons, row by row: id, date of birth, gender (GB/T 2261.1) and district (its place)."""
+    """Columns about some persons, row by row: id, date of birth, gender (GB/T 2261.1) and district (its
+    place)."""
 
     id_no: pa.Array
     birth: NDArray[np.datetime64]
@@ -64,8 +67,9 @@ def people(number: Numbers, seed: int) -> People:
 
 
 def credit_codes(number: Numbers, kind: str, division: Numbers) -> pa.Array:
-    """Unified social credit codes (GB 32100): two characters of `kind`, the district, nine of the organisation
-    code with its own check character (GB 11714), the check character. Different numbers give different codes."""
+    """Unified social credit codes (GB 32100): two characters of `kind`, the district, nine of the
+    organisation code with its own check character (GB 11714), the check character. Different numbers give
+    different codes."""
     base = len(USCC_ALPHABET)
     spread = (number * _MULTIPLIER) % base**5
     letters = np.array(list(USCC_ALPHABET))
@@ -121,6 +125,5 @@ def compact(day: NDArray[np.datetime64]) -> pa.Array:
 
 def iso(day: NDArray[np.datetime64]) -> pa.Array:
     """Dates as 2026-03-02, times as 2026-03-02 18:00:00."""
-    unit = "D" if np.datetime_data(day.dtype)[0] == "D" else "s"
-    text = pa.array(np.datetime_as_string(day, unit=unit).astype(object), pa.string())
+    text = pa.array(np.datetime_as_string(day).astype(object), pa.string())
     return pc.replace_substring(text, "T", " ")

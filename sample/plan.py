@@ -1,16 +1,19 @@
-"""What the sample city's files have in common: the calendar, rows drawn chunk by chunk, and the faults planted in them.
+"""What the sample city's files have in common: the calendar, rows drawn chunk by chunk, and the faults
+planted in them.
 
-Row number i of a dataset is the same whatever the city's size, because numbers are drawn for whole chunks. A fault
-sits at fixed places of a period, so that no row has two, and how many there are is counted, not estimated.
+Row number i of a dataset is the same whatever the city's size, because numbers are drawn for whole chunks. A
+fault sits at fixed places of a period, so that no row has two, and how many there are is counted, not
+estimated.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -25,7 +28,8 @@ Flags = NDArray[np.bool_]
 Times = NDArray[np.datetime64]
 
 DAYS = (date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4))
-"""The sample city's calendar: working days. A source on day n holds what happened until the evening of that day."""
+"""The sample city's calendar: working days. A source on day n holds what happened until the evening of that
+day."""
 CHUNK = 16_384
 SET_ASIDE = {
     "wrong_check_digit",
@@ -40,12 +44,14 @@ SET_ASIDE = {
     "nul_byte",
     "closed_before_opened",
 }
-"""Faults whose rows the catalogue's types and checks quarantine. The others are repaired, superseded or warned of."""
+"""Faults whose rows the catalogue's types and checks quarantine. The others are repaired, superseded or
+warned of."""
 
 
 @dataclass(frozen=True)
 class City:
-    """Where the city is written, as it stands on `day` (1 to 3). `rows` is the number of residents on day 1."""
+    """Where the city is written, as it stands on `day` (1 to 3). `rows` is the number of residents on day
+    1."""
 
     folder: Path
     day: int
@@ -78,8 +84,9 @@ class Faults:
 
 @dataclass
 class Account:
-    """What was written for one dataset on one day: `rows` in the source, `arrives` of them in the day's batch, planted
-    `faults` among those, how many of these are `set_aside`, and what changed since the day before."""
+    """What was written for one dataset on one day: `rows` in the source, `arrives` of them in the day's
+    batch, planted `faults` among those, how many of these are `set_aside`, and what changed since the day
+    before."""
 
     rows: int = 0
     arrives: int = 0
@@ -103,11 +110,12 @@ class Account:
 
 
 class Part(NamedTuple):
-    """Some rows of a source: its columns, the rows that the day's batch gets (None: all), faults and changes."""
+    """Some rows of a source: its columns, the rows that the day's batch gets (None: all), faults and
+    changes."""
 
     columns: dict[str, pa.Array]
     faults: dict[str, Flags]
-    changes: dict[str, Flags] = {}
+    changes: Mapping[str, Flags] = MappingProxyType({})
     arrives: Flags | None = None
 
     @property
@@ -115,7 +123,8 @@ class Part(NamedTuple):
         return len(next(iter(self.columns.values())))
 
     def only(self, kept: Flags) -> Part:
-        """The part without the rows that no longer stand in the source; changes speak of those too and stay."""
+        """The part without the rows that no longer stand in the source; changes speak of those too and
+        stay."""
         mask = pa.array(kept)
         return Part(
             {name: column.filter(mask) for name, column in self.columns.items()},
@@ -126,7 +135,8 @@ class Part(NamedTuple):
 
 
 class Draw:
-    """Random columns of one chunk. Whole chunks are drawn and cut, so that a longer dataset begins as a shorter one."""
+    """Random columns of one chunk. Whole chunks are drawn and cut, so that a longer dataset begins as a
+    shorter one."""
 
     def __init__(self, city: City, dataset: str, number: people.Numbers, salt: int = 0) -> None:
         self.size = len(number)
@@ -159,10 +169,10 @@ class Draw:
         return pc.choose(pa.array(self.below(4)), *forms)
 
 
-def chunks(first: int, last: int) -> Iterator[people.Numbers]:
-    """Row numbers from `first` to `last`, cut where chunks begin."""
+def chunks(first: int, last: int, cuts: tuple[int, ...] = ()) -> Iterator[people.Numbers]:
+    """Row numbers from `first` to `last`, cut where chunks begin and at `cuts`."""
     while first < last:
-        end = min(last, (first // CHUNK + 1) * CHUNK)
+        end = min(last, (first // CHUNK + 1) * CHUNK, *(cut for cut in cuts if cut > first))
         yield np.arange(first, end, dtype=np.int64)
         first = end
 

@@ -1,4 +1,5 @@
-"""The departments' databases: residents, marriages, enterprises, social insurance. Columns as their systems name them."""
+"""The departments' databases: residents, marriages, enterprises, social insurance. Columns as their systems
+name them."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ RESIDENT = Faults(
         "short_phone",
     ),
 )
-MARRIAGE = Faults(120, ("wrong_check_digit", "wrong_form", "unknown_person", "unknown_code", "impossible_date"))
+MARRIAGE = Faults(
+    120, ("wrong_check_digit", "wrong_form", "unknown_person", "unknown_code", "impossible_date")
+)
 ENTERPRISE = Faults(
     100,
     (
@@ -45,7 +48,9 @@ ENTERPRISE = Faults(
         "spaces",
     ),
 )
-INSURANCE = Faults(150, ("wrong_check_digit", "duplicate_key", "unknown_employer", "negative_number", "unknown_code"))
+INSURANCE = Faults(
+    150, ("wrong_check_digit", "duplicate_key", "unknown_employer", "negative_number", "unknown_code")
+)
 
 
 def districts(place: Numbers, labels: Numbers) -> pa.Array:
@@ -134,7 +139,8 @@ def _enterprise_division(city: City, number: Numbers) -> Numbers:
 
 
 def enterprises(city: City, number: Numbers) -> Part:
-    """The whole list of enterprises every day: some are new, some changed, some struck off since yesterday."""
+    """The whole list of enterprises every day: some are new, some changed, some struck off since
+    yesterday."""
     first = city.share(0.2, 60)
     draw, faults, clean = Draw(city, "enterprise", number), ENTERPRISE.masks(number), ENTERPRISE.clean(number)
     moved = history.changed(number, first, city.day, clean)
@@ -194,5 +200,3 @@ def insured(city: City, number: Numbers) -> Part:
         "GXSJ": iso(update.stamp),
     }
     return Part(columns, faults, update.changes, update.arrives)
-
-

@@ -1,7 +1,8 @@
-"""Words that the sample city is made of: surnames, characters of given names, streets, lines of business, sentences.
+"""Words that the sample city is made of: surnames, characters of given names, streets, lines of business,
+sentences.
 
-Nobody in it is real. Mobile numbers begin with 154, a prefix that has never been assigned to an operator; resident
-ids and credit codes are valid in form, drawn by arithmetic and looked up nowhere.
+Nobody in it is real. Mobile numbers begin with 154, a prefix that has never been assigned to an operator;
+resident ids and credit codes are valid in form, drawn by arithmetic and looked up nowhere.
 """
 
 from __future__ import annotations
@@ -26,8 +27,12 @@ WEIGHTS = (1, 2, 1, 2, 3, 2, 1, 4, 2, 1, 1)
 
 MOBILE_PREFIX = "154"
 
-SURNAMES = tuple("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁")
-GIVEN = tuple("伟芳敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉建文辉宇欣怡子涵浩然梓轩雨晨思语嘉宁安澜望舒清禾远知")
+SURNAMES = tuple(
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁"
+)
+GIVEN = tuple(
+    "伟芳敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉建文辉宇欣怡子涵浩然梓轩雨晨思语嘉宁安澜望舒清禾远知"
+)
 STREETS = ("梧桐", "莲花", "云锦", "临湖", "书院", "银杏", "紫藤", "河西", "望江", "龙蟠", "青石", "南苑")
 ETHNICITIES = ("01", "01", "01", "01", "01", "01", "01", "01", "01", "03", "11", "08", "汉族", "汉", "回族")
 """Codes of GB/T 3304, and labels as some stations write them."""
@@ -47,7 +52,20 @@ BUSINESSES = (
 )
 """Section of GB/T 4754, and the words for it in an enterprise's name."""
 
-STOPS = ("鼓楼", "新街口", "大行宫", "夫子庙", "三山街", "中华门", "雨花台", "奥体东", "迈皋桥", "仙林", "百家湖", "桥林")
+STOPS = (
+    "鼓楼",
+    "新街口",
+    "大行宫",
+    "夫子庙",
+    "三山街",
+    "中华门",
+    "雨花台",
+    "奥体东",
+    "迈皋桥",
+    "仙林",
+    "百家湖",
+    "桥林",
+)
 SENTENCES = (
     "反映小区夜间施工噪声扰民",
     "咨询新生儿医保参保流程",

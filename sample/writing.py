@@ -1,4 +1,5 @@
-"""The forms in which departments hand over data. Every file appears whole or not at all, and the same for one seed."""
+"""The forms in which departments hand over data. Every file appears whole or not at all, and the same for one
+seed."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def sqlite(path: Path, table: str, parts: Parts) -> None:
-    """A department's database with one table of text columns, without any constraint: as the faults need it."""
+    """A department's database with one table of text columns, without any constraint: as the faults need
+    it."""
     with replacing(path) as file, closing(sqlite3.connect(file, isolation_level=None)) as database:
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN")
         columns: list[str] = []
@@ -84,13 +86,17 @@ def _with_cell_too_many(text: str, ragged: Flags | None, delimiter: str) -> str:
 
 def json_lines(path: Path, parts: Parts) -> None:
     """JSON Lines, gzipped, without a time in the gzip header."""
-    with replacing(path) as file, file.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as out:
+    with (
+        replacing(path) as file,
+        file.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as out,
+    ):
         for part in parts:
             for row in _objects(part):
                 out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 
-def json_document(path: Path, head: dict[str, object], name: str, parts: Parts) -> None:
+def json_document(path: Path, parts: Parts, head: dict[str, object], name: str) -> None:
     """One JSON document, its records under `data.<name>`."""
     rows = [row for part in parts for row in _objects(part)]
     with replacing(path) as file, file.open("w", encoding="utf-8") as out:
@@ -124,7 +130,7 @@ def workbook(path: Path, title: str, parts: Parts, made: datetime) -> None:
 
     Column names with `/` are a group and what stands below it.
     """
-    with replacing(path) as file, xlsxwriter.Workbook(file, {"constant_memory": True}) as book:
+    with replacing(path) as file, xlsxwriter.Workbook(file) as book:
         book.set_properties({"created": made})
         sheet = book.add_worksheet("医疗机构")
         row = 3
