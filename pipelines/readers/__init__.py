@@ -7,6 +7,7 @@ malformed   rows that cannot be used, kept with their text and a reason
 delimited, jsontext, workbook, columnar    the formats
 """
 
-from pipelines.readers.read import Scan, read, scan
+from pipelines.readers.opening import members
+from pipelines.readers.read import Scan, encoding_of, read, scan
 
-__all__ = ["Scan", "read", "scan"]
+__all__ = ["Scan", "encoding_of", "members", "read", "scan"]

@@ -11,16 +11,17 @@ import pyarrow.parquet as pq
 
 from pipelines.readers import malformed
 from pipelines.readers.header import locate
+from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
 
 BATCH_ROWS = 1 << 16
 
 
-def rows(stream: IO[bytes], columns: Sequence[str], file: str, notes: list[str]) -> Iterator[pa.RecordBatch]:
-    """Batches of the columns; `_row` counts the file's rows from 1. SourceError for a truncated or damaged file."""
+def rows(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
+    """Batches of the columns; `_row` counts rows from 1. SourceError for a truncated or damaged file."""
     try:
         parquet = pq.ParquetFile(stream)
-        locate(parquet.schema_arrow.names, columns, file, notes)
+        locate(parquet.schema_arrow.names, columns, seen)
         before = 0
         for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
             numbers = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
@@ -29,13 +30,13 @@ def rows(stream: IO[bytes], columns: Sequence[str], file: str, notes: list[str])
     except (pa.ArrowInvalid, OSError):
         raise SourceError(
             "the Parquet file is damaged or was cut short",
-            file=file,
+            file=seen.name,
             expected="a whole Parquet file, ending in its footer",
             next_step="have the source send the file again",
         ) from None
     if before != parquet.metadata.num_rows:
         raise SourceError(
-            f"{before} rows instead of the {parquet.metadata.num_rows} that its footer names", file=file
+            f"{before} rows instead of the {parquet.metadata.num_rows} that its footer names", file=seen.name
         )
 
 

@@ -1,22 +1,21 @@
 """CSV and TSV by pyarrow's streaming parser, every cell as a string.
 
-Row numbers count records from 1, the skipped rows, the header and blank rows among them: what a spreadsheet shows.
-(A record with newlines in a cell is one row.) A row without a value in any column is left out and noted. A row of
-another width than the header is malformed. A quotation mark that is never closed is an error of the whole file,
-because what stands behind it cannot be told apart: a sentinel row behind the file's end shows whether the parser was
-still inside a cell there.
+Row numbers count records from 1, the skipped rows, the header and blank rows among them: what a spreadsheet
+shows. (A record with newlines in a cell is one row.) A row without a value in any column is left out and
+noted. A row of another width than the header is malformed. A quotation mark that is never closed is an error
+of the whole file, because what stands behind it cannot be told apart: a sentinel row behind the file's end
+shows whether the parser was still inside a cell there.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -24,54 +23,15 @@ import pyarrow.csv as pa_csv
 from typing_extensions import Buffer
 
 from pipelines.readers import malformed
-from pipelines.readers.header import joined
+from pipelines.readers.delimited_head import Table, delimiter, dialect
+from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
 from schemas.model import FileSource
 
 BLOCK = 16 << 20
 """Bytes parsed at a time, and so the longest row that can be read."""
-HEAD = 1 << 20
-"""Bytes that the skipped rows and the header may take."""
 MANY = 100_000
 """Malformed rows without a good one between them: the form is wrong, not the rows."""
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r(?=[^\n]))")
-
-
-class Head:
-    """The first lines of a stream, one at a time; `rest` is what they leave of the stream."""
-
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self._stream, self._name = stream, name
-        self._buffer, self._at, self._read = b"", 0, 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        while not (match := _LINE.match(self._buffer, self._at)):
-            more = self._stream.read(1 << 16)
-            self._read += len(more)
-            if not more:
-                return self._last()
-            if self._read > HEAD:
-                raise SourceError(
-                    f"the header does not end within {HEAD} bytes",
-                    file=self._name,
-                    expected="a header row; a quotation mark may be left open above it",
-                )
-            self._buffer, self._at = self._buffer[self._at :] + more, 0
-        self._at = match.end()
-        return match.group().decode()
-
-    def _last(self) -> str:
-        line, self._buffer, self._at = self._buffer[self._at :], b"", 0
-        if not line:
-            raise StopIteration
-        return line.decode()
-
-    @property
-    def rest(self) -> bytes:
-        return self._buffer[self._at :]
 
 
 class Tail(io.RawIOBase):
@@ -132,86 +92,29 @@ class Ragged:
         return taken
 
 
-@dataclass(frozen=True)
-class Table:
-    """A parsed header: the columns' names, the rows above the data, and the text that follows."""
-
-    names: list[str]
-    before: int
-    rest: bytes
-    stream: IO[bytes]
-
-
-def open_table(stream: IO[bytes], source: FileSource, name: str) -> Table:
-    """Read past the skipped rows and the header of UTF-8 text.
-
-    SourceError for a file that ends before its header."""
-    head = Head(stream, name)
-    rows = csv.reader(head, **_dialect(source), strict=False)
-    above = source.skip + (source.header + source.header_rows - 1 if source.header else 0)
-    taken = []
-    try:
-        for _ in range(above):
-            taken.append(next(rows))
-    except StopIteration:
-        raise SourceError(
-            f"the file ends at row {len(taken)}, before its header" if taken else "the file is empty",
-            file=name,
-            expected=f"a header row at row {above}",
-            next_step="have the source send the file again",
-        ) from None
-    except csv.Error:
-        raise SourceError(
-            "the header row cannot be read",
-            file=name,
-            row=len(taken) + 1,
-            expected="names, delimiters and quotes",
-        ) from None
-    names = joined(taken[-source.header_rows :]) if source.header else list(source.columns or ())
-    if not names:
-        raise SourceError(
-            "no column names", file=name, expected="source.header, or source.columns for a file without"
-        )
-    return Table(names, above, head.rest, stream)
-
-
-def _dialect(source: FileSource) -> dict[str, Any]:
-    if source.quote:
-        return {"delimiter": delimiter(source), "quotechar": source.quote}
-    return {"delimiter": delimiter(source), "quoting": csv.QUOTE_NONE}
-
-
-def delimiter(source: FileSource) -> str:
-    return source.delimiter or ("\t" if source.format == "tsv" else ",")
-
-
 def rows(
-    table: Table,
-    source: FileSource,
-    columns: Sequence[int],
-    names: Sequence[str],
-    file: str,
-    notes: list[str],
+    table: Table, source: FileSource, columns: Mapping[str, int], seen: Seen
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of the columns at these indices, under these names, with `_row`, `_error` and `_raw`.
+    """Batches of the columns (name to index in the file), with `_row`, `_error` and `_raw`.
 
     SourceError for a quotation mark that is never closed and for a row longer than `BLOCK`."""
-    ragged = Ragged(len(table.names), table.before, f"end-{secrets.token_hex(16)}", file)
+    ragged = Ragged(len(table.names), table.before, f"end-{secrets.token_hex(16)}", seen.name)
     position, left_out, ended = table.before, Counter[str](), False
     for batch in _parsed(table, source, ragged):
         numbers = _numbers(position, batch.num_rows, [bad[0] for bad in ragged.found])
         position = int(numbers[-1])
-        if batch.column(0)[-1].as_py() == ragged.token:
-            batch, numbers, ended = batch.slice(0, batch.num_rows - 1), numbers[:-1], True
+        ended = batch.column(0)[-1].as_py() == ragged.token
         keep = _kept(batch, source.footer_pattern, left_out)
-        chosen = pa.RecordBatch.from_arrays([batch.column(i) for i in columns], list(names))
+        keep[-1] &= not ended
+        chosen = pa.RecordBatch.from_arrays([batch.column(i) for i in columns.values()], list(columns))
         if not keep.all():
             chosen, numbers = chosen.filter(pa.array(keep)), numbers[keep]
         bad = [row for row in ragged.take(position) if not _is_footer(row[2], source)]
         yield malformed.insert(malformed.marked(malformed.with_markers(chosen, numbers)), bad)
     if not ended:
-        raise _unclosed(file, ragged.unclosed or position)
-    notes.extend(f"{file}: {count} {what} left out" for what, count in left_out.items())
+        raise _unclosed(seen.name, ragged.unclosed or position)
+    for what, count in left_out.items():
+        seen.note(f"{count} {what} left out")
 
 
 def _unclosed(file: str, row: int) -> SourceError:
@@ -257,7 +160,7 @@ def _parsed(table: Table, source: FileSource, ragged: Ragged) -> Iterator[pa.Rec
 
 
 def _numbers(position: int, count: int, bad: Sequence[int]) -> np.ndarray:
-    """Numbers of the next `count` good rows after row `position`: every number that no malformed row holds."""
+    """Numbers of the next `count` good rows after row `position`: those that no malformed row holds."""
     good = np.arange(position + 1, position + 1 + count, dtype=np.int64)
     if not bad:
         return good
@@ -288,5 +191,5 @@ def _kept(batch: pa.RecordBatch, pattern: str | None, left_out: Counter[str]) ->
 def _is_footer(text: str, source: FileSource) -> bool:
     if source.footer_pattern is None:
         return False
-    first = next(csv.reader([text], **_dialect(source)), [""])
+    first = next(csv.reader([text], **dialect(source)), [""])
     return bool(malformed.footers(pa.array(first[:1], pa.string()), source.footer_pattern).any())

@@ -1,8 +1,8 @@
-"""Text in any encoding as a stream of UTF-8, or an error that says where it breaks and never what stands there.
+"""Text in any encoding as a stream of UTF-8, or an error that says where it breaks, never what stands there.
 
-A declared encoding wins. Without one a byte order mark decides, then UTF-8 if the whole file is valid UTF-8, and then
-charset-normalizer's guess among the encodings that government files come in: recorded as a guess, because Big5 decodes
-as GB18030 without an error.
+A declared encoding wins. Without one a byte order mark decides, then UTF-8 if the whole file is valid UTF-8,
+and then charset-normalizer's guess among the encodings that government files come in: recorded as a guess,
+because Big5 decodes as GB18030 without an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIKELY = ["gb18030", "big5", "big5hkscs", "utf_16_le", "utf_16_be", "cp1252", "s
 
 
 def canonical(encoding: str, name: str) -> str:
-    """Python's name of an encoding, with UTF-8's variants as one. SourceError if there is no such encoding."""
+    """Python's name of an encoding, UTF-8's variants as one. SourceError if there is no such encoding."""
     try:
         found = codecs.lookup(encoding).name
     except LookupError:
@@ -99,33 +99,43 @@ class Utf8(io.RawIOBase):
             row=self._lines + good.count("\n") + 1,
             rule="encoding",
             expected=f"{self.encoding} throughout",
-            next_step="set source.encoding to what the source writes (GB18030 is usual), or have the file repaired",
+            next_step="set source.encoding to what the source writes (often gb18030)",
         )
 
 
 def detect(source: IO[bytes], name: str) -> tuple[str, bool]:
-    """(encoding, whether it is a guess) of a stream that is read to its end or to its first byte that is not UTF-8."""
+    """(encoding, whether it is a guess) of a stream, read to its end or to its first byte that is not
+    UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
-    kept = chunk = source.read(CHUNK)
+    before = b""
+    chunk = source.read(CHUNK)
     for mark, encoding in MARKS:
         if chunk.startswith(mark):
             return encoding, False
-    try:
-        while chunk:
-            decoder.decode(chunk)
-            kept, chunk = chunk, source.read(CHUNK)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        at = min(error.start, len(chunk or kept))
-        return _guess((chunk or kept)[max(0, at - SAMPLE // 2) :][:SAMPLE], name), True
-    return "utf-8", False
+    while True:
+        try:
+            decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            window = before + chunk
+            at = max(0, len(window) - len(error.object) + error.start)
+            return _guess(_lines_around(window, at), name), True
+        if not chunk:
+            return "utf-8", False
+        before, chunk = chunk[-SAMPLE:], source.read(CHUNK)
+
+
+def _lines_around(window: bytes, at: int) -> bytes:
+    """Whole lines on both sides of a place, at most `SAMPLE` bytes: a guess needs whole characters."""
+    start, end = max(0, at - SAMPLE // 2), at + SAMPLE // 2
+    if start:
+        start = window.find(b"\n", start, at) + 1 or start
+    if end < len(window):
+        end = window.rfind(b"\n", at, end) + 1 or end
+    return window[start:end]
 
 
 def _guess(sample: bytes, name: str) -> str:
-    """The likeliest encoding of whole lines around the first byte that is not UTF-8."""
-    start, end = sample.find(b"\n") + 1, sample.rfind(b"\n") + 1
-    lines = sample[start:end] or sample
-    best = from_bytes(lines, cp_isolation=LIKELY).best()
+    best = from_bytes(sample, cp_isolation=LIKELY).best()
     if best is None:
         raise SourceError(
             "not UTF-8, and no other encoding fits",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
 
 _SHOWN = 30
@@ -13,8 +14,8 @@ _SHOWN = 30
 def joined(rows: Sequence[Sequence[str]], *, guess: bool = True) -> list[str]:
     """One name per column from several header rows: `住址/区`. Equal names in one column are written once.
 
-    `guess` is for formats that do not say which cells are merged: there a blank cell above a filled one takes the
-    name to its left."""
+    `guess` is for formats that do not say which cells are merged: there a blank cell above a filled one takes
+    the name to its left."""
     width = max((len(row) for row in rows), default=0)
     grid = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
     names = []
@@ -33,25 +34,23 @@ def _left(row: Sequence[str], column: int) -> str:
     return next((row[i] for i in range(column - 1, -1, -1) if row[i]), "")
 
 
-def locate(
-    found: Sequence[str], wanted: Sequence[str], file: str, notes: list[str] | None = None
-) -> list[int]:
-    """The index of each wanted column. Other columns go to `notes`: they are drift, not an error.
+def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]:
+    """The index of each wanted column. Other columns are noted: they are drift, not an error.
 
-    SourceError for a missing or ambiguous column. The names found are shown only if one of them was expected: else
-    the row may be data in the header's place, and its values are not ours to show."""
+    SourceError for a missing or ambiguous column. The names found are shown only if one of them was expected:
+    else the row may be data in the header's place, and its values are not ours to show."""
     missing = [name for name in wanted if name not in found]
     if missing and len(missing) == len(wanted):
         raise SourceError(
             f"none of the {len(wanted)} columns is in the header row, which has {len(found)} cells",
-            file=file,
+            file=seen.name,
             field=", ".join(missing),
-            expected="the header row at source.skip and source.header, in the declared encoding and delimiter",
+            expected="a header row where source.skip and source.header say, in the declared form",
         )
     if missing:
         raise SourceError(
             f"column {', '.join(missing)} is missing{_near(missing, found)}",
-            file=file,
+            file=seen.name,
             field=", ".join(missing),
             expected=f"{len(wanted)} columns; found {_shown(found)}",
             next_step="ask the source why it changed, or correct the field's `source`",
@@ -60,13 +59,13 @@ def locate(
     if twice:
         raise SourceError(
             f"column {', '.join(twice)} is there more than once",
-            file=file,
+            file=seen.name,
             field=", ".join(twice),
             expected="once",
         )
     extra = [name for name in found if name and name not in wanted]
-    if extra and notes is not None:
-        notes.append(f"{file}: {len(extra)} column(s) not collected: {_shown(extra)}")
+    if extra:
+        seen.note(f"{len(extra)} column(s) not collected: {_shown(extra)}")
     return [list(found).index(name) for name in wanted]
 
 

@@ -1,8 +1,9 @@
-"""JSON documents and JSON Lines, through DuckDB's JSON kernels: every value as the text that stands in the file.
+"""JSON documents and JSON Lines through DuckDB's JSON kernels, every value as a string.
 
-Whole numbers keep all their digits, fractions are doubles (RFC 8259, section 6) in their shortest form, strings are
-unescaped, true and false are words, nested values are JSON text, and null or an absent key is null. So a column has
-one type (string) in every batch and every file. A column named `a.b` is the key `a.b`, or else `b` within `a`.
+Whole numbers keep all their digits, fractions are doubles (RFC 8259, section 6) in their shortest form,
+strings are unescaped, true and false are words, nested values are JSON text, and null or an absent key is
+null. So a column has one type in every batch and every file. A column named `a.b` is the key `a.b`, or else
+`b` within `a`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.readers import malformed
+from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
 
 BLOCK = 4 << 20
@@ -40,16 +42,17 @@ def pointer(path: str) -> str:
     return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in path.split(".") if key)
 
 
-def lines(stream: IO[bytes], columns: Sequence[str], keys: set[str], file: str) -> Iterator[pa.RecordBatch]:
-    """JSON Lines in UTF-8; `_row` is the line's number. Blank lines are left out, lines that are no object malformed."""
+def lines(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
+    """JSON Lines in UTF-8; `_row` is the line's number. Blank lines are left out; a line that is no object is
+    malformed."""
     before = 0
     with _kernels() as connection:
-        for texts in _line_arrays(stream, file):
+        for texts in _line_arrays(stream, seen.name):
             rows = np.arange(before + 1, before + 1 + len(texts), dtype=np.int64)
             before += len(texts)
             full = pc.not_equal(pc.ascii_trim_whitespace(texts), "")
             numbers = rows[full.to_numpy(zero_copy_only=False)]
-            yield _columns(connection, texts.filter(full), numbers, columns, keys)
+            yield _columns(connection, texts.filter(full), numbers, columns, seen)
 
 
 def _line_arrays(stream: IO[bytes], file: str) -> Iterator[pa.Array]:
@@ -76,7 +79,7 @@ def _cut(data: bytes) -> pa.Array:
 
 
 def document(
-    stream: IO[bytes], columns: Sequence[str], records: str | None, keys: set[str], file: str
+    stream: IO[bytes], columns: Sequence[str], records: str | None, seen: Seen
 ) -> Iterator[pa.RecordBatch]:
     """The list of records in one JSON document; `_row` is the record's place in it, from 1.
 
@@ -85,11 +88,11 @@ def document(
     if len(text) > DOCUMENT:
         raise SourceError(
             f"more than {DOCUMENT} bytes; a JSON document is read whole",
-            file=file,
+            file=seen.name,
             next_step="ask the source for JSON Lines, or for smaller files",
         )
     with _kernels() as connection:
-        yield from _listed(connection, text.decode(), columns, records, keys, file)
+        yield from _listed(connection, text.decode(), columns, records, seen)
 
 
 def _listed(
@@ -97,18 +100,17 @@ def _listed(
     text: str,
     columns: Sequence[str],
     records: str | None,
-    keys: set[str],
-    file: str,
+    seen: Seen,
 ) -> Iterator[pa.RecordBatch]:
     path = pointer(records or "")
     valid = connection.execute("SELECT json_valid($1)", [text]).fetchone() == (True,)
     kind = connection.execute("SELECT json_type($1, $2)", [text, path]).fetchone() if valid else None
     if kind is None:
-        raise _not_json(text, file)
+        raise _not_json(text, seen.name)
     if kind != ("ARRAY",):
         raise SourceError(
-            f"there is {'nothing' if kind[0] is None else 'a JSON ' + kind[0].lower()} at {records or 'the top'}",
-            file=file,
+            f"{'nothing' if kind[0] is None else 'a JSON ' + kind[0].lower()} at {records or 'the top'}",
+            file=seen.name,
             rule="source.records",
             expected=f"a list of records at {records or 'the top of the document'}",
         )
@@ -118,7 +120,7 @@ def _listed(
         for batch in items.to_arrow_reader(malformed.MAX_BATCH):
             rows = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
             before += batch.num_rows
-            yield _columns(other, batch.column(0), rows, columns, keys)
+            yield _columns(other, batch.column(0), rows, columns, seen)
 
 
 def _not_json(text: str, file: str) -> SourceError:
@@ -144,9 +146,9 @@ def _columns(
     texts: pa.Array,
     rows: np.ndarray,
     columns: Sequence[str],
-    keys: set[str],
+    seen: Seen,
 ) -> pa.RecordBatch:
-    """A batch of string columns from JSON texts, one record each; `keys` gathers every key seen."""
+    """A batch of string columns from JSON texts, one record each; every key is gathered."""
     connection.register("texts", pa.table({"text": texts}))
     kind = connection.sql(
         "SELECT CASE WHEN json_valid(text) THEN json_type(text) ELSE 'none' END AS kind FROM texts"
@@ -154,7 +156,7 @@ def _columns(
     good = pc.equal(kind.to_arrow_table()["kind"], "OBJECT").to_numpy()
     objects = texts.filter(pa.array(good))
     connection.register("objects", pa.table({"text": objects}))
-    keys.update(
+    seen.keys.update(
         key for (key,) in connection.sql("SELECT DISTINCT unnest(json_keys(text)) FROM objects").fetchall()
     )
     cells = [_cells(connection, name) for name in columns]

@@ -1,7 +1,7 @@
-"""Rows that cannot be used are kept, in their place, with their text and a reason; never dropped, never repaired.
+"""Rows that cannot be used are kept in their place, with their text and a reason; never dropped or repaired.
 
-Every batch of a reader ends in three columns: `_row` int64, the row's number in its file; `_error` string, null unless
-the row is malformed; `_raw` string, its text up to `RAW` characters, null unless malformed.
+Every batch of a reader ends in three columns: `_row` int64, the row's number in its file; `_error` string,
+null unless the row is malformed; `_raw` string, its text up to `RAW` characters, null unless malformed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def insert(batch: pa.RecordBatch, bad: Sequence[tuple[int, str, str]]) -> pa.Rec
 
 
 def marked(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows with a NUL byte or a cell beyond `CELL` bytes become malformed: cells null, the row as JSON in `_raw`."""
+    """Rows with a NUL byte or a cell beyond `CELL` bytes become malformed: null cells, the row as JSON."""
     if not batch.num_rows:
         return batch
     nul, large = np.zeros(batch.num_rows, bool), np.zeros(batch.num_rows, bool)

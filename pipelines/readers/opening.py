@@ -1,7 +1,7 @@
 """The bytes of a landed file: gzip and zip are taken off as they stream, and never beyond a bound.
 
-Archives are recognised by their first bytes, not by their names. Members of a zip are read in place: nothing is ever
-extracted, so that a member's name cannot choose where bytes go.
+Archives are recognised by their first bytes, not by their names. Members of a zip are read in place: nothing
+is ever extracted, so that a member's name cannot choose where bytes go.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 @contextmanager
 def _archive(stream: IO[bytes], name: str) -> Iterator[zipfile.ZipFile]:
-    """Names without the UTF-8 flag are GB18030 on Chinese systems, and code page 437 by the zip specification."""
+    """Names without the UTF-8 flag are GB18030 on Chinese systems, code page 437 by the specification."""
     for encoding in ("gb18030", "cp437"):
         stream.seek(0)
         try:

@@ -10,16 +10,19 @@ import pyarrow as pa
 
 from lake.records import LandedFile
 from pipelines.readers import columnar, delimited, encodings, jsontext, malformed, workbook
+from pipelines.readers.delimited_head import open_table
 from pipelines.readers.header import locate
 from pipelines.readers.opening import open_bytes, open_seekable
+from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
 from schemas.model import FileSource, HttpSource, Source
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What reading a file once showed: all rows, those of them that are malformed, and notes on drift. `keys` are the
-    JSON keys that some record has; None for formats whose columns are the same in every row."""
+    """What reading a file once showed: all rows, those of them that are malformed, and notes on drift.
+    `keys` are the JSON keys that some record has; None for formats whose columns are the same in every
+    row."""
 
     rows: int
     malformed: int
@@ -32,74 +35,74 @@ def read(
 ) -> Iterator[pa.RecordBatch]:
     """The requested source columns of a landed file, in that order, then three of ours.
 
-    CSV, TSV and JSON give strings; Parquet and Excel their own types, and string for a column of mixed cells. A
-    column's type is the same in every batch of a file. Then `_row` int64, the row's number in the file as a person
-    sees it in a spreadsheet or editor, counting skipped, header and blank rows (JSON: the record's place in its list;
-    a database's or Parquet's row: counted from 1); `_error` string, null unless the row is malformed (ragged, a NUL
-    byte, an oversized cell, not a JSON object), and `_raw` string, the malformed row's text. A malformed row's cells
-    are null. At most 131,072 rows a batch, never an empty one.
+    CSV, TSV and JSON give strings; Parquet and Excel their own types, and string for a column of mixed
+    cells. A column's type is the same in every batch of a file. Then `_row` int64, the row's number in the
+    file as a person sees it in a spreadsheet or editor, counting skipped, header and blank rows (JSON: the
+    record's place in its list; Parquet: counted from 1); `_error` string, null unless the row is malformed
+    (ragged, a NUL byte, an oversized cell, not a JSON object), and `_raw` string, the malformed row's text.
+    A malformed row's cells are null. At most 131,072 rows a batch, never an empty one.
 
-    `notes` gains columns that are not collected, and rows that were left out. SourceError for a missing column with
-    its near misses, and for a file that cannot be read; an absent JSON key is null, and `scan` tells if no record
-    has it."""
-    gathered = notes if notes is not None else []
-    yield from malformed.sliced(_batches(file, source, columns, gathered, set()))
+    `notes` gains columns that are not collected, and rows that were left out. SourceError for a missing
+    column with its near misses, and for a file that cannot be read; an absent JSON key is null, and `scan`
+    tells if no record has it."""
+    seen = Seen(_name(file), notes if notes is not None else [])
+    yield from malformed.sliced(_batches(file, source, columns, seen))
 
 
 def scan(file: LandedFile, source: Source, columns: Sequence[str]) -> Scan:
     """Read a file once, keeping nothing: an unreadable file fails here, before it is landed."""
-    notes: list[str] = []
-    keys: set[str] = set()
+    seen = Seen(_name(file))
     rows = bad = 0
-    for batch in malformed.sliced(_batches(file, source, columns, notes, keys)):
+    for batch in malformed.sliced(_batches(file, source, columns, seen)):
         rows += batch.num_rows
         bad += batch.num_rows - batch["_error"].null_count
     is_json = file.format in {"json", "jsonl"}
-    return Scan(rows, bad, tuple(notes), frozenset(keys) if is_json else None)
+    return Scan(rows, bad, tuple(seen.notes), frozenset(seen.keys) if is_json else None)
+
+
+def _name(file: LandedFile) -> str:
+    return f"{file.origin}!{file.member}" if file.member else file.origin
 
 
 def _batches(
-    file: LandedFile, source: Source, columns: Sequence[str], notes: list[str], keys: set[str]
+    file: LandedFile, source: Source, columns: Sequence[str], seen: Seen
 ) -> Iterator[pa.RecordBatch]:
-    name = f"{file.origin}!{file.member}" if file.member else file.origin
     if file.format == "parquet":
         with open_seekable(file, _member(source)) as stream:
-            yield from columnar.rows(stream, columns, name, notes)
+            yield from columnar.rows(stream, columns, seen)
     elif file.format == "excel":
         with open_seekable(file, _member(source), workbook.LIMIT) as stream:
             declared = _as_file(source)
-            found = workbook.rows(stream, declared, columns, name, notes)
-            yield from malformed.without_last(found, declared.footer)
+            yield from malformed.without_last(workbook.rows(stream, declared, columns, seen), declared.footer)
     else:
-        yield from _text(file, source, columns, name, notes, keys)
+        yield from _text(file, source, columns, seen)
 
 
-def _text(
-    file: LandedFile, source: Source, columns: Sequence[str], name: str, notes: list[str], keys: set[str]
-) -> Iterator[pa.RecordBatch]:
+def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
     encoding = file.encoding or encoding_of(file, source)[0] or "utf-8"
     with open_bytes(file, _member(source)) as raw:
-        stream = io.BufferedReader(encodings.Utf8(raw, encoding, name), encodings.CHUNK)
+        stream = io.BufferedReader(encodings.Utf8(raw, encoding, seen.name), encodings.CHUNK)
         if file.format == "jsonl":
-            yield from jsontext.lines(stream, columns, keys, name)
+            yield from jsontext.lines(stream, columns, seen)
         elif file.format == "json":
-            yield from jsontext.document(stream, columns, _records(source), keys, name)
+            yield from jsontext.document(stream, columns, _records(source), seen)
         else:
             declared = _as_file(source)
-            table = delimited.open_table(stream, declared, name)
-            at = locate(table.names, columns, name, notes)
-            found = delimited.rows(table, declared, at, columns, name, notes)
+            table = open_table(stream, declared, seen.name)
+            at = dict(zip(columns, locate(table.names, columns, seen), strict=True))
+            found = delimited.rows(table, declared, at, seen)
             yield from malformed.without_last(found, declared.footer)
 
 
 def encoding_of(file: LandedFile, source: Source) -> tuple[str | None, bool]:
-    """(encoding, whether it is a guess): declared, or detected by reading a text file to its end; None for others."""
+    """(encoding, whether it is a guess): declared, or detected by reading a text file; None for other
+    files."""
     if file.format in {"parquet", "excel"}:
         return None, False
     if declared := getattr(source, "encoding", None):
-        return encodings.canonical(declared, file.origin), False
+        return encodings.canonical(declared, _name(file)), False
     with open_bytes(file, _member(source)) as raw:
-        return encodings.detect(raw, file.origin)
+        return encodings.detect(raw, _name(file))
 
 
 def _member(source: Source) -> str | None:

@@ -1,9 +1,9 @@
 """Excel (.xlsx, .xlsb, .xls) and ODS by calamine. A sheet has at most 1,048,576 rows and is read whole.
 
-A column keeps its type where all its cells agree: whole numbers are int64 (Excel stores 1 as 1.0), other numbers
-float64, dates date32, dates with times timestamps without a zone, truth values bool. A column of mixed cells becomes
-text as a person sees it: 1.0 is `1`, a date is `2026-03-01`. Whole numbers beyond Excel's 15 digits stay float64:
-their last digits are not what was typed.
+A column keeps its type where all its cells agree: whole numbers are int64 (Excel stores 1 as 1.0), other
+numbers float64, dates date32, dates with times timestamps without a zone, truth values bool. A column of
+mixed cells becomes text as a person sees it: 1.0 is `1`, a date is `2026-03-01`. Whole numbers beyond
+Excel's 15 digits stay float64: their last digits are not what was typed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Pass
 
 from pipelines.readers import malformed
 from pipelines.readers.header import joined, locate
+from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
 from schemas.model import FileSource
 
@@ -39,7 +40,7 @@ Row = list[Any]
 
 @dataclass
 class Chunk:
-    """Some rows of a sheet as columns, each in the narrowest type that holds these rows, and rows set aside."""
+    """Some rows of a sheet as columns, each in the narrowest type that holds them, and rows set aside."""
 
     numbers: np.ndarray
     cells: list[pa.Array]
@@ -47,15 +48,15 @@ class Chunk:
 
 
 def rows(
-    stream: IO[bytes], source: FileSource, columns: Sequence[str], file: str, notes: list[str]
+    stream: IO[bytes], source: FileSource, columns: Sequence[str], seen: Seen
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of the columns; `_row` is the row's number in the sheet. Blank rows and footers by pattern are left out
-    and noted; a row with an error cell (`#DIV/0!`) in a column asked for is malformed.
+    """Batches of the columns; `_row` is the row's number in the sheet. Blank rows and footers by pattern are
+    left out and noted; a row with an error cell (`#DIV/0!`) in a column asked for is malformed.
 
-    SourceError for an encrypted, damaged or unknown workbook, a missing sheet and a sheet without its header."""
-    sheet = _sheet(_workbook(stream, file), source, file)
+    SourceError for an encrypted, damaged or unknown workbook, a missing sheet, a sheet without its header."""
+    sheet = _sheet(_workbook(stream, seen.name), source, seen.name)
     grid = enumerate(sheet.iter_rows(), start=1)
-    at = locate(_names(grid, sheet, source, file), columns, file, notes)
+    at = locate(_names(grid, sheet, source, seen.name), columns, seen)
     left_out = Counter[str]()
     chunks = []
     while part := list(islice(grid, CHUNK)):
@@ -65,7 +66,8 @@ def rows(
         cells = [_as(cell, kind) for cell, kind in zip(chunk.cells, types, strict=True)]
         batch = malformed.with_markers(pa.RecordBatch.from_arrays(cells, list(columns)), chunk.numbers)
         yield malformed.insert(malformed.marked(batch), chunk.bad)
-    notes.extend(f"{file}: {count} {what} left out" for what, count in left_out.items())
+    for what, count in left_out.items():
+        seen.note(f"{count} {what} left out")
 
 
 def _workbook(stream: IO[bytes], file: str) -> CalamineWorkbook:

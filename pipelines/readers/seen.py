@@ -1,0 +1,18 @@
+"""What a reader sees beside the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Seen:
+    """`name` is the file's name for messages, `notes` what is not an error but worth a line (a new column,
+    rows left out), `keys` the JSON keys that some record has."""
+
+    name: str
+    notes: list[str] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+
+    def note(self, text: str) -> None:
+        self.notes.append(f"{self.name}: {text}")

@@ -1,0 +1,189 @@
+"""Files of a department become the same bytes in the landing zone, once.
+
+What was loaded before is known by its sha256 and skipped; a known name with other bytes is an error unless
+the entry allows a revision. A file that is still being written is left alone. Every landed file is read once
+before the batch counts as landed, so that a file that cannot be read stops the batch here: its bytes then
+stay in the batch's folder, beside a `rejected.json` that says why, until the batch is run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from lake import landing, store, zones
+from lake.batch import Batch
+from lake.records import Landed, LandedFile
+from pipelines.context import Context
+from pipelines.readers import Scan, members
+from pipelines.sources.placeholders import filled, is_dated
+from pipelines.sources.places import ChangedError, Found, Place, chunks, find, outside, place
+from pipelines.sources.scanned import columns_of, notes_on, scanned
+from schemas.errors import LakeError, SourceError
+from schemas.model import Entry, FileSource
+
+REJECTED = "rejected.json"
+
+
+@dataclass
+class Known:
+    """What the dataset has landed before: digests, the latest digest of each name, and all sizes (a file of
+    a new size need not be hashed to be known as new)."""
+
+    digests: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
+    sizes: set[int] = field(default_factory=set)
+
+    def add(self, file: LandedFile) -> None:
+        self.digests.add(file.sha256)
+        self.names[file.origin] = file.sha256
+        self.sizes.add(file.size)
+
+    def is_old(self, name: str, digest: str, *, revise: bool) -> bool:
+        """Whether these bytes were loaded. A revision that goes back to earlier bytes is a revision all the
+        same."""
+        return digest in self.digests and not (revise and self.names.get(name, digest) != digest)
+
+
+@dataclass
+class Taken:
+    """What became of the files that were found."""
+
+    known: Known
+    files: list[LandedFile] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+
+
+def collect_file(ctx: Context, entry: Entry, batch: Batch) -> Landed:
+    """Land the files that match the entry's path, as they are. Where all of them are known, `Landed.files`
+    is empty: there is nothing new, and a batch ends there (a snapshot must not take nothing new for an empty
+    table).
+
+    SourceError where no file matches, a known name has other bytes, a file that belongs to this interval is
+    still being written, or a file cannot be read; SettingsError where the connection is missing."""
+    if (done := landing.landed(ctx.settings, batch)) is not None:
+        return done
+    source = entry.source
+    assert isinstance(source, FileSource)  # noqa: S101
+    with landing.open_landing(ctx.settings, batch) as writer:
+        taken = _take(ctx, entry, batch, source, writer)
+        with _rejected(ctx, batch):
+            files, notes = _read_once(entry, source, taken.files)
+        return writer.commit(
+            Landed(
+                batch=batch,
+                files=files,
+                rows=sum(file.rows for file in files),
+                skipped=tuple(taken.skipped),
+                notes=notes + tuple(f"{name}: still being written, left alone" for name in taken.unsettled),
+                collected_at=ctx.clock(),
+            )
+        )
+
+
+def _take(
+    ctx: Context, entry: Entry, batch: Batch, source: FileSource, writer: landing.LandingWriter
+) -> Taken:
+    """Copy what is new. SourceError where nothing could be taken that had to be."""
+    where, pattern = _where(ctx, entry, batch, source)
+    found = find(where, pattern)
+    if not found:
+        raise SourceError(
+            "no file matches",
+            file=pattern,
+            expected="the file of this interval" if is_dated(source.path) else "a file to load",
+            next_step="the source may be late: run again when the file has come; or correct source.path",
+        )
+    taken = Taken(_known(ctx, entry))
+    for file in found:
+        if ctx.clock() - file.modified < source.settle:
+            taken.unsettled.append(file.name)
+            continue
+        with _left_alone_if_changed(taken):
+            _take_one(where, file, source, taken, writer)
+    if taken.unsettled and (is_dated(source.path) or not (taken.files or taken.skipped)):
+        raise SourceError(
+            f"{len(taken.unsettled)} file(s) are still being written",
+            file=taken.unsettled[0],
+            rule="source.settle",
+            next_step="run the batch again when the source has finished",
+        )
+    return taken
+
+
+def _where(ctx: Context, entry: Entry, batch: Batch, source: FileSource) -> tuple[Place, str]:
+    path = filled(source.path, entry, batch)
+    return (place(ctx.connect(source.connection)), path) if source.connection else outside(path)
+
+
+@contextmanager
+def _left_alone_if_changed(taken: Taken) -> Iterator[None]:
+    try:
+        yield
+    except ChangedError as error:
+        taken.unsettled.append(str(error))
+
+
+def _take_one(
+    where: Place, file: Found, source: FileSource, taken: Taken, writer: landing.LandingWriter
+) -> None:
+    known = taken.known
+    if file.size in known.sizes and known.is_old(file.name, _sha256(where, file), revise=source.revise):
+        taken.skipped.append(file.name)
+        return
+    if file.name in known.names and not source.revise:
+        raise SourceError(
+            "a file of this name was loaded before, with other bytes",
+            file=file.name,
+            rule="source.revise",
+            expected="the same bytes, or a new name",
+            next_step="ask the source which is right; if it may revise its files, set source.revise: true",
+        )
+    path, sha256, size = writer.add_stream(file.name.rpartition("/")[2], chunks(where, file))
+    landed = LandedFile(path=path, origin=file.name, sha256=sha256, size=size, rows=0, format=source.format)
+    known.add(landed)
+    taken.files.append(landed)
+
+
+def _sha256(where: Place, file: Found) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks(where, file):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _known(ctx: Context, entry: Entry) -> Known:
+    known = Known()
+    for earlier in reversed(list(landing.history(ctx.settings, entry.id))):
+        for file in earlier.files:
+            known.add(file)
+    return known
+
+
+def _read_once(
+    entry: Entry, source: FileSource, files: Sequence[LandedFile]
+) -> tuple[tuple[LandedFile, ...], tuple[str, ...]]:
+    """The files with their rows and encoding, one for each member of an archive, and the notes on them."""
+    columns = columns_of(entry)
+    read: list[tuple[LandedFile, Scan]] = []
+    for file in files:
+        names = members(file.path, file.origin, file.format, source.member) or (None,)
+        read.extend(scanned(file.model_copy(update={"member": name}), source, columns) for name in names)
+    return tuple(file for file, _ in read), notes_on([seen for _, seen in read], columns, source.path)
+
+
+@contextmanager
+def _rejected(ctx: Context, batch: Batch) -> Iterator[None]:
+    """Where the landed bytes cannot be read they stay, with the reason beside them. A rerun sweeps both."""
+    try:
+        yield
+    except SourceError as error:
+        folder = zones.folder(ctx.settings, "landing", batch.dataset, batch.id)
+        reason = json.dumps({"reason": str(error), "at": ctx.clock().isoformat()}, ensure_ascii=False)
+        with suppress(LakeError):
+            store.write_atomic(store.join(folder, "files", REJECTED), reason.encode())
+        raise

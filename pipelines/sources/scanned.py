@@ -1,0 +1,40 @@
+"""What was landed is read once before it counts: its rows, its encoding, and whether the columns are
+there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lake.records import LandedFile
+from pipelines.readers import Scan, encoding_of, scan
+from pipelines.readers.header import locate
+from pipelines.readers.seen import Seen
+from schemas.model import Entry, Source
+
+
+def columns_of(entry: Entry) -> tuple[str, ...]:
+    """The source columns that the entry collects, each once."""
+    return tuple(dict.fromkeys(field.source or name for name, field in entry.collected.items()))
+
+
+def scanned(file: LandedFile, source: Source, columns: Sequence[str]) -> tuple[LandedFile, Scan]:
+    """The file with its encoding and rows filled in, and what the scan saw. SourceError if it cannot be
+    read."""
+    if file.encoding is None:
+        encoding, guessed = encoding_of(file, source)
+        file = file.model_copy(update={"encoding": encoding, "encoding_guessed": guessed})
+    seen = scan(file, source, columns)
+    return file.model_copy(update={"rows": seen.rows}), seen
+
+
+def notes_on(scans: Sequence[Scan], columns: Sequence[str], where: str) -> tuple[str, ...]:
+    """The notes of all files. SourceError for a JSON key that no record of any file has: in one record it
+    may be absent, in none it is a changed form."""
+    seen = Seen(where, [note for one in scans for note in one.notes])
+    keys = sorted({key for one in scans for key in one.keys or ()})
+    if keys:
+        wanted = [name if name in keys else name.split(".")[0] for name in columns]
+        locate(keys, tuple(dict.fromkeys(wanted)), seen)
+    if bad := sum(one.malformed for one in scans):
+        seen.note(f"{bad} malformed row(s)")
+    return tuple(seen.notes)
