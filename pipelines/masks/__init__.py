@@ -1,0 +1,119 @@
+"""Masks: what makes a column fit to be read outside the curated zone. One module per family, one table here.
+
+`apply` takes a column of Arrow values and gives the column of `schemas.arrow.masked_type`, row for row. Null
+stays null, except under `constant`, which replaces every value so that absence is not told either. No message
+ever holds a value: a mask that does not fit is a `MaskError` with the field, the mask and the form expected.
+
+    keep                       as it is
+    hmac                       `tokens`: keyed tokens that join within one domain
+    partial, redact            `partial`, `redact`: text with the telling characters taken out
+    generalise                 `generalise`: coarser places, dates and numbers
+    round, clip, constant      `numbers`, and below
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.masks.arrays import plain
+from pipelines.masks.generalise import DATE_STEPS, PLACES, generalise
+from pipelines.masks.numbers import clip, round_to
+from pipelines.masks.partial import partial
+from pipelines.masks.redact import redact
+from pipelines.masks.tokens import Tokens
+from schemas.arrow import field_type, masked_type
+from schemas.errors import MaskError
+from schemas.model import Constant, Field, Generalise, Hmac, Keep, Mask
+
+RULES = 1
+"""Raised whenever a mask's output changes for the same input, so that what was published is published
+anew."""
+
+NUMBERS = ("integer", "decimal", "number")
+
+
+def _keep(values: pa.Array, mask: Keep, field: Field) -> pa.Array:
+    return values
+
+
+def _constant(values: pa.Array, mask: Constant, field: Field) -> pa.Array:
+    return pa.repeat(pa.scalar(mask.value, pa.string()), len(values))
+
+
+MASKS: dict[str, Callable[[pa.Array, Any, Field], pa.Array]] = {
+    "keep": _keep,
+    "partial": partial,
+    "generalise": generalise,
+    "round": round_to,
+    "clip": clip,
+    "constant": _constant,
+    "redact": redact,
+}
+"""Mask kind to function; `hmac` is not here because it needs the key, and `drop` leaves no column."""
+
+ACCEPTS = {"partial": ("string",), "redact": ("string",), "round": NUMBERS, "clip": NUMBERS}
+"""The field types of the masks that do not take every type; `generalise` depends on what it is asked for."""
+
+
+def apply(
+    values: pa.Array | pa.ChunkedArray, mask: Mask, field: Field, tokens: Tokens | None = None
+) -> pa.Array:
+    """The masked column: as many rows, in the same order, of `schemas.arrow.masked_type(field, mask)`.
+
+    `values` is of the field's type, in any of Arrow's layouts (sliced, chunked, dictionary, large, view).
+    Raises MaskError where the mask does not fit the field, a result does not fit its type, or `hmac` has no
+    key.
+    """
+    check_fit(mask, field)
+    column = plain(values)
+    if column.type != field_type(field):
+        raise _unfit(mask, field, f"the column is {column.type}", str(field_type(field)))
+    try:
+        masked = _masked(column, mask, field, tokens)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # Arrow's message quotes the value
+        raise _unfit(mask, field, "a masked value does not fit the field's type", "room for it") from None
+    return masked if masked.type == masked_type(field, mask) else masked.cast(masked_type(field, mask))
+
+
+def _masked(column: pa.Array, mask: Mask, field: Field, tokens: Tokens | None) -> pa.Array:
+    if not isinstance(mask, Hmac):
+        return MASKS[mask.kind](column, mask, field)
+    if tokens is None:
+        raise _unfit(mask, field, "there is no key", "the tokens of a loaded key")
+    return tokens.of(column, mask)
+
+
+def check_fit(mask: Mask, field: Field) -> None:
+    """MaskError where a mask cannot stand on a field of this type, whatever the values."""
+    expected = _generalised_types(mask) if isinstance(mask, Generalise) else ACCEPTS.get(mask.kind)
+    if mask.kind == "drop":
+        raise _unfit(mask, field, "a dropped field has no column", "a field that is published")
+    if expected is not None and field.type not in expected:
+        raise _unfit(mask, field, f"it is of type {field.type}", " or ".join(expected))
+
+
+def _generalised_types(mask: Generalise) -> tuple[str, ...]:
+    if mask.to in PLACES:
+        return ("string",)
+    return ("date", "timestamp") if mask.to in DATE_STEPS else NUMBERS
+
+
+def check_plan(plan: dict[str, Mask], fields: dict[str, Field], tokens: Tokens) -> None:
+    """Try every mask of a plan on no rows, so that one that cannot work is found before anything is
+    written."""
+    for name, mask in plan.items():
+        apply(pa.array([], field_type(fields[name])), mask, fields[name], tokens)
+
+
+def _unfit(mask: Mask, field: Field, why: str, expected: str) -> MaskError:
+    return MaskError(
+        f"mask {mask.kind} cannot be applied: {why}",
+        field=field.name,
+        rule=mask.kind,
+        expected=expected,
+        next_step="choose a mask that fits the field's type in the catalogue, or correct the type",
+    )

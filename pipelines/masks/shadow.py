@@ -1,0 +1,54 @@
+"""Text as bytes that patterns can be held against: one byte for each character, so that positions agree.
+
+Full-width and all other decimal digits and Latin letters become ASCII, every kind of space (zero-width ones
+too) a space, every kind of hyphen a hyphen, the dots of plates one dot, the provinces of plates one byte; the
+rest is one byte that nothing matches.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+SUFFIXES = "挂学警港澳领使"
+PROVINCE, SUFFIX, EMBASSY, DOT, OTHER = 0x80, 0x81, 0x82, 0x83, 0xFF
+"""使 stands before the number of an embassy's plate and after that of a consulate's."""
+
+_CODE_POINTS = 0x110000
+_NUMBERED = 0x20000
+"""Digits, spaces and hyphens all lie below this code point."""
+
+
+def shadow(text: str) -> bytearray:
+    """As many bytes as `text` has characters (code points)."""
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    return bytearray(_table()[points].tobytes())
+
+
+@lru_cache(maxsize=1)
+def _table() -> NDArray[np.uint8]:
+    table = np.full(_CODE_POINTS, OTHER, np.uint8)
+    table[:0x80] = np.arange(0x80)
+    table[0xFF01:0xFF5F] = np.arange(0x21, 0x7F)
+    for point in range(0x80, _NUMBERED):
+        kind = unicodedata.category(chr(point))
+        if kind == "Nd":
+            table[point] = ord("0") + unicodedata.decimal(chr(point))
+        elif kind in {"Zs", "Cf"}:
+            table[point] = ord(" ")
+        elif kind == "Pd":
+            table[point] = ord("-")
+    for characters, byte in (
+        ("\t", ord(" ")),
+        ("−", ord("-")),
+        ("·•・‧", DOT),
+        (PROVINCES, PROVINCE),
+        (SUFFIXES, SUFFIX),
+        ("使", EMBASSY),
+    ):
+        table[[ord(character) for character in characters]] = byte
+    return table
