@@ -20,6 +20,7 @@ TYPES: dict[str, Any] = {
     "DOUBLE": sa.DOUBLE(),
     "BOOLEAN": sa.BOOLEAN(),
     "DATE": sa.DATE(),
+    "TIMESTAMP": sa.TIMESTAMP(),
     "TIMESTAMP WITH TIME ZONE": sa.TIMESTAMP(timezone=True),
     "BLOB": sa.BLOB(),
 }

@@ -23,7 +23,7 @@ from expectations.known import Known
 from expectations.observed import observed
 from expectations.sqltables import BATCH, FAILURES, FIELDS, codes_table
 from expectations.suite import Prepared, prepare
-from schemas.model import Entry
+from schemas.model import Entry, Field
 from schemas.sql import quote
 from schemas.verdict import CheckResult
 
@@ -59,12 +59,18 @@ def _lay_out(entry: Entry, connection: duckdb.DuckDBPyConnection, known: Known) 
     """Functions, code lists, the view of the fields alone, and the empty table of failures."""
     functions.register(connection)
     connection.execute(f"CREATE TABLE {FAILURES} (number INTEGER, seq BIGINT)")
-    fields = ", ".join(quote(name) for name in entry.fields)
+    fields = ", ".join(_plain(field) for field in entry.fields.values())
     connection.execute(f"CREATE VIEW {quote(FIELDS)} AS SELECT {fields} FROM {BATCH}")
     for name, codes in known.codes.items():
         connection.execute(
             f"CREATE TABLE {quote(codes_table(name))} AS SELECT unnest($1::VARCHAR[]) AS code", [list(codes)]
         )
+
+
+def _plain(field: Field) -> str:
+    """A field for expectations whose values come to Python: DuckDB hands over a time with a zone only by pytz."""
+    name = quote(field.name)
+    return f"{name} AT TIME ZONE 'UTC' AS {name}" if field.type == "timestamp" else name
 
 
 class _Borrowed(ConnectionWrapper):
@@ -79,6 +85,7 @@ def _engine(connection: duckdb.DuckDBPyConnection) -> Iterator[great.SqlAlchemyE
     """Great Expectations' engine on the connection, with the two views as its batches."""
     borrowed = _Borrowed(connection)
     database = sa.create_engine("duckdb://", creator=lambda: borrowed, poolclass=sa.StaticPool)
+    _quote_keywords(connection, database)
     engine = great.SqlAlchemyExecutionEngine(engine=database, create_temp_table=False)
     try:
         for view in (FIELDS, BATCH):
@@ -89,6 +96,13 @@ def _engine(connection: duckdb.DuckDBPyConnection) -> Iterator[great.SqlAlchemyE
     finally:
         engine.close()
         database.dispose()
+
+
+def _quote_keywords(connection: duckdb.DuckDBPyConnection, database: sa.Engine) -> None:
+    """Have a field named `at` or `desc` quoted: the dialect quotes reserved words only, and DuckDB trips over more."""
+    keywords = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    preparer = database.dialect.identifier_preparer
+    preparer.reserved_words = preparer.reserved_words | {word for (word,) in keywords}
 
 
 # ── the checks ────────────────────────────────────────────────────────────────────────────────────────────
