@@ -15,7 +15,7 @@ from typing import Any
 
 from schemas import model
 from schemas.findings import listed
-from schemas.messages import FORMS
+from schemas.forms import FORMS
 from schemas.rules import CITY_RULES, ENTRY_RULES
 from schemas.rules.checks import signatures
 from schemas.terms import MODELS, TERMS
@@ -40,7 +40,7 @@ def _readable_default(node: dict[str, Any]) -> None:
 
 
 def _tidy(node: Any) -> Any:
-    """A JSON Schema without pydantic's titles, that refuses names not of the form given and asks for each `kind`."""
+    """A JSON Schema without pydantic's titles, that refuses malformed names and asks for each `kind`."""
     if isinstance(node, list):
         return [_tidy(item) for item in node]
     if not isinstance(node, dict):
@@ -195,7 +195,7 @@ def _said(function: Any) -> str:
 
 
 def _expectations() -> Iterator[str]:
-    yield "`expect:` takes these names. *Row-level* ones name the rows that failed: `on_fail: quarantine` is for them.\n"
+    yield "`expect:` takes these names. A *row-level* one can set aside (quarantine) the rows that failed.\n"
     yield "| expectation | required | other arguments | row-level | dimension |"
     yield "|---|---|---|---|---|"
     for name, signature in sorted(signatures().items()):

@@ -33,17 +33,19 @@ def apply_likes(
         chain = [name]
         while (base := written[chain[-1]].like) in written and base not in chain:
             chain.append(str(base))
+        done[name] = element
         if element.like and not known(element.like):
             unknown = f"no element `{element.like}`" + near(element.like, written)
             findings.append(Finding((name, "like"), unknown, "an element of elements.yaml"))
-        elif base == name:
-            circle = " → ".join([*chain, name])
-            findings.append(
-                Finding((name, "like"), f"elements go in a circle: {circle}", "a chain that ends")
-            )
-        done[name] = element
-        for link in chain[1:]:
-            done[name] = _like(done[name], written[link])
+        elif base in chain:
+            circle = " → ".join([*chain[chain.index(str(base)) :], str(base)])
+            if name == min(chain):
+                findings.append(
+                    Finding((name, "like"), f"elements go in a circle: {circle}", "a chain that ends")
+                )
+        else:
+            for link in chain[1:]:
+                done[name] = _like(done[name], written[link])
     return done, findings
 
 
@@ -69,7 +71,7 @@ def resolve_fields(
         return
     for name, field in draft.written.fields.items():
         element = elements.get(field.element or "")
-        shared = _trace(draft, name, field, drafts) if field.shared_from is not None else None
+        shared = _trace(draft, name, field, drafts, elements) if field.shared_from is not None else None
         if field.element and element is None:
             if not known(field.element):
                 unknown = f"no element `{field.element}`" + near(field.element, elements)
@@ -78,6 +80,13 @@ def resolve_fields(
             draft.fields[name] = _field(name, field, element, shared)
     if draft.has("checks", "key"):
         draft.checks = tuple(_checks(draft.written, elements))
+
+
+def _doubtful(draft: Draft, elements: Mapping[str, ElementFile]) -> bool:
+    """Whether a field cannot be read, or is of an element that cannot."""
+    written = draft.written.fields if draft.written else {}
+    unknown = any(field.element and field.element not in elements for field in written.values())
+    return unknown or len(written) < len(draft.names)
 
 
 def _decided(draft: Draft, name: str, field: FieldFile, element: ElementFile | None) -> bool:
@@ -149,7 +158,13 @@ def origin(shared_from: str, name: str) -> tuple[str, str]:
     return ".".join(parts[:2]), parts[2] if len(parts) > 2 else name
 
 
-def _trace(draft: Draft, name: str, field: FieldFile, drafts: Mapping[str, Draft]) -> SharedFrom | None:
+def _trace(
+    draft: Draft,
+    name: str,
+    field: FieldFile,
+    drafts: Mapping[str, Draft],
+    elements: Mapping[str, ElementFile],
+) -> SharedFrom | None:
     """Where a `from:` field comes from; None, with a finding, where that cannot be told."""
     path = ("fields", name, "from")
     if not FROM.fullmatch(field.shared_from or ""):
@@ -161,8 +176,11 @@ def _trace(draft: Draft, name: str, field: FieldFile, drafts: Mapping[str, Draft
         draft.say(path, f"no dataset `{dataset}`" + near(dataset, drafts), "a dataset of the catalogue")
         return None
     key = _one_key(draft, path, other, source)
-    on = field.on if field.on is not None or key is None else _joined_on(draft, name, other)
-    if key is None or on is None or not _is_collected(draft, name, on):
+    if key is None:
+        return None
+    sure = not _doubtful(draft, elements) and not _doubtful(other, elements)
+    on = field.on if field.on is not None else _joined_on(draft, name, other, sure)
+    if on is None or not _is_collected(draft, name, on):
         return None
     return SharedFrom.model_construct(dataset=dataset, field=source, on=on, key=key)
 
@@ -173,7 +191,11 @@ def _one_key(draft: Draft, path: KeyPath, other: Draft, source: str) -> str | No
 
     A dataset whose own file is broken in that place is not complained about twice.
     """
-    if other.written is None or not other.has("key", "fields"):
+    if (
+        other.written is None
+        or not other.has("key", "fields")
+        or not set(other.written.key) <= set(other.names)
+    ):
         return None
     if source not in other.names:
         unknown = f"`{other.place}` has no field `{source}`" + near(source, other.names)
@@ -211,11 +233,14 @@ def joins(draft: Draft, other: Draft) -> list[str]:
     return [name for name, field in here if field.shared_from is None and field.element == key.element]
 
 
-def _joined_on(draft: Draft, name: str, other: Draft) -> str | None:
-    """The field here that holds the other dataset's key, where only one can be meant."""
+def _joined_on(draft: Draft, name: str, other: Draft, sure: bool) -> str | None:
+    """The field here that holds the other dataset's key, where only one can be meant. Where fields cannot be
+    read, here or there, it is not `sure` that none does."""
     found = joins(draft, other)
     if len(found) == 1:
         return found[0]
+    if not found and not sure:
+        return None
     key = f"the key `{other.written.key[0]}` of `{other.place}`" if other.written else "the key"
     why = f"{listed(found)} may each hold {key}" if found else f"no field here has the element of {key}"
     draft.say(("fields", name, "on"), why, f"`on:` with the field here that holds {key}")

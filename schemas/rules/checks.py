@@ -58,7 +58,7 @@ def check_findings(
     for name in check.arguments:
         if name not in signature["arguments"]:
             unknown = f"`{check.expect}` takes no `{name}`" + near(name, signature["arguments"])
-            yield Finding((*path, name), unknown, f"of {listed(signature['arguments'], 40)}")
+            yield Finding((*path, name), unknown, f"one of {listed(signature['arguments'], 40)}")
     for name in signature["required"]:
         if name not in check.arguments and name not in given:
             yield Finding((*path, name), f"is missing: `{check.expect}` needs it", f"`{name}: …`")

@@ -111,7 +111,9 @@ def unfit_options(
     """What a field or element says that its type cannot have; a scale above the precision."""
     for key, kinds in _FITS.items():
         if getattr(own, key, None) is not None and kind is not None and kind not in kinds:
-            yield Finding((*path, key), f"says nothing to a {kind}", f"a field of type {' or '.join(kinds)}")
+            yield Finding(
+                (*path, key), f"says nothing to type {kind}", f"a field of type {' or '.join(kinds)}"
+            )
     if kind == "decimal" and scale > precision and (own.scale is not None or own.precision is not None):
         why = f"scale {scale} is above precision {precision}"
         yield Finding((*path, "scale"), why, "digits after the point, at most all digits (`precision`)")

@@ -30,13 +30,13 @@ _STRENGTH = {
 def misfit(mask: Mask, kind: TypeName) -> tuple[str, str] | None:
     """Why a mask cannot be applied to a type, and what is expected; None where it can."""
     if kind not in _FITS.get(mask.kind, (kind,)):
-        return f"{mask.kind} does not fit a {kind}", f"a field of type {' or '.join(_FITS[mask.kind])}"
+        return f"{mask.kind} does not fit type {kind}", f"a field of type {' or '.join(_FITS[mask.kind])}"
     if isinstance(mask, Generalise):
         return _generalise(mask, kind)
     if isinstance(mask, Clip):
         return _clip(mask)
     if kind == "binary" and mask.kind not in ("keep", "drop", "hmac", "constant"):
-        return f"{mask.kind} does not fit a binary", "keep, drop, hmac or constant"
+        return f"{mask.kind} does not fit type binary", "keep, drop, hmac or constant"
     return None
 
 
@@ -45,13 +45,13 @@ def _generalise(mask: Generalise, kind: TypeName) -> tuple[str, str] | None:
         return "generalise needs `to` or `bins`, one of them", "{kind: generalise, to: month}"
     if mask.bins is not None:
         if kind not in NUMBERS:
-            return f"bins do not fit a {kind}", f"a field of type {' or '.join(NUMBERS)}"
+            return f"bins do not fit type {kind}", f"a field of type {' or '.join(NUMBERS)}"
         rising = all(low < high for low, high in zip(mask.bins, mask.bins[1:], strict=False))
         return None if mask.bins and rising else ("bins are not rising", "lower bounds, rising: [0, 18, 60]")
     if mask.to in TIMES and kind not in ("date", "timestamp"):
-        return f"generalise to {mask.to} does not fit a {kind}", "a field of type date or timestamp"
+        return f"generalise to {mask.to} does not fit type {kind}", "a field of type date or timestamp"
     if mask.to in PLACES and kind != "string":
-        return f"generalise to {mask.to} does not fit a {kind}", "a division code, of type string"
+        return f"generalise to {mask.to} does not fit type {kind}", "a division code, of type string"
     return None
 
 

@@ -82,10 +82,12 @@ def database_cursor(written: EntryFile, draft: Draft, house: House) -> Iterator[
         )
     elif field is not None and field.type not in _GROWS:
         yield Finding(
-            path, f"`{field.name}` is a {field.type}, which does not grow", "a number, date or timestamp"
+            path,
+            f"`{field.name}` is of type {field.type}, which does not grow",
+            "a number, date or timestamp",
         )
     elif field is not None and source.overlap and field.type not in ("date", "timestamp"):
-        why = f"is a time, and the cursor `{field.name}` is a {field.type}"
+        why = f"is a time, and the cursor `{field.name}` is of type {field.type}"
         yield Finding(("source", "overlap"), why, "a cursor of type date or timestamp, or no `overlap`")
 
 
