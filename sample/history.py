@@ -44,15 +44,15 @@ def changed(number: Numbers, first: int, day: int, clean: Flags) -> Numbers:
     """The last day until `day` on which each row changed, 0 for none. Only rows without a fault change."""
     on = np.zeros(len(number), dtype=np.int64)
     for later in range(2, day + 1):
-        on[clean & (born(number, first) < later) & (number % 97 == 20 + later)] = later
+        on[clean & (born(number, first) < later) & (number % 37 == 20 + later)] = later
     return on
 
 
-def gone(number: Numbers, day: int, clean: Flags) -> Numbers:
+def gone(number: Numbers, first: int, day: int, clean: Flags) -> Numbers:
     """The day from which each row stands in the table no more, 0 for those that stay."""
     on = np.zeros(len(number), dtype=np.int64)
     for later in range(2, day + 1):
-        on[clean & (on == 0) & (number % 89 == 30 + later)] = later
+        on[clean & (on == 0) & (born(number, first) < later) & (number % 41 == 30 + later)] = later
     return on
 
 

@@ -63,7 +63,7 @@ def rides(city: City, number: Numbers) -> Part:
     twin = np.where(faults["duplicate_key"], number - 1, number)
     boarded = iso(_moments(city, draw, 5, 18))
     faults["other_date_form"] = RIDE.clean(number) & (number % 10 == 0)
-    distance = draw.below(25_000) / 1000 + 0.4
+    distance = (draw.below(25_000) + 400) / 1000
     cents = np.array([100, 160, 200, 80])[draw.below(4)]
     fare = join(digits(cents // 100), ".", digits(cents % 100, 2))
     columns = {
@@ -130,7 +130,7 @@ def _opened(city: City, number: Numbers, with_channel: bool) -> Part:
         "category": edit(
             draw.pick(("1", "2", "投诉", "举报类", "建议")), faults["unknown_code"], lambda _: "点赞"
         ),
-        "phone": join(f"+86 {MOBILE_PREFIX}", digits(draw.below(10**8), 8)),
+        "phone": join(f"{MOBILE_PREFIX} ", digits(draw.below(10**4), 4), " ", digits(draw.below(10**4), 4)),
         "content": edit(words, faults["empty_content"], lambda _: ""),
         "district": districts(draw.below(len(DIVISIONS)), number % 2),
         "created_at": pc.replace_substring(iso(called), " ", "T"),

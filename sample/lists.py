@@ -42,12 +42,15 @@ def _snapshot(
 ) -> tuple[Numbers, Numbers, dict[str, Flags]]:
     """Of a list sent whole: day of the last change, day of vanishing, and what changed since yesterday."""
     clean = faults.clean(number)
-    moved, gone = history.changed(number, first, city.day, clean), history.gone(number, city.day, clean)
+    moved, gone = (
+        history.changed(number, first, city.day, clean),
+        history.gone(number, first, city.day, clean),
+    )
     came, today = history.born(number, first), city.day > 1
     changes = {
         "new": (came == city.day) & today,
         "changed": (moved == city.day) & (gone == 0) & today,
-        "vanished": (gone == city.day) & (came < city.day),
+        "vanished": (gone == city.day) & today,
     }
     return moved, gone, changes
 
@@ -65,7 +68,9 @@ def schools(city: City, number: Numbers) -> Part:
     faults["thousands_mark"] = np.asarray(pc.greater(pc.utf8_length(pupils), 3)) & SCHOOL.clean(number)
     columns = {
         "学校标识码": code,
-        "统一社会信用代码": edit(credit_codes(twin, "12", place), faults["wrong_check_digit"], wrong_check),
+        "统一社会信用代码": edit(
+            credit_codes(twin, "12", _place(city, twin)), faults["wrong_check_digit"], wrong_check
+        ),
         "学校名称": edit(name, faults["spaces"], spaced),
         "办学类型": edit(stage, faults["unknown_code"], lambda _: "学部"),
         "办学性质": draw.pick(("公办", "公办", "民办", "1")),
@@ -89,7 +94,7 @@ def institutions(city: City, number: Numbers) -> Part:
     columns = {
         "机构/代码": edit(code, faults["wrong_form"], lambda v: v.replace("H", "K")),
         "机构/名称": edit(name, faults["spaces"], spaced),
-        "机构/统一社会信用代码": credit_codes(_HOSPITALS + twin, "12", place),
+        "机构/统一社会信用代码": credit_codes(_HOSPITALS + twin, "12", _place(city, twin)),
         "级别": edit(level, faults["unknown_code"], lambda _: "四级特等"),
         "性质": draw.pick(("公立", "公办", "民办")),
         "床位/编制": pa.array(planned),

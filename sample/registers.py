@@ -73,10 +73,9 @@ def residents(city: City, number: Numbers) -> Part:
     """Registered residents, the origin of names, dates of birth and phones."""
     draw, faults, clean = Draw(city, "resident", number), RESIDENT.masks(number), RESIDENT.clean(number)
     faults["duplicate_key"] &= number < city.rows - history.EDGE
-    who = people(number, city.seed)
+    who = people(np.where(faults["duplicate_key"], number - 1, number), city.seed)
+    ids = who.id_no
     update = history.updates(number, city.rows, city.day, clean, draw.below(_TWO_YEARS))
-    twins = people(number[faults["duplicate_key"]] - 1, city.seed).id_no
-    ids = pc.replace_with_mask(who.id_no, pa.array(faults["duplicate_key"]), twins)
     faults["lower_case"] = clean & np.asarray(pc.ends_with(ids, "X"))
     ids = edit(edit(ids, faults["wrong_check_digit"], wrong_check), faults["full_width"], full_width)
     names = edit(edit(draw.names(), faults["missing_name"], lambda _: None), faults["spaces"], spaced)
@@ -144,7 +143,7 @@ def enterprises(city: City, number: Numbers) -> Part:
     first = city.share(0.2, 60)
     draw, faults, clean = Draw(city, "enterprise", number), ENTERPRISE.masks(number), ENTERPRISE.clean(number)
     moved = history.changed(number, first, city.day, clean)
-    gone = history.gone(number, city.day, clean)
+    gone = history.gone(number, first, city.day, clean)
     place, line = _enterprise_division(city, number), draw.below(len(BUSINESSES))
     twin = np.where(faults["duplicate_key"], number - 1, number)
     codes = edit(enterprise_codes(city, twin), faults["wrong_check_digit"], wrong_check)
@@ -173,7 +172,7 @@ def enterprises(city: City, number: Numbers) -> Part:
     changes = {
         "new": (came == city.day) & (city.day > 1),
         "changed": (moved == city.day) & (gone == 0) & (city.day > 1),
-        "vanished": (gone == city.day) & (came < city.day),
+        "vanished": (gone == city.day) & (city.day > 1),
     }
     return Part(columns, faults, changes).only(gone == 0)
 

@@ -9,7 +9,6 @@ It listens on the loopback address only.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import json
 from collections.abc import Iterator
@@ -67,7 +66,7 @@ def authorised(header: str | None) -> bool:
     if scheme.lower() == "basic":
         try:
             credentials = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return False
     return scheme.lower() in ("basic", "bearer") and hmac.compare_digest(credentials.encode(), TOKEN.encode())
 
