@@ -131,8 +131,17 @@ def result(entry: Entry, batch: Batch, touched: Sequence[str], columns: Sequence
 
 def refused(entry: Entry) -> str:
     """Rows that would change what an append-only table holds: file, row and the row's values as a JSON object."""
-    values = ", ".join(f"{quote(name)} := i.{quote(name)}" for name in entry.fields)
+    values = ", ".join(f"{quote(name)} := {_json_value(entry, name)}" for name in entry.fields)
     return (
         f"SELECT i._file AS file, i._row AS row, to_json(struct_pack({values}))::VARCHAR AS data FROM incoming AS i "
         "SEMI JOIN (SELECT _seq FROM plan WHERE action = 'quarantine') USING (_seq)"
     )
+
+
+def _json_value(entry: Entry, name: str) -> str:
+    """A decimal as text, since a JSON number would lose digits; bytes in base64; NaN and infinity, which JSON does
+    not know, as text."""
+    column, kind = f"i.{quote(name)}", entry.fields[name].type
+    if kind == "number":
+        return f"CASE WHEN isfinite({column}) THEN to_json({column}) ELSE to_json({column}::VARCHAR) END"
+    return {"decimal": f"{column}::VARCHAR", "binary": f"to_base64({column})"}.get(kind, column)

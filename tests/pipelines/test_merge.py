@@ -253,12 +253,16 @@ def test_every_type_survives_under_reserved_names(city: Make, kind: str) -> None
     assert here.rows() == sorted(rows, key=lambda row: row["order"])
 
 
-def test_a_binary_row_that_is_refused_can_be_read_as_json(city: Make) -> None:
-    here = city(EVERY, kind="append", key=("order",))
-    here.merge(1, [every()])
-    assert counts(here.merge(2, [every(group=True)])) == {"quarantined": 1}
+def test_a_refused_row_of_every_type_is_valid_json(city: Make) -> None:
+    here = city({**EVERY, "x": {"type": "number"}, "y": {"type": "number"}}, kind="append", key=("order",))
+    here.merge(1, [every(x=1.5, y=1.5)])
+    assert counts(here.merge(2, [every(x=math.nan, y=0.1)])) == {"quarantined": 1}
     (row,) = pa.Table.from_batches(quarantine.rows(here.ctx.tables, "dept.data")).to_pylist()
-    assert json.loads(row["data"])["order"] == "秦淮区'\"；\n"
+    data = json.loads(row["data"], parse_constant=pytest.fail)
+    assert data["order"] == "秦淮区'\"；\n"
+    assert data["select"] == "1234567890123456789012345678.0123456789"
+    assert (data["table"], data["x"], data["y"], data["group"]) == ("AP8n", "nan", 0.1, None)
+    assert data["null"] == 2**63 - 1
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "upsert", "append"])
