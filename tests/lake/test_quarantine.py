@@ -1,0 +1,97 @@
+"""The quarantine: each row once, replaced as a whole, counted by rule."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lake import quarantine
+from lake.quarantine import Summary
+from lake.tables import Tables
+from schemas.settings import Settings
+
+AT = datetime(2026, 3, 5, tzinfo=UTC)
+ONE, TWO = "20260305T120000Z-00000001", "20260305T120000Z-00000002"
+
+
+@pytest.fixture
+def tables(settings: Settings) -> Tables:
+    return Tables(settings)
+
+
+def failed(batch: str, stage: str, *rules: tuple[str, ...]) -> pa.RecordBatchReader:
+    """A row for each tuple of rules that it failed."""
+    rows: list[dict[str, Any]] = [
+        {
+            "batch": batch,
+            "stage": stage,
+            "file": "a.csv",
+            "row": i + 2,
+            "failures": [{"field": "x", "rule": rule, "expected": "else"} for rule in each],
+            "data": "{}",
+            "at": AT,
+        }
+        for i, each in enumerate(rules)
+    ]
+    return pa.Table.from_pylist(rows, schema=quarantine.SCHEMA).to_reader()
+
+
+def test_nothing_to_set_aside_makes_no_table(tables: Tables) -> None:
+    assert quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check")) == 0
+    assert not tables.exists(quarantine.table_of("dept.data"))
+    assert quarantine.summary(tables, "dept.data") == []
+    assert list(quarantine.rows(tables, "dept.data")) == []
+    assert quarantine.count(tables, "dept.data") == 0
+
+
+def test_a_row_with_two_failures_is_one_row_and_counts_in_both_rules(tables: Tables) -> None:
+    assert quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check", ("r", "s"), ("s",))) == 2
+    assert quarantine.count(tables, "dept.data") == 2
+    assert quarantine.summary(tables, "dept.data") == [
+        Summary(ONE, "check", "x", "r", 1),
+        Summary(ONE, "check", "x", "s", 2),
+    ]
+
+
+def test_a_rerun_replaces_its_own_rows_and_no_others(tables: Tables) -> None:
+    for batch in (ONE, TWO):
+        for stage in ("standardise", "check"):
+            quarantine.put(tables, "dept.data", batch, stage, failed(batch, stage, ("r",), ("r",)))
+    quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check", ("s",)))
+    assert quarantine.summary(tables, "dept.data") == [
+        Summary(ONE, "check", "x", "s", 1),
+        Summary(ONE, "standardise", "x", "r", 2),
+        Summary(TWO, "check", "x", "r", 2),
+        Summary(TWO, "standardise", "x", "r", 2),
+    ]
+    quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check"))
+    assert (quarantine.count(tables, "dept.data"), quarantine.count(tables, "dept.data", ONE)) == (6, 2)
+
+
+def test_rows_of_others_in_a_compacted_file_stay(tables: Tables) -> None:
+    quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check", ("r",)))
+    quarantine.put(tables, "dept.data", TWO, "check", failed(TWO, "check", ("r",)))
+    table = quarantine.table_of("dept.data")
+    tables.replace(table, tables.scan(table).read_all().to_reader(), "all", {})
+    assert len(tables.data_files(table)) == 1
+    quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check"))
+    assert quarantine.summary(tables, "dept.data") == [Summary(TWO, "check", "x", "r", 1)]
+
+
+def test_rows_are_shown_by_batch_stage_and_rule(tables: Tables) -> None:
+    quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check", ("r", "s"), ("s",), ("r",)))
+    quarantine.put(tables, "dept.data", TWO, "merge", failed(TWO, "merge", ("r",)))
+
+    def places(**what: Any) -> list[tuple[str, int]]:
+        found = pa.Table.from_batches(
+            quarantine.rows(tables, "dept.data", **what), quarantine.SCHEMA
+        ).to_pylist()
+        return [(row["stage"], row["row"]) for row in found]
+
+    assert places(rule="s") == [("check", 2), ("check", 3)]
+    assert places(batch_id=TWO) == places(stage="merge") == [("merge", 2)]
+    assert len(places()) == 4
+    assert places(batch_id=TWO, rule="s") == []
