@@ -76,39 +76,37 @@ def cast(values: pa.Array, field: Field, codes: Codebook | None = None, *, excel
         distinct = cast(values.dictionary, field, codes, excel=excel)
         failed = pc.fill_null(distinct.failed.take(values.indices), False)
         return Cast(distinct.values.take(values.indices), failed, rule, expected)
-    values = _simple(values)
-    if pa.types.is_string(values.type):
-        readable = text.to_text(values)
-        clean = text.present(readable)
-        blank = pc.and_(readable.is_valid(), clean.is_null())
-        had = pc.and_not(values.is_valid(), blank) if clean.null_count else values.is_valid()
-    else:
-        clean, had = values, values.is_valid()
+    clean, had = _cleaned(_simple(values), field, codes)
     result = _convert(clean, field, codes, excel)
     failed = pc.and_(had, result.is_null()) if result.null_count else _none(len(values))
     return Cast(result, failed, rule, expected)
 
 
+def _cleaned(values: pa.Array, field: Field, codes: Codebook | None) -> tuple[pa.Array, pa.Array]:
+    """The values, as text where text is wanted, blanks made null; and in which rows there was something."""
+    as_text = pa.types.is_string(values.type) or (text.is_bytes(values.type) and field.type != "binary")
+    wanted = codes is not None or field.type == "string"
+    readable = text.to_text(values) if as_text or wanted else values
+    if not as_text:
+        return readable, values.is_valid()
+    clean = text.present(readable)
+    blank = pc.and_(readable.is_valid(), clean.is_null())
+    return clean, pc.and_not(values.is_valid(), blank) if clean.null_count else values.is_valid()
+
+
 def _convert(values: pa.Array, field: Field, codes: Codebook | None, excel: bool) -> pa.Array:
     """To the field's type. Normalisers other than trim and half_width concern text alone."""
     if codes is not None:
-        written = text.normalised(text.trim(text.half_width(text.to_text(values))), field.normalise)
-        values = _decoded(written, codes)
-        if field.type == "string":
-            return text.to_string(values, field.length)
-    if field.type == "string":
-        written = text.normalised(text.to_text(values), field.normalise)
-        return text.to_string(text.present(written), field.length)
-    if field.type == "binary":
-        return (
-            text.convert(values, pa.binary()) if _bytes(values.type) else pa.nulls(len(values), pa.binary())
-        )
-    if pa.types.is_string(values.type):
+        values = _decoded(text.normalised(text.trim(text.half_width(values)), field.normalise), codes)
+    elif field.type == "string":
+        values = text.present(text.normalised(values, field.normalise))
+    elif field.type != "binary" and pa.types.is_string(values.type):
         values = text.trim(text.half_width(values))
     return _KERNELS[field.type](values, field, excel)
 
 
 _KERNELS: dict[str, Callable[[pa.Array, Field, bool], pa.Array]] = {
+    "string": lambda values, field, excel: text.to_string(values, field.length),
     "integer": lambda values, field, excel: to_integer(values),
     "decimal": lambda values, field, excel: to_decimal(values, field.precision, field.scale),
     "number": lambda values, field, excel: to_number(values),
@@ -117,6 +115,7 @@ _KERNELS: dict[str, Callable[[pa.Array, Field, bool], pa.Array]] = {
     "timestamp": lambda values, field, excel: to_timestamp(
         values, field.formats, field.timezone, excel=excel
     ),
+    "binary": lambda values, field, excel: text.to_binary(values),
 }
 
 
@@ -138,14 +137,7 @@ def _simple(values: pa.Array) -> pa.Array:
         return _simple(pc.run_end_decode(values))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return values.cast(pa.string())
-    return values.cast(pa.binary()) if _bytes(kind) and not pa.types.is_string(kind) else values
-
-
-def _bytes(kind: pa.DataType) -> bool:
-    views = pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind)
-    return bool(
-        views or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind)
-    )
+    return values.cast(pa.binary()) if text.is_bytes(kind) else values
 
 
 def _none(rows: int) -> pa.Array:

@@ -195,7 +195,7 @@ def normalised(values: pa.Array, normalisers: tuple[Normaliser, ...]) -> pa.Arra
     return values
 
 
-# ── the string type ───────────────────────────────────────────────────────────────────────────────────────
+# ── the string and binary types ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def to_string(text: pa.Array, length: int | None) -> pa.Array:
@@ -206,3 +206,15 @@ def to_string(text: pa.Array, length: int | None) -> pa.Array:
     if length is None or not len(data) or np.diff(buffers(text)[0]).max() <= length:
         return text
     return keep(text, pc.less_equal(pc.utf8_length(text), length))
+
+
+def to_binary(values: pa.Array) -> pa.Array:
+    """Bytes as they are, and text as its UTF-8; null for anything else."""
+    known = is_bytes(values.type) or pa.types.is_string(values.type)
+    return values.cast(pa.binary()) if known else pa.nulls(len(values), pa.binary())
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether the type holds bytes that are not declared to be text."""
+    views = pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind)
+    return bool(views or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
