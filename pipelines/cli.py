@@ -56,7 +56,9 @@ def _day(value: str) -> date:
 
 @app.command()
 def check(
-    catalogue: Annotated[Path | None, typer.Argument(help="catalogue folder; default XUANWU_CATALOGUE")] = None,
+    catalogue: Annotated[
+        Path | None, typer.Argument(help="catalogue folder; default XUANWU_CATALOGUE")
+    ] = None,
 ) -> None:
     """目录校验 Check the whole catalogue; print every problem with file, line, key and the form expected."""
     from schemas.load import load_catalogue
@@ -71,9 +73,12 @@ def check(
 def run(
     datasets: Datasets,
     day: Annotated[
-        date | None, typer.Option("--date", parser=_day, metavar="DAY", help="the data's day; default the latest")
+        date | None,
+        typer.Option("--date", parser=_day, metavar="DAY", help="the data's day; default the latest"),
     ] = None,
-    start: Annotated[str, typer.Option("--from", help="first stage to run: collect, standardise, check, merge, publish")] = "collect",
+    start: Annotated[
+        str, typer.Option("--from", help="first stage to run: collect, standardise, check, merge, publish")
+    ] = "collect",
 ) -> None:
     """运行 Run datasets from their source to the share and open zones, without Airflow."""
     from lake.records import STAGES
@@ -95,7 +100,9 @@ def _counts(record: Any) -> str:
     from lake.balance import counts
 
     hidden = ("snapshot", "curated_snapshot", "total_before", "reused")
-    return "  ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts(record).items() if name not in hidden)
+    return "  ".join(
+        f"{name.replace('_', ' ')} {value:,}" for name, value in counts(record).items() if name not in hidden
+    )
 
 
 @app.command()
@@ -112,7 +119,11 @@ def status(
     late = late_datasets(ctx)
     if as_json:
         lateness = [{"dataset": item.dataset, "expected": item.expected.isoformat()} for item in late]
-        typer.echo(json.dumps({"batches": [row.as_json() for row in rows], "late": lateness}, ensure_ascii=False, indent=1))
+        typer.echo(
+            json.dumps(
+                {"batches": [row.as_json() for row in rows], "late": lateness}, ensure_ascii=False, indent=1
+            )
+        )
         return
     from pipelines.show import show_status
 
@@ -144,7 +155,11 @@ def quarantine_list(
     if as_json:
         from dataclasses import asdict
 
-        typer.echo(json.dumps([{"dataset": name, **asdict(row)} for name, row in found], ensure_ascii=False, indent=1))
+        typer.echo(
+            json.dumps(
+                [{"dataset": name, **asdict(row)} for name, row in found], ensure_ascii=False, indent=1
+            )
+        )
         return
     from pipelines.show import show_quarantine
 

@@ -25,7 +25,9 @@ class Context:
     clock: Callable[[], datetime]
 
 
-def open_context(connect: Callable[[str], str] = from_environment, settings: Settings | None = None) -> Context:
+def open_context(
+    connect: Callable[[str], str] = from_environment, settings: Settings | None = None
+) -> Context:
     """The context of this process: settings from the environment, the whole catalogue, the lake and its ledger."""
     settings = settings or Settings()
     return Context(

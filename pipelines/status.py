@@ -109,5 +109,3 @@ def late_datasets(ctx: Context) -> list[Lateness]:
         if entry.id not in newest or newest[entry.id] < due:
             found.append(Lateness(entry.id, due, newest.get(entry.id)))
     return found
-
-

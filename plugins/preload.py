@@ -12,7 +12,13 @@ from typing import Any
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
-HEAVY = ("pipelines.collect", "pipelines.standardise", "pipelines.merge", "pipelines.publish", "expectations.run")
+HEAVY = (
+    "pipelines.collect",
+    "pipelines.standardise",
+    "pipelines.merge",
+    "pipelines.publish",
+    "expectations.run",
+)
 
 
 @hookimpl

@@ -80,7 +80,9 @@ def _wait_for_dags(running: Airflow, expected: set[str], patience: float = 120) 
     while missing := expected - set(running.dags()):
         running.check_alive()
         if time.monotonic() > deadline:
-            raise AirflowFailed(f"{len(missing)} DAGs were not parsed within {patience:.0f} s, such as {min(missing)}")
+            raise AirflowFailed(
+                f"{len(missing)} DAGs were not parsed within {patience:.0f} s, such as {min(missing)}"
+            )
         time.sleep(0.5)
 
 
@@ -117,7 +119,9 @@ def _wait_for_runs(running: Airflow, dags: list[str], day: int, say: object, pat
     while True:
         running.check_alive()
         runs = running.runs()
-        finished = [dag for dag in dags if sum(r["dag_id"] == dag and r["state"] in FINISHED for r in runs) >= day]
+        finished = [
+            dag for dag in dags if sum(r["dag_id"] == dag and r["state"] in FINISHED for r in runs) >= day
+        ]
         active = [r for r in runs if r["state"] not in FINISHED]
         say(f"day {day}: {len(finished)} of {len(dags)} datasets, {len(active)} runs under way")  # type: ignore[operator]
         quiet = 0 if active else quiet + 1

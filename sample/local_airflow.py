@@ -103,14 +103,18 @@ class Airflow:
         """Raise AirflowFailed when a component has stopped."""
         for name, process in self.processes.items():
             if process.poll() is not None:
-                raise AirflowFailed(f"airflow {name} stopped with {process.returncode}; see {log_file(self.home, name)}")
+                raise AirflowFailed(
+                    f"airflow {name} stopped with {process.returncode}; see {log_file(self.home, name)}"
+                )
 
     def put_connections(self, connections: Mapping[str, str]) -> None:
         """Store department connections; Airflow keeps `url` encrypted in its own database."""
         for name, url in connections.items():
             body = {"connection_id": name, "conn_type": "generic", "extra": json.dumps({"url": url})}
             known = self.client.get(f"/api/v2/connections/{name}").status_code == httpx.codes.OK
-            self.call("PATCH" if known else "POST", f"/connections/{name}" if known else "/connections", json=body)
+            self.call(
+                "PATCH" if known else "POST", f"/connections/{name}" if known else "/connections", json=body
+            )
 
     def put_pools(self, pools: Mapping[str, int]) -> None:
         """A pool per department: its slots are how many collections its sources stand at a time."""
@@ -132,7 +136,9 @@ class Airflow:
         return list(self.call("GET", "/dags/~/dagRuns?limit=1000&order_by=-run_after")["dag_runs"])
 
     def failed_tasks(self) -> list[dict[str, Any]]:
-        return list(self.call("GET", "/dags/~/dagRuns/~/taskInstances?state=failed&limit=100")["task_instances"])
+        return list(
+            self.call("GET", "/dags/~/dagRuns/~/taskInstances?state=failed&limit=100")["task_instances"]
+        )
 
 
 def log_file(home: Path, component: str) -> Path:
@@ -143,13 +149,17 @@ def migrate(home: Path, env: Mapping[str, str]) -> None:
     """Make or update Airflow's own database."""
     home.mkdir(parents=True, exist_ok=True)
     with log_file(home, "migrate").open("wb") as log:
-        code = subprocess.run([AIRFLOW, "db", "migrate"], env=dict(env), stdout=log, stderr=log, check=False).returncode  # noqa: S603
+        code = subprocess.run(
+            [AIRFLOW, "db", "migrate"], env=dict(env), stdout=log, stderr=log, check=False
+        ).returncode  # noqa: S603
     if code:
         raise AirflowFailed(f"airflow db migrate stopped with {code}; see {log_file(home, 'migrate')}")
 
 
 @contextmanager
-def airflow(home: Path, env: Mapping[str, str], components: tuple[str, ...] = tuple(COMPONENTS)) -> Iterator[Airflow]:
+def airflow(
+    home: Path, env: Mapping[str, str], components: tuple[str, ...] = tuple(COMPONENTS)
+) -> Iterator[Airflow]:
     """Start the components, wait until the API answers, and stop them all at the end, whatever happens."""
     port = int(env["AIRFLOW__API__PORT"])
     processes = {name: _start(home, name, env) for name in components}
@@ -180,9 +190,15 @@ def _log_in(running: Airflow, patience: float = 120) -> None:
         running.check_alive()
         try:
             passwords = json.loads((running.home / PASSWORDS).read_text())
-            answer = running.client.post("/auth/token", json={"username": "admin", "password": passwords["admin"]})
-            running.client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+            answer = running.client.post(
+                "/auth/token", json={"username": "admin", "password": passwords["admin"]}
+            )
+            running.client.headers["Authorization"] = (
+                f"Bearer {answer.raise_for_status().json()['access_token']}"
+            )
             return
         except (httpx.HTTPError, OSError, json.JSONDecodeError, KeyError):
             time.sleep(0.3)
-    raise AirflowFailed(f"Airflow did not answer within {patience:.0f} s; see {log_file(running.home, 'api-server')}")
+    raise AirflowFailed(
+        f"Airflow did not answer within {patience:.0f} s; see {log_file(running.home, 'api-server')}"
+    )

@@ -17,7 +17,12 @@ def trend(labels: Sequence[str], shares: Sequence[float | None], quarantined: Se
     low = min([share for share in shares if share is not None], default=1.0)
     floor = max(0.0, min(0.95, low - 0.01))
     top = max(max(quarantined, default=0), 1)
-    parts = [*_grid(floor, top), *_bars(xs, quarantined, top, step), *_line(xs, shares, floor), *_labels(xs, labels)]
+    parts = [
+        *_grid(floor, top),
+        *_bars(xs, quarantined, top, step),
+        *_line(xs, shares, floor),
+        *_labels(xs, labels),
+    ]
     return (
         f'<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="各批次质量与隔离行数 quality and rows set aside over batches">{"".join(parts)}</svg>'
@@ -34,8 +39,12 @@ def _grid(floor: float, top: int) -> list[str]:
         y = TOP + (HEIGHT - TOP - BOTTOM) * (1 - fraction)
         share = floor + (1 - floor) * fraction
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="axis" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.1%}</text>')
-        parts.append(f'<text class="axis warm" x="{WIDTH - RIGHT + 6}" y="{y + 4:.1f}">{round(top * fraction):,}</text>')
+        parts.append(
+            f'<text class="axis" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.1%}</text>'
+        )
+        parts.append(
+            f'<text class="axis warm" x="{WIDTH - RIGHT + 6}" y="{y + 4:.1f}">{round(top * fraction):,}</text>'
+        )
     return parts
 
 

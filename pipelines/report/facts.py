@@ -154,7 +154,9 @@ def _verdict(uri: str) -> Verdict:
     try:
         return Verdict.model_validate_json(store.read_bytes(uri))
     except (FileNotFoundError, ValidationError):
-        raise LakeError("a verdict is missing or damaged", file=uri, next_step="run check for its batch again") from None
+        raise LakeError(
+            "a verdict is missing or damaged", file=uri, next_step="run check for its batch again"
+        ) from None
 
 
 def _quarantine(ctx: Context, dataset: str) -> Counter[tuple[str, str, str]]:

@@ -11,7 +11,14 @@ from lake import store
 from pipelines.context import Context
 from pipelines.report.charts import trend
 from pipelines.report.facts import DIMENSIONS, DatasetFacts, gather
-from pipelines.report.words import CHECK_WORDS, DIMENSION_WORDS, ON_FAIL_WORDS, STAGE_WORDS, STATE_WORDS, TYPE_WORDS
+from pipelines.report.words import (
+    CHECK_WORDS,
+    DIMENSION_WORDS,
+    ON_FAIL_WORDS,
+    STAGE_WORDS,
+    STATE_WORDS,
+    TYPE_WORDS,
+)
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 CITY = ZoneInfo("Asia/Shanghai")
@@ -20,7 +27,11 @@ CITY = ZoneInfo("Asia/Shanghai")
 def write_report(ctx: Context, path: Path) -> Path:
     """Write the page whole, over an earlier one; returns its absolute path."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"share": _share, "number": _number, "tone": _tone}
     page = environment.get_template("report.html.j2").render(
