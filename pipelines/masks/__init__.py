@@ -19,20 +19,19 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.masks.arrays import plain
-from pipelines.masks.generalise import DATE_STEPS, PLACES, generalise
+from pipelines.masks.generalise import generalise
 from pipelines.masks.numbers import clip, round_to
 from pipelines.masks.partial import partial
 from pipelines.masks.redact import redact
 from pipelines.masks.tokens import Tokens
 from schemas.arrow import field_type, masked_type
 from schemas.errors import MaskError
-from schemas.model import Constant, Field, Generalise, Hmac, Keep, Mask
+from schemas.model import Constant, Field, Hmac, Keep, Mask
+from schemas.rules.masks import misfit
 
 RULES = 1
 """Raised whenever a mask's output changes for the same input, so that what was published is published
 anew."""
-
-NUMBERS = ("integer", "decimal", "number")
 
 
 def _keep(values: pa.Array, mask: Keep, field: Field) -> pa.Array:
@@ -53,9 +52,6 @@ MASKS: dict[str, Callable[[pa.Array, Any, Field], pa.Array]] = {
     "redact": redact,
 }
 """Mask kind to function; `hmac` is not here because it needs the key, and `drop` leaves no column."""
-
-ACCEPTS = {"partial": ("string",), "redact": ("string",), "round": NUMBERS, "clip": NUMBERS}
-"""The field types of the masks that do not take every type; `generalise` depends on what it is asked for."""
 
 
 def apply(
@@ -89,20 +85,13 @@ def _masked(column: pa.Array, mask: Mask, field: Field, tokens: Tokens | None) -
 
 def check_fit(mask: Mask, field: Field) -> None:
     """MaskError where a mask cannot stand on a field of this type, whatever the values."""
-    expected = _generalised_types(mask) if isinstance(mask, Generalise) else ACCEPTS.get(mask.kind)
     if mask.kind == "drop":
         raise _unfit(mask, field, "a dropped field has no column", "a field that is published")
-    if expected is not None and field.type not in expected:
-        raise _unfit(mask, field, f"it is of type {field.type}", " or ".join(expected))
+    if found := misfit(mask, field.type):
+        raise _unfit(mask, field, *found)
 
 
-def _generalised_types(mask: Generalise) -> tuple[str, ...]:
-    if mask.to in PLACES:
-        return ("string",)
-    return ("date", "timestamp") if mask.to in DATE_STEPS else NUMBERS
-
-
-def check_plan(plan: dict[str, Mask], fields: dict[str, Field], tokens: Tokens) -> None:
+def check_plan(plan: dict[str, Mask], fields: dict[str, Field], tokens: Tokens | None) -> None:
     """Try every mask of a plan on no rows, so that one that cannot work is found before anything is
     written."""
     for name, mask in plan.items():

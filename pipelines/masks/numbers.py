@@ -36,12 +36,9 @@ def clip(values: pa.Array, mask: Clip, field: Field) -> pa.Array:
 
     A bound that the type cannot hold exactly moves inwards: 0.5 is 1 for the minimum of integers.
     """
-    low, high = mask.min, mask.max
-    if (low is None and high is None) or (low is not None and high is not None and low > high):
-        raise _unfit("clip", field, "min, max or both, and min not above max")
-    if low is not None:
-        values = _bounded(values, low, ROUND_CEILING, field)
-    return values if high is None else _bounded(values, high, ROUND_FLOOR, field)
+    if mask.min is not None:
+        values = _bounded(values, mask.min, ROUND_CEILING, field)
+    return values if mask.max is None else _bounded(values, mask.max, ROUND_FLOOR, field)
 
 
 def _bounded(values: pa.Array, bound: float, inwards: str, field: Field) -> pa.Array:

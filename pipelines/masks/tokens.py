@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from pipelines.masks.arrays import text_of
 from pipelines.masks.keys import HashName, Key, algorithm
-from schemas.errors import MaskError
 from schemas.model import Hmac, Zone
 
 TOKEN_BYTES = 16
@@ -29,29 +28,26 @@ _NO_TOKENS = pa.array([], pa.string())
 
 
 class Tokens:
-    """The tokens of one publication: one key, one zone, what was hashed lately. `key` is None where no mask
-    of the plan needs one; asking for a token then is a MaskError."""
+    """The tokens of one publication: one key, one zone, and what was hashed lately."""
 
-    def __init__(self, key: Key | None, zone: Zone) -> None:
+    def __init__(self, key: Key, zone: Zone) -> None:
         self._key = key
         self._zone = zone
         self._known: dict[tuple[HashName, str], tuple[pa.Array, pa.Array]] = {}
 
     def of(self, values: pa.Array, mask: Hmac) -> pa.Array:
         """A string column of tokens, null where the value is null. Every distinct value is hashed once."""
-        if self._key is None:
-            raise MaskError("a keyed token needs a masking key", rule="hmac")
         encoded = pc.dictionary_encode(canonical(values))
-        tokens = self._tokens(encoded.dictionary, self._key, mask.hash, mask.domain or self._zone)
+        tokens = self._tokens(encoded.dictionary, mask.hash, mask.domain or self._zone)
         return tokens.take(encoded.indices)
 
-    def _tokens(self, values: pa.Array, key: Key, name: HashName, domain: str) -> pa.Array:
+    def _tokens(self, values: pa.Array, name: HashName, domain: str) -> pa.Array:
         """Tokens of distinct values without null: those known are looked up, the rest hashed and
         remembered."""
         known, tokens = self._known.get((name, domain), (_NO_VALUES, _NO_TOKENS))
         found = pc.index_in(values, value_set=known)
         new = values.filter(found.is_null())
-        hashed = hash_values(new, key.derive(f"token/{domain}", name), name)
+        hashed = hash_values(new, self._key.derive(f"token/{domain}", name), name)
         known, tokens = pa.concat_arrays([known, new]), pa.concat_arrays([tokens, hashed])
         nth_new = pc.add(pc.cumulative_sum(found.is_null().cast(pa.int64())), len(known) - len(new) - 1)
         result = tokens.take(pc.if_else(found.is_null(), nth_new, found))
