@@ -1,4 +1,4 @@
-"""What the model says about one place of a file: its keys, its words, its form, as its JSON Schema has them."""
+"""What the model says about one place of a file: its keys, words and form, as its JSON Schema has them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,87 @@
+"""Checks against the signatures of expectations.yaml: one red case for each rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.schemas.conftest import MARRIAGE, RESIDENT, Edit, Spoil
+
+CASES: dict[str, tuple[list[Edit], list[str]]] = {
+    "check_name": (
+        [(RESIDENT, "expect_column_values_to_be_unique", "expect_column_values_to_be_uniq")],
+        [
+            "public_security/resident.yaml:23: checks[0].expect: no expectation `expect_column_values_to_be_uniq`; did you mean `expect_column_values_to_be_unique`, `expect_column_values_to_be_null`, `expect_column_values_to_be_in_set`?; expected: a name of Great Expectations or of expectations/"
+        ],
+    ),
+    "check_argument": (
+        [(RESIDENT, "column: id_no, on_fail: stop", "colum: id_no, on_fail: stop")],
+        [
+            "public_security/resident.yaml:23: checks[0].colum: `expect_column_values_to_be_unique` takes no `colum`; did you mean `column`?; expected: one of `column`, `mostly`, `row_condition`",
+            "public_security/resident.yaml:23: checks[0].column: is missing: `expect_column_values_to_be_unique` needs it; expected: `column: …`",
+        ],
+    ),
+    "check_column": (
+        [(RESIDENT, "column: id_no, on_fail: stop", "column: idno, on_fail: stop")],
+        [
+            "public_security/resident.yaml:23: checks[0].column: `idno` is no field of this dataset; did you mean `id_no`?; expected: a field under `fields`"
+        ],
+    ),
+    "check_quarantine": (
+        [(MARRIAGE, "min_value: 1, on_fail: stop", "min_value: 1, on_fail: quarantine")],
+        [
+            "civil_affairs/marriage.yaml:25: checks[1].on_fail: `expect_table_row_count_to_be_between` names no rows, so none can be set aside; expected: `stop` or `warn`"
+        ],
+    ),
+    "check_regex": (
+        [(MARRIAGE, '"^J\\\\d{8}$"', '"("')],
+        ["civil_affairs/marriage.yaml:24: checks[0].regex: is no regular expression; expected: a regex"],
+    ),
+    "check_mostly": (
+        [(RESIDENT, "column: id_no, on_fail: stop", "column: id_no, mostly: 95, on_fail: stop")],
+        [
+            "public_security/resident.yaml:23: checks[0].mostly: is not a share of the rows; expected: more than 0, at most 1"
+        ],
+    ),
+    "check_codes": (
+        [
+            (
+                RESIDENT,
+                "expect_column_values_to_be_unique, column: id_no",
+                "expect_column_values_to_be_in_code_list, column: gender, codes: gendre",
+            )
+        ],
+        [
+            "public_security/resident.yaml:23: checks[0].codes: no code list `gendre`; did you mean `gender`?; expected: a file of codes/, without .csv"
+        ],
+    ),
+    "check_dataset": (
+        [
+            (
+                MARRIAGE,
+                "expect_table_row_count_to_be_between, min_value: 1",
+                "expect_column_values_to_exist_in_dataset, column: id_no, dataset: public_security.residents, field: id_no",
+            )
+        ],
+        [
+            "civil_affairs/marriage.yaml:25: checks[1].dataset: no dataset `public_security.residents`; did you mean `public_security.resident`?; expected: a dataset of the catalogue"
+        ],
+    ),
+    "check_field": (
+        [
+            (
+                MARRIAGE,
+                "expect_table_row_count_to_be_between, min_value: 1",
+                "expect_column_values_to_exist_in_dataset, column: id_no, dataset: public_security.resident, field: idno",
+            )
+        ],
+        [
+            "civil_affairs/marriage.yaml:25: checks[1].field: `public_security.resident` has no field `idno`; did you mean `id_no`?; expected: a field of `public_security.resident`"
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_red_case(spoil: Spoil, case: str) -> None:
+    edits, problems = CASES[case]
+    assert [str(problem) for problem in spoil(*edits)] == problems
