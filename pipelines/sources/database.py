@@ -63,18 +63,18 @@ def collect_database(ctx: Context, entry: Entry, batch: Batch) -> Landed:
 def read(url: URL, request: Request) -> AbstractContextManager[Rows]:
     """The rows of a request by the driver that suits the URL, imported where it is used."""
     if url.drivername in ("postgresql", "postgres"):
-        from pipelines.sources.database_postgresql import read_postgresql
+        from pipelines.sources.database_postgresql import read_postgresql  # noqa: PLC0415
 
         return read_postgresql(url, request)
     if url.drivername == "sqlite":
-        from pipelines.sources.database_sqlite import read_sqlite
+        from pipelines.sources.database_sqlite import read_sqlite  # noqa: PLC0415
 
         return read_sqlite(url, request)
     if url.drivername in ("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"):
-        from pipelines.sources.database_mysql import read_mysql
+        from pipelines.sources.database_mysql import read_mysql  # noqa: PLC0415
 
         return read_mysql(url, request)
-    from pipelines.sources.database_any import read_any
+    from pipelines.sources.database_any import read_any  # noqa: PLC0415
 
     return read_any(url, request)
 

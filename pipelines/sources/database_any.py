@@ -124,8 +124,8 @@ def _reflect(connection: Connection, request: Request) -> sa.Table:
 
 
 def _plain(kind: sa.types.TypeEngine[Any], dialect: str) -> sa.types.TypeEngine[Any]:
-    """What SQLAlchemy would turn into something else than the source's value comes as the driver gives it. SQLite
-    has neither dates nor decimals: its dialect makes them, and rounds."""
+    """What SQLAlchemy would turn into something else than the source's value comes as the driver gives it.
+    SQLite has neither dates nor decimals: its dialect makes them, and rounds."""
     made = (sa.DateTime, sa.Date, sa.Time, sa.Numeric) if dialect == "sqlite" else ()
     return sa.types.NullType() if isinstance(kind, (sa.JSON, sa.Enum, sa.ARRAY, *made)) else kind
 

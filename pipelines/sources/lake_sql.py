@@ -25,7 +25,7 @@ def single_select(connection: duckdb.DuckDBPyConnection, source: LakeSource, dat
     alone."""
     text = source.sql.strip().rstrip("; \n\t")
     answer = connection.execute("SELECT json_serialize_sql($1)", [text]).fetchone()
-    parsed = json.loads(answer[0]) if answer else {"error": True}
+    parsed: dict[str, Any] = json.loads(answer[0]) if answer else {"error": True}
     if parsed.get("error"):
         raise _wrong(dataset, f"the SQL is not a SELECT: {parsed.get('error_message', '')}")
     if len(parsed["statements"]) != 1:
