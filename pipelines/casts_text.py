@@ -195,7 +195,7 @@ def normalised(values: pa.Array, normalisers: tuple[Normaliser, ...]) -> pa.Arra
     return values
 
 
-# ── the string and binary types ───────────────────────────────────────────────────────────────────────────────────────
+# ── the string and binary types ───────────────────────────────────────────────────────────────────────────
 
 
 def to_string(text: pa.Array, length: int | None) -> pa.Array:

@@ -21,6 +21,7 @@ from lake import quarantine, store, zones
 from lake.records import Landed, LandedFile, Standardised
 from pipelines.casts import Cast, Codebook, cast, codebook
 from pipelines.context import Context
+from pipelines.enrich import enrich
 from pipelines.readers import read
 from pipelines.rejects import Spill, failed, set_aside, spill
 from schemas.arrow import standard_schema
@@ -81,7 +82,7 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
         rows_in=work.tally.rows_in,
         rows_out=work.tally.rows_out,
         quarantined=quarantined,
-        unmatched=_shared(ctx, entry, path),
+        unmatched=enrich(ctx, entry, path),
     )
 
 
@@ -101,14 +102,6 @@ def _codes(entry: Entry, field: Field, catalogue: Catalogue) -> Codebook | None:
         field=field.name,
         expected=f"schemas/codes/{field.codes}.csv",
     )
-
-
-def _shared(ctx: Context, entry: Entry, path: str) -> dict[str, int]:
-    if len(entry.collected) == len(entry.fields):
-        return {}
-    from pipelines.enrich import enrich  # noqa: PLC0415 - DuckDB is loaded only where rows are joined
-
-    return enrich(ctx, entry, path)
 
 
 def _good(entry: Entry, landed: Landed, work: Work) -> Iterator[pa.RecordBatch]:
