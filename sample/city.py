@@ -8,11 +8,13 @@ them the catalogue sets aside, each fault and each change. Nobody in it is real:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, time
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sample import air, history, journals, lists, registers, writing
 from sample.people import Numbers
@@ -21,6 +23,8 @@ from sample.server import base_url
 
 FAULTS_FILE = "faults.json"
 CONNECTIONS_FILE = "connections.env"
+HERE, HANDED_OVER = ZoneInfo("Asia/Shanghai"), time(20)
+"""Files bear the time at which a department would have handed them over: the evening of their day."""
 FEWEST = 50
 """Residents at least; every kind of fault is there from about 2,000 on."""
 
@@ -195,7 +199,10 @@ def _write(source: Source, city: City) -> Account:
             account.add(part)
             yield part
 
-    source.write(_path(source, city), parts())
+    path = _path(source, city)
+    source.write(path, parts())
+    evening = datetime.combine(city.date, HANDED_OVER, HERE).timestamp()
+    os.utime(path, (evening, evening))
     return account
 
 
