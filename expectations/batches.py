@@ -22,14 +22,14 @@ HERE = ZoneInfo("Asia/Shanghai")
 @cache
 def _calendar() -> HolidayBase:
     """China's working days, with the weekends shifted by the State Council's yearly notice."""
-    import holidays  # noqa: PLC0415 - a hundred calendars, wanted by one expectation
+    import holidays
 
     return holidays.country_holidays("CN")
 
 
 def oldest_allowed(end: datetime, within: str | None, within_working_days: int | None) -> datetime:
-    """The moment before which the newest value is not recent. Working days count back from the last day of the
-    interval, in Shanghai: 1 is the working day before it, from midnight on."""
+    """The moment before which the newest value is not recent. Working days count back from the last day of
+    the interval, in Shanghai: 1 is the working day before it, from midnight on."""
     if within is not None:
         allowed: timedelta = _duration(within)
         return end - allowed
@@ -41,7 +41,8 @@ def oldest_allowed(end: datetime, within: str | None, within_working_days: int |
 
 
 def _moment(value: Any) -> datetime:
-    """The newest value as the metric gives it: ISO text, a date or a datetime. A date means its last moment."""
+    """The newest value as the metric gives it: ISO text, a date or a datetime. A date means its last
+    moment."""
     if isinstance(value, str):
         value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
     if not isinstance(value, datetime):
@@ -50,8 +51,8 @@ def _moment(value: Any) -> datetime:
 
 
 class ExpectColumnMaxToBeRecent(great.ColumnAggregateExpectation):
-    """The newest date or time is not older than `within` (such as `2d`) or `within_working_days` before the end of
-    the data interval (GB/T 36344, 0501). A batch without any value is not recent."""
+    """The newest date or time is not older than `within` (such as `2d`) or `within_working_days` before the
+    end of the data interval (GB/T 36344, 0501). A batch without any value is not recent."""
 
     within: str | None = None
     within_working_days: int | None = great.pydantic.Field(default=None, ge=0)
@@ -71,7 +72,9 @@ class ExpectColumnMaxToBeRecent(great.ColumnAggregateExpectation):
             _duration(within)
         return values
 
-    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def _validate(
+        self, metrics: dict[Any, Any], runtime_configuration: Any = None, execution_engine: Any = None
+    ) -> dict[Any, Any]:
         newest = metrics["column.max"]
         if newest is None or self.interval_end is None:
             return {"success": newest is not None, "result": {"observed_value": None}}
@@ -80,7 +83,8 @@ class ExpectColumnMaxToBeRecent(great.ColumnAggregateExpectation):
 
 
 class ExpectTableRowCountNotToDrop(great.BatchExpectation):
-    """The batch has at most the share `max_drop` fewer rows than the batch before it; a first batch always passes."""
+    """The batch has at most the share `max_drop` fewer rows than the batch before it; a first batch always
+    passes."""
 
     max_drop: float = great.pydantic.Field(ge=0, lt=1)
     previous_rows: int | None = None
@@ -89,7 +93,9 @@ class ExpectTableRowCountNotToDrop(great.BatchExpectation):
     success_keys: ClassVar[tuple[str, ...]] = ("max_drop", "previous_rows")
     args_keys: ClassVar[tuple[str, ...]] = ("max_drop",)
 
-    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def _validate(
+        self, metrics: dict[Any, Any], runtime_configuration: Any = None, execution_engine: Any = None
+    ) -> dict[Any, Any]:
         rows = metrics["table.row_count"]
         least = 0.0 if self.previous_rows is None else self.previous_rows * (1 - self.max_drop)
         return {"success": rows >= least, "result": {"observed_value": rows}}

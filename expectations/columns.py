@@ -1,7 +1,7 @@
 """The columns of a batch as DuckDB itself describes them.
 
-Great Expectations reflects them through SQLAlchemy, whose PostgreSQL queries DuckDB does not understand; its fallback
-then knows no types and reads a name such as `batch fields` as a table with an alias.
+Great Expectations reflects them through SQLAlchemy, whose PostgreSQL queries DuckDB does not understand; its
+fallback then knows no types and reads a name such as `batch fields` as a table with an alias.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The dimension of GB/T 36344-2018 to which a failed expectation speaks, where the check itself names none.
 
-The standard defines indicators, not expectations: the mapping is ours, by the indicator closest in meaning, whose
-number stands beside each group. A check may name another dimension.
+The standard defines indicators, not expectations: the mapping is ours, by the indicator closest in meaning,
+whose number stands beside each group. A check may name another dimension.
 """
 
 from __future__ import annotations

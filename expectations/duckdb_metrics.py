@@ -1,7 +1,7 @@
 """Row-level metrics that Great Expectations cannot compute on DuckDB, each as one SQL condition of ours.
 
-Regular expressions are RE2's and found anywhere in the value, as in the library's other engines: `^` and `$` anchor
-them. Values of other types than text are looked at in their text form.
+Regular expressions are RE2's and found anywhere in the value, as in the library's other engines: `^` and `$`
+anchor them. Values of other types than text are looked at in their text form.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ def _monotonic(rising: bool) -> Callable[..., Any]:
     """In the order of `_seq`, NULLs left out: a row fails that falls behind the row before it."""
 
     def expression(column: Any, strictly: bool | None, _table: Any) -> Any:
-        seq, value, before = sa.column(SEQ), sa.column("value"), sa.column("before")
+        seq: Any = sa.column(SEQ)
         lag = sa.func.lag(column).over(order_by=seq)
         pairs = sa.select(seq, column.label("value"), lag.label("before")).select_from(_source(_table))
-        pairs = pairs.where(column.is_not(None)).subquery()
-        low, high = (before, value) if rising else (value, before)
+        filled = pairs.where(column.is_not(None)).subquery()
+        low, high = (filled.c.before, filled.c.value) if rising else (filled.c.value, filled.c.before)
         wrong = high <= low if strictly else high < low
-        return seq.not_in(sa.select(sa.column(SEQ)).select_from(pairs).where(wrong))
+        return seq.not_in(sa.select(filled.c[SEQ]).where(wrong))
 
     return expression
 
@@ -104,8 +104,8 @@ def _unique(column: Any, _table: Any) -> Any:
 
 
 def _not_outlier(column: Any, method: str | None, multiplier: float | None, _table: Any) -> Any:
-    """Tukey's fences (`iqr`, the default, 1.5) or a distance from the mean in sample standard deviations (`std`).
-    Where there are too few values for a spread, none is an outlier."""
+    """Tukey's fences (`iqr`, the default, 1.5) or a distance from the mean in sample standard deviations
+    (`std`). Where there are too few values for a spread, none is an outlier."""
 
     def of_all(statistic: Any) -> Any:
         return sa.select(statistic).select_from(_source(_table)).scalar_subquery()

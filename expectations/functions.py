@@ -1,5 +1,5 @@
-"""SQL functions of the checks: the Arrow kernels of `schemas.identifiers`, so that each rule exists once, and two
-readers of text that no SQL engine has. They run on a vector of values at a time."""
+"""SQL functions of the checks: the Arrow kernels of `schemas.identifiers`, so that each rule exists once, and
+two readers of text that no SQL engine has. They run on a vector of values at a time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import duckdb
 import jsonschema
 import pyarrow as pa
 from dateutil import parser
+from duckdb.func import ARROW
 from duckdb.sqltypes import BOOLEAN, VARCHAR
 
 from schemas import identifiers
@@ -25,20 +26,21 @@ KERNELS = {
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to the connection's database. Each takes text and gives a boolean, NULL for NULL."""
+    """Make the functions known to the connection's database. Each takes text and gives a boolean, NULL for
+    NULL."""
     for name, kernel in KERNELS.items():
-        connection.create_function(name, _vectorised(kernel), [VARCHAR], BOOLEAN, type="arrow")
-    connection.create_function("is_dateutil", _per_distinct(_is_dateutil), [VARCHAR], BOOLEAN, type="arrow")
+        connection.create_function(name, _vectorised(kernel), [VARCHAR], BOOLEAN, type=ARROW)
+    connection.create_function("is_dateutil", _per_distinct(_is_dateutil), [VARCHAR], BOOLEAN, type=ARROW)
     connection.create_function(
-        "matches_json_schema", _matches_json_schema, [VARCHAR, VARCHAR], BOOLEAN, type="arrow"
+        "matches_json_schema", _matches_json_schema, [VARCHAR, VARCHAR], BOOLEAN, type=ARROW
     )
 
 
-def _vectorised(kernel: Callable[..., Any]) -> Callable[[pa.ChunkedArray], pa.Array]:
+def _vectorised(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return lambda values: pa.array(kernel(values), pa.bool_())
 
 
-def _per_distinct(test: Callable[[str], bool]) -> Callable[[pa.ChunkedArray], pa.Array]:
+def _per_distinct(test: Callable[[str], bool]) -> Callable[..., Any]:
     """A test in Python, once for each distinct value of the vector."""
 
     def function(values: pa.ChunkedArray) -> pa.Array:

@@ -1,7 +1,9 @@
-"""The only door to Great Expectations: telemetry is off before it is imported, and DuckDB is made known to it after.
+"""The only door to Great Expectations: telemetry is off before it is imported, and DuckDB is made known to it
+after.
 
-Importing it takes seconds and some 300 MB, so this module is imported by functions that are about to check data,
-never at the top of one that Airflow parses. Everything of the library that the other modules use is named here.
+Importing it takes seconds and some 300 MB, so this module is imported by functions that are about to check
+data, never at the top of one that Airflow parses. Everything of the library that the other modules use is
+named here.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from typing import Any
 
 os.environ["GX_ANALYTICS_ENABLED"] = "False"  # law 8: the library reads it once, at import
 logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
@@ -71,16 +74,17 @@ DUCKDB = "duckdb"
 
 
 def accept_duckdb() -> None:
-    """Have the library keep one DuckDB connection open. It knows no such dialect, and so would open a connection
-    per query and fail on each of them: the views and functions of a batch live in the connection that made them."""
-    known = sqlalchemy_execution_engine._PERSISTED_CONNECTION_DIALECTS
-    if DUCKDB not in known:
-        sqlalchemy_execution_engine._PERSISTED_CONNECTION_DIALECTS = (*known, DUCKDB)
+    """Have the library keep one DuckDB connection open. It knows no such dialect, and so would open a
+    connection per query and fail on each of them: the views and functions of a batch live in the connection
+    that made them."""
+    module: Any = sqlalchemy_execution_engine
+    if DUCKDB not in module._PERSISTED_CONNECTION_DIALECTS:
+        module._PERSISTED_CONNECTION_DIALECTS = (*module._PERSISTED_CONNECTION_DIALECTS, DUCKDB)
 
 
 def honour_row_conditions() -> None:
-    """Let `expect_column_pair_values_to_be_in_set` see its `row_condition`: the library's metric forgets to take it,
-    and so fails rows that the check leaves out."""
+    """Let `expect_column_pair_values_to_be_in_set` see its `row_condition`: the library's metric forgets to
+    take it, and so fails rows that the check leaves out."""
     for name, metric in _registered_metrics.items():
         if name.startswith("column_pair_values.in_set"):
             keys = dict.fromkeys((*metric["metric_domain_keys"], "row_condition", "condition_parser"))

@@ -1,7 +1,7 @@
 """Expectations on identifiers: resident id, unified social credit code, mobile number, division code.
 
-The rules themselves are the Arrow kernels of `schemas.identifiers`; `expectations.functions` makes them SQL functions
-of the same names, so that each rule exists once.
+The rules themselves are the Arrow kernels of `schemas.identifiers`; `expectations.functions` makes them SQL
+functions of the same names, so that each rule exists once.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from expectations import great
 from expectations.conditions import condition
 from expectations.sqltables import codes_table
 
-condition("column_values.valid_resident_id", (), lambda column: sa.func.is_resident_id(column))
-condition("column_values.valid_uscc", (), lambda column: sa.func.is_uscc(column))
-condition("column_values.valid_mobile_number", (), lambda column: sa.func.is_mobile(column))
+condition("column_values.valid_resident_id", (), sa.func.is_resident_id)
+condition("column_values.valid_uscc", (), sa.func.is_uscc)
+condition("column_values.valid_mobile_number", (), sa.func.is_mobile)
 
 
 class ExpectColumnValuesToBeValidResidentId(great.ColumnMapExpectation):
-    """Each value is a resident id of GB 11643: 18 characters, a real date of birth, a right MOD 11-2 check character."""
+    """Each value is a resident id of GB 11643: 18 characters, a real date of birth, a right MOD 11-2 check
+    character."""
 
     map_metric: ClassVar[str] = "column_values.valid_resident_id"
 
@@ -54,8 +55,9 @@ condition("column_values.valid_division_code", ("within",), _division_code)
 
 
 class ExpectColumnValuesToBeValidDivisionCode(great.ColumnMapExpectation):
-    """Each value is a division code of GB/T 2260 in form; `within` narrows it to a code list of the catalogue, by
-    name, or to the divisions below one code or several, by their leading digits: `"3201"` is Nanjing."""
+    """Each value is a division code of GB/T 2260 in form; `within` narrows it to a code list of the
+    catalogue, by name, or to the divisions below one code or several, by their leading digits: `"3201"` is
+    Nanjing."""
 
     within: str | list[str] | None = None
 
@@ -73,11 +75,11 @@ class ExpectColumnValuesToBeValidDivisionCode(great.ColumnMapExpectation):
 
 
 def _matches(column: Any, birth_date: str | None, gender: str | None) -> Any:
-    """GB 11643: digits 7-14 are the date of birth, the 17th is odd for men. Ids of another length are left to the
-    expectation on their form; of gender codes (GB/T 2261.1) only 1 male and 2 female say something."""
+    """GB 11643: digits 7-14 are the date of birth, the 17th is odd for men. Ids of another length are left to
+    the expectation on their form; of gender codes (GB/T 2261.1) only 1 male and 2 female say something."""
     rules = []
     if birth_date:
-        born = sa.column(birth_date)
+        born: Any = sa.column(birth_date)
         rules.append(sa.or_(born.is_(None), sa.func.strftime(born, "%Y%m%d") == sa.func.substr(column, 7, 8)))
     if gender:
         code = sa.cast(sa.column(gender), sa.String)
@@ -90,7 +92,8 @@ condition("column_values.resident_id_matches", ("birth_date", "gender"), _matche
 
 
 class ExpectResidentIdToMatchBirthDateAndGender(great.ColumnMapExpectation):
-    """The resident id in `column` agrees with the fields named by `birth_date` (a date) and `gender` (GB/T 2261.1)."""
+    """The resident id in `column` agrees with the fields named by `birth_date` (a date) and `gender` (GB/T
+    2261.1)."""
 
     birth_date: str | None = None
     gender: str | None = None

@@ -13,8 +13,8 @@ EXISTS = "expect_column_values_to_exist_in_dataset"
 
 @dataclass(frozen=True)
 class Known:
-    """`interval_end` is aware; `previous_rows` is None for a first batch; `codes` maps a code list to its codes;
-    `datasets` names those whose curated rows stand in the connection as views."""
+    """`interval_end` is aware; `previous_rows` is None for a first batch; `codes` maps a code list to its
+    codes; `datasets` names those whose curated rows stand in the connection as views."""
 
     interval_end: datetime
     previous_rows: int | None = None

@@ -19,8 +19,9 @@ LONGEST = 100
 
 
 def observed(entry: Entry, check: Prepared, value: Any) -> str | None:
-    """The observed value as text, or None: a column's extreme is somebody's value, and so is the sum or mean of a
-    column with one row, so those of a field graded 3 or more are not told (law 3). Lists of values never are."""
+    """The observed value as text, or None: a column's extreme is somebody's value, and so is the sum or mean
+    of a column with one row, so those of a field graded 3 or more are not told (law 3). Lists of values never
+    are."""
     if not isinstance(value, str | int | float):
         return None
     name = check.check.arguments.get("column")

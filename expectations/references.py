@@ -16,7 +16,7 @@ def _in_code_list(column: Any, codes: str) -> Any:
 
 
 def _exists(column: Any, dataset: str, field: str) -> Any:
-    other = sa.column(field)
+    other: Any = sa.column(field)
     return column.in_(sa.select(other).select_from(sa.table(dataset_view(dataset))).where(other.is_not(None)))
 
 

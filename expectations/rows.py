@@ -17,7 +17,8 @@ WHOLE_QUERIES = {"compound_columns.unique"}
 
 
 def condition_metric(check: Prepared) -> great.MetricConfiguration | None:
-    """The metric whose value is the SQL condition that a failing row meets; None for a check of a column's type."""
+    """The metric whose value is the SQL condition that a failing row meets; None for a check of a column's
+    type."""
     if isinstance(check.expectation, COLUMN_TYPE):
         return None
     name = f"{check.expectation.map_metric}.condition"
@@ -33,7 +34,7 @@ def failing_rows(
     engine: great.SqlAlchemyExecutionEngine, check: Prepared, metrics: Mapping[Any, Any]
 ) -> sa.Select:
     """`SELECT _seq` of the failing rows, with the check's row condition and the rows it ignores left out."""
-    seq = sa.column(SEQ)
+    seq: Any = sa.column(SEQ)
     metric = condition_metric(check)
     if metric is None:
         return (
@@ -44,7 +45,7 @@ def failing_rows(
     condition, compute, accessor = metrics[metric.id]
     if check.expectation.map_metric in WHOLE_QUERIES:
         return sa.select(seq).where(condition)
-    source = engine.get_domain_records({**compute, **accessor})
+    source: Any = engine.get_domain_records({**compute, **accessor})
     return (
         sa.select(seq)
         .select_from(source.subquery() if isinstance(source, sa.Select) else source)
@@ -57,4 +58,5 @@ def keep(engine: great.SqlAlchemyExecutionEngine, check: Prepared, metrics: Mapp
     failures = sa.table(FAILURES, sa.column("number"), sa.column("seq"))
     rows = failing_rows(engine, check, metrics).subquery()
     chosen = sa.select(sa.literal(check.number, literal_execute=True), rows.c[SEQ])
-    engine.execute_query_in_transaction(failures.insert().from_select(["number", "seq"], chosen))
+    insert: Any = failures.insert().from_select(["number", "seq"], chosen)
+    engine.execute_query_in_transaction(insert)

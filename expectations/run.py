@@ -1,9 +1,10 @@
 """Run an entry's checks on a batch: Great Expectations' metrics on DuckDB, over views, nothing loaded.
 
-The library's own validator is not used. It turns an engine's error into a failed check, collects failing values, and
-reads the table once more for each list of them. Here its metric calculator counts what all column checks need in one
-scan, its expectations judge those counts, and the failing rows' `_seq` never leave DuckDB: for each check that needs
-them they are selected by the library's own condition into the table `failures`, which spills to disk when it must.
+The library's own validator is not used. It turns an engine's error into a failed check, collects failing
+values, and reads the table once more for each list of them. Here its metric calculator counts what all column
+checks need in one scan, its expectations judge those counts, and the failing rows' `_seq` never leave DuckDB:
+for each check that needs them they are selected by the library's own condition into the table `failures`,
+which spills to disk when it must.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ NULLS_MATTER = {"column_values.nonnull", "column_values.null"}
 
 
 def run(entry: Entry, connection: duckdb.DuckDBPyConnection, known: Known) -> tuple[CheckResult, ...]:
-    """One result per check, in the entry's order. `connection` holds the batch as the view `batch`, and each of
-    `known.datasets` as a view; afterwards it holds the table `failures` (number int, seq bigint): the rows that
-    failed each row-level check whose `on_fail` is stop or quarantine, whether `mostly` was met or not.
+    """One result per check, in the entry's order. `connection` holds the batch as the view `batch`, and each
+    of `known.datasets` as a view; afterwards it holds the table `failures` (number int, seq bigint): the rows
+    that failed each row-level check whose `on_fail` is stop or quarantine, whether `mostly` was met or not.
 
     Raises EngineError where the engine failed, CatalogueError where a check cannot be made.
     """
@@ -68,13 +69,20 @@ def _lay_out(entry: Entry, connection: duckdb.DuckDBPyConnection, known: Known) 
 
 
 def _plain(field: Field) -> str:
-    """A field for expectations whose values come to Python: DuckDB hands over a time with a zone only by pytz."""
+    """A field for expectations whose values come to Python: DuckDB hands over a time with a zone only by
+    pytz."""
     name = quote(field.name)
     return f"{name} AT TIME ZONE 'UTC' AS {name}" if field.type == "timestamp" else name
 
 
 class _Borrowed(ConnectionWrapper):
-    """The caller's connection for SQLAlchemy, which may not close it."""
+    """The caller's connection for SQLAlchemy, which may not close it, nor open a transaction on it: one failed query
+    would make every later one fail, and hide which check it was and why."""
+
+    def begin(self) -> None:
+        """Each statement stands for itself."""
+
+    commit = rollback = begin
 
     def close(self) -> None:
         self.closed = True
@@ -89,9 +97,7 @@ def _engine(connection: duckdb.DuckDBPyConnection) -> Iterator[great.SqlAlchemyE
     engine = great.SqlAlchemyExecutionEngine(engine=database, create_temp_table=False)
     try:
         for view in (FIELDS, BATCH):
-            engine.load_batch_data(
-                view, great.SqlAlchemyBatchData(engine, table_name=view, source_table_name=view)
-            )
+            engine.load_batch_data(view, great.SqlAlchemyBatchData(engine, table_name=view))
         yield engine
     finally:
         engine.close()
@@ -99,7 +105,8 @@ def _engine(connection: duckdb.DuckDBPyConnection) -> Iterator[great.SqlAlchemyE
 
 
 def _quote_keywords(connection: duckdb.DuckDBPyConnection, database: sa.Engine) -> None:
-    """Have a field named `at` or `desc` quoted: the dialect quotes reserved words only, and DuckDB trips over more."""
+    """Have a field named `at` or `desc` quoted: the dialect quotes reserved words only, and DuckDB trips over
+    more."""
     keywords = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
     preparer = database.dialect.identifier_preparer
     preparer.reserved_words = preparer.reserved_words | {word for (word,) in keywords}
@@ -109,7 +116,8 @@ def _quote_keywords(connection: duckdb.DuckDBPyConnection, database: sa.Engine) 
 
 
 def _runtime(check: Prepared) -> dict[str, Any]:
-    """No lists of unexpected values: `BASIC` gives a row-level check some, and any other its observed value."""
+    """No lists of unexpected values: `BASIC` gives a row-level check some, and any other its observed
+    value."""
     return {"result_format": {"result_format": "BOOLEAN_ONLY" if check.row_level else "BASIC"}}
 
 
@@ -122,7 +130,8 @@ def _dependencies(
 
 
 def _compute(engine: great.SqlAlchemyExecutionEngine, checks: list[Prepared]) -> Metrics:
-    """Every metric of every check, by id. The engine's errors are raised, not returned as `success: false`."""
+    """Every metric of every check, by id. The engine's errors are raised, not returned as `success:
+    false`."""
     wanted = [metric for check in checks for metric in _dependencies(engine, check).values()]
     calculator = great.MetricsCalculator(engine, show_progress_bars=False)
     metrics, _ = calculator.compute_metrics(wanted, runtime_configuration={"catch_exceptions": False})

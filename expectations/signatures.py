@@ -1,7 +1,8 @@
 """What each expectation takes, written down in `schemas/expectations.yaml`.
 
-`xuanwu check` and the catalogue's rules read that file and so need not import Great Expectations, which takes seconds.
-`python -m expectations.signatures` writes it again; a test holds it against the library and our own classes.
+`xuanwu check` and the catalogue's rules read that file and so need not import Great Expectations, which takes
+seconds. `python -m expectations.signatures` writes it again; a test holds it against the library and our own
+classes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ FILE = HERE / "expectations.yaml"
 HEADER = """\
 # What may stand behind `expect:`, with its arguments. Generated: python -m expectations.signatures
 #   columns: arguments that name a field (or a list of fields) of the dataset
-#   row_level: true where a failure names the rows that failed, so that `on_fail: quarantine` can set them aside
+#   row_level: true where a failure names the rows that failed, so that `on_fail: quarantine` sets them aside
 #   dimension: of GB/T 36344, where the check itself names none
 """
 INTERNAL = {
-    "id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content",
-    "severity", "windows", "batch_id", "library_metadata", "condition_parser", "interval_end", "previous_rows",
+    "id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content", "severity",
+    "windows", "batch_id", "library_metadata", "condition_parser", "interval_end", "previous_rows",
 }  # fmt: skip
 """Arguments of every expectation that say how Great Expectations reports, not what is expected, or that
 `expectations.suite` fills in."""
@@ -33,12 +34,7 @@ COLUMNS = ("column", "column_A", "column_B", "column_list", "column_set", "birth
 LEFT_OUT = {
     "expect_query_results_to_match_comparison": "SQL that can read anything, over another data source",
     "unexpected_rows_expectation": "SQL that can read anything",
-    "expect_table_row_count_to_equal_other_table": "a check sees one dataset; see expect_column_values_to_exist_in_dataset",
-    "expect_multicolumn_values_to_be_unique": "renamed to expect_select_column_values_to_be_unique_within_record",
-    "expect_column_bootstrapped_ks_test_p_value_to_be_greater_than": "not implemented by Great Expectations",
-    "expect_column_chisquare_test_p_value_to_be_greater_than": "not implemented by Great Expectations",
-    "expect_column_parameterized_distribution_ks_test_p_value_to_be_greater_than": "not implemented by Great Expectations",
-    "expect_column_pair_cramers_phi_value_to_be_less_than": "not implemented by Great Expectations",
+    "expect_table_row_count_to_equal_other_table": "a check sees one batch, and of other datasets a key",
 }
 COLUMN_TYPE = (great.core.ExpectColumnValuesToBeOfType, great.core.ExpectColumnValuesToBeInTypeList)
 """Row-level by name: in SQL a column has one type, so that all its values fail or none, whatever the row."""
@@ -56,7 +52,8 @@ def expectations() -> dict[str, type[great.Expectation]]:
 
 
 def signature(name: str, kind: type[great.Expectation]) -> dict[str, Any]:
-    """Arguments, which of them are required and which name fields, whether failures are rows, and the dimension."""
+    """Arguments, which of them are required and which name fields, whether failures are rows, and the
+    dimension."""
     left_out = INTERNAL | ({"row_condition"} if issubclass(kind, COLUMN_TYPE) else set())
     keys = {key: field for key, field in kind.__fields__.items() if key not in left_out}
     return {

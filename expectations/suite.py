@@ -15,11 +15,12 @@ from schemas.model import Check, Entry
 
 @dataclass(frozen=True)
 class Prepared:
-    """A check with its expectation, bound to the view that it reads. `number` counts from 1 in the entry's order."""
+    """A check with its expectation, bound to the view that it reads. `number` counts from 1 in the entry's
+    order."""
 
     number: int
     check: Check
-    expectation: great.Expectation
+    expectation: Any
     row_level: bool
 
     @property
@@ -32,8 +33,8 @@ class Prepared:
 
 
 def prepare(entry: Entry, known: Known) -> list[Prepared]:
-    """Every check of the entry. CatalogueError with all checks whose arguments the library refuses; EngineError for
-    a dataset or code list that is not there to be looked into."""
+    """Every check of the entry. CatalogueError with all checks whose arguments the library refuses;
+    EngineError for a dataset or code list that is not there to be looked into."""
     prepared, problems = [], []
     for number, check in enumerate(entry.checks, start=1):
         _needs(entry, check, known)

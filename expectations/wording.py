@@ -1,4 +1,5 @@
-"""What a check expects, in words, from its name and the arguments of the catalogue; never from the data. Light."""
+"""What a check expects, in words, from its name and the arguments of the catalogue; never from the data.
+Light."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Check a standardised batch against its entry's expectations: a verdict, and the rows to set aside.
 
-    stop         a failed check stops the batch before the curated table; nothing is set aside, since nothing goes on
+    stop         a failed check stops the batch before the curated table; nothing is set aside
     quarantine   the failing rows of a row-level check are set aside, whether or not `mostly` is met
     warn         recorded
 
@@ -37,10 +37,10 @@ PLACES = 5
 def check(ctx: Context, entry: Entry, standardised: Standardised) -> Checked:
     """Run every check of the entry; returns the record that names the rows set aside.
 
-    Raises CheckFailed where a check with `on_fail: stop` failed (the verdict is saved by then), EngineError where the
-    engine failed, which says nothing about the data.
+    Raises CheckFailed where a check with `on_fail: stop` failed (the verdict is saved by then), EngineError
+    where the engine failed, which says nothing about the data.
     """
-    from expectations.run import run  # seconds: only where a batch is checked
+    from expectations.run import run
 
     with engine(ctx.settings) as db, _engine_errors(entry, standardised):
         known = _prepare(ctx, db, entry, standardised)
@@ -137,7 +137,8 @@ def _quarantining(results: Sequence[CheckResult]) -> list[int]:
 def _rejects(
     ctx: Context, db: duckdb.DuckDBPyConnection, standardised: Standardised, results: tuple[CheckResult, ...]
 ) -> str | None:
-    """Write the `_seq` of the rows to set aside, each once and rising; None (and no file) if there are none."""
+    """Write the `_seq` of the rows to set aside, each once and rising; None (and no file) if there are
+    none."""
     address = _address(ctx, standardised, "rejects.parquet")
     if not any(result.failed for result in results if result.number in _quarantining(results)):
         store.remove_file(address)
@@ -200,7 +201,8 @@ def _failures(part: pa.RecordBatch, reasons: pa.Array) -> pa.Array:
 def _check_failed(
     db: duckdb.DuckDBPyConnection, standardised: Standardised, verdict: Verdict, stopped: list[CheckResult]
 ) -> CheckFailed:
-    """The reason in plain words: which checks, how many rows of how many, where to look, and what was expected."""
+    """The reason in plain words: which checks, how many rows of how many, where to look, and what was
+    expected."""
     sentences = [_sentence(db, result, verdict.rows) for result in stopped]
     return CheckFailed(
         f"{len(stopped)} of {len(verdict.results)} checks stop the batch before the curated table: "
@@ -210,7 +212,7 @@ def _check_failed(
         field=", ".join(dict.fromkeys(result.column for result in stopped if result.column)) or None,
         rule=", ".join(dict.fromkeys(result.expect for result in stopped)),
         expected="; ".join(expected(result.expect, result.arguments) for result in stopped),
-        next_step="have the source corrected and collect again, or correct the check; then run the batch again",
+        next_step="have the source corrected and collect again, or correct the check; then run it again",
     )
 
 

@@ -1,4 +1,5 @@
-"""The statements of a check's end: which rows are set aside, and why. See `expectations.sqltables` for the relations."""
+"""The statements of a check's end: which rows are set aside, and why. See `expectations.sqltables` for the
+relations."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from schemas.model import Entry
 from schemas.sql import literal, quote
 
 BITS = 62
-"""Checks per BIGINT of a row's failures: a sum of bits has a fixed size, so that DuckDB can spill millions of them."""
+"""Checks per BIGINT of a row's failures: a sum of bits has a fixed size, so that DuckDB can spill millions of
+them."""
 
 
 def parquet(paths: Sequence[str], options: str = "") -> str:
@@ -30,8 +32,8 @@ def rejects(numbers: Sequence[int]) -> str:
 
 
 def set_aside(entry: Entry, numbers: Sequence[int]) -> str:
-    """file, row, data (the entry's fields as a JSON object), and the failed checks as bits: the check at place n of
-    `numbers` is bit n % BITS of the column `bits<n // BITS>`."""
+    """file, row, data (the entry's fields as a JSON object), and the failed checks as bits: the check at
+    place n of `numbers` is bit n % BITS of the column `bits<n // BITS>`."""
     words: list[str] = []
     for start in range(0, len(numbers), BITS):
         cases = " ".join(
@@ -41,8 +43,8 @@ def set_aside(entry: Entry, numbers: Sequence[int]) -> str:
     failed = f"SELECT seq, {', '.join(words)} FROM {FAILURES} WHERE {_of(numbers)} GROUP BY seq"
     values = ", ".join(f"{quote(name)} := {_value(entry, name)}" for name in entry.fields)
     return (
-        f"SELECT b._file AS file, b._row AS row, to_json(struct_pack({values}))::VARCHAR AS data, f.* EXCLUDE (seq) "
-        f"FROM {BATCH} AS b JOIN ({failed}) AS f ON b._seq = f.seq"
+        f"SELECT b._file AS file, b._row AS row, to_json(struct_pack({values}))::VARCHAR AS data, "
+        f"f.* EXCLUDE (seq) FROM {BATCH} AS b JOIN ({failed}) AS f ON b._seq = f.seq"
     )
 
 

@@ -14,6 +14,7 @@ from expectations.known import Known
 from expectations.signatures import FILE
 from tests.expectations.conftest import END, Judge
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*GX Core:DeprecationWarning")
 KINDS = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 ROW_LEVEL = sorted(name for name, kind in KINDS.items() if kind["row_level"])
 Example = tuple[dict[str, Any], dict[str, Any], list[int], int]
@@ -157,6 +158,41 @@ def test_a_warning_keeps_no_rows(judge: Judge) -> None:
     check = {"expect": "expect_column_values_to_not_be_null", "column": "a", "on_fail": "warn"}
     (result,), failing = judge({"a": ["x", None]}, [check])
     assert (result.success, result.failed, failing) == (False, 1, {})
+
+
+def test_a_division_code_within_prefixes_or_a_code_list(judge: Judge) -> None:
+    check = {"expect": "expect_column_values_to_be_valid_division_code", "column": "a"}
+    checks = [{**check, "within": within} for within in ("3201", ["3201", "3202"], "nanjing")]
+    codes = {"a": ["320102", "320201", "110101", "3201"]}
+    _, failing = judge(codes, checks, Known(END, codes={"nanjing": ["320102", "320104"]}))
+    assert failing == {1: [1, 2, 3], 2: [2, 3], 3: [1, 2, 3]}
+
+
+def test_fields_may_bear_the_names_of_keywords(judge: Judge) -> None:
+    names = [
+        "at",
+        "desc",
+        "group",
+        "order",
+        "table",
+        "column",
+        "select",
+        "window",
+        "user",
+        "value",
+        "before",
+        "code",
+    ]
+    kinds = ["not_be_null", "be_unique", "be_increasing", "not_be_outliers"]
+    checks = [
+        {"expect": f"expect_column_values_to_{kind}", "column": name} for name in names for kind in kinds
+    ]
+    totals = [
+        {"expect": "expect_column_max_to_be_between", "column": name, "max_value": 9, "on_fail": "warn"}
+        for name in names
+    ]
+    results, failing = judge({name: [1, 2, 3] for name in names}, checks + totals)
+    assert all(result.success for result in results) and failing == {}
 
 
 def test_timestamps_and_dates_compare_with_the_catalogues(judge: Judge) -> None:

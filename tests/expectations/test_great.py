@@ -1,0 +1,73 @@
+"""The door to Great Expectations: what it must do to the library, and that the library still needs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from expectations import great
+from expectations.signatures import DIMENSIONS, FILE, LEFT_OUT, expectations, render
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_file_is_what_the_library_and_our_classes_say() -> None:
+    assert FILE.read_text(encoding="utf-8") == render(), "run: python -m expectations.signatures"
+
+
+def test_every_expectation_of_the_library_is_in_or_left_out_with_a_reason() -> None:
+    known = set(great.list_registered_expectation_implementations()) - {""}
+    assert known == set(expectations()) | set(LEFT_OUT)
+    assert set(DIMENSIONS) == set(expectations())
+
+
+def test_the_library_does_not_know_duckdb_by_itself() -> None:
+    module = great.sqlalchemy_execution_engine
+    assert module._PERSISTED_CONNECTION_DIALECTS[-1] == "duckdb"
+    assert "duckdb" not in module._PERSISTED_CONNECTION_DIALECTS[:-1], (
+        "the library has learnt it: drop accept_duckdb"
+    )
+
+
+def run_python(code: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+OFFLINE = """
+import socket
+def refuse(*_, **__): raise AssertionError("a call home")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from tests.expectations.conftest import END, entry_of
+import duckdb, logging
+logging.basicConfig(level=logging.DEBUG)
+logging.getLogger("matplotlib").setLevel(logging.WARNING)
+from expectations.run import run
+from expectations.known import Known
+c = duckdb.connect()
+c.execute("CREATE VIEW batch AS SELECT 'Canary77' AS a, 0 AS _seq, 'f' AS _file, 1 AS _row")
+checks = [{"expect": "expect_column_values_to_be_in_set", "column": "a", "value_set": ["x"]}]
+result, = run(entry_of({"a": "string"}, checks), c, Known(END))
+assert result.failed == 1
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_run_calls_nobody_writes_nothing_and_says_no_value(tmp_path: Path) -> None:
+    said = run_python(OFFLINE, tmp_path)
+    assert "Canary77" not in said
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_the_light_modules_do_not_import_it() -> None:
+    light = "import expectations.known, expectations.wording, expectations.sqltables, pipelines.check, sys"
+    run_python(
+        f"{light}; assert not [m for m in sys.modules if m.startswith('great_expectations')]",
+        ROOT,
+    )
