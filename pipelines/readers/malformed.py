@@ -18,11 +18,14 @@ CELL = 1 << 20
 """Bytes of UTF-8 in one cell at most (1 MiB); a larger cell is a fault of the export, not data."""
 RAW = 4000
 MAX_BATCH = 1 << 17
+Bad = tuple[int, str, str]
+"""A malformed row: its number, why, and its text."""
 MARKERS = (pa.field("_row", pa.int64()), pa.field("_error", pa.string()), pa.field("_raw", pa.string()))
 
 
 def shortened(text: str) -> str:
-    return text if len(text) <= RAW else f"{text[:RAW]}… [{len(text)} characters]"
+    """At most about `RAW` characters; what was cut is said. Shortening twice changes nothing."""
+    return text if len(text) <= RAW + 40 else f"{text[:RAW]}… [{len(text)} characters]"
 
 
 def with_markers(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
@@ -40,7 +43,7 @@ def footers(first: pa.Array, pattern: str | None) -> np.ndarray:
     return cast(np.ndarray, found.to_numpy(zero_copy_only=False))
 
 
-def insert(batch: pa.RecordBatch, bad: Sequence[tuple[int, str, str]]) -> pa.RecordBatch:
+def insert(batch: pa.RecordBatch, bad: Sequence[Bad]) -> pa.RecordBatch:
     """The batch with malformed rows (number, reason, text) at their places; their cells are null."""
     if not bad:
         return batch
@@ -51,7 +54,7 @@ def insert(batch: pa.RecordBatch, bad: Sequence[tuple[int, str, str]]) -> pa.Rec
             *cells,
             pa.array(numbers, pa.int64()),
             pa.array(reasons, pa.string()),
-            pa.array(map(shortened, texts), pa.string()),
+            pa.array([shortened(text) for text in texts], pa.string()),
         ],
         schema=batch.schema,
     )

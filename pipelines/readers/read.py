@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import pyarrow as pa
 
 from lake.records import LandedFile
 from pipelines.readers import columnar, delimited, encodings, jsontext, malformed, workbook
-from pipelines.readers.delimited_head import open_table
-from pipelines.readers.header import locate
 from pipelines.readers.opening import open_bytes, open_seekable
 from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
@@ -79,19 +79,24 @@ def _batches(
 
 
 def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
-    encoding = file.encoding or encoding_of(file, source)[0] or "utf-8"
-    with open_bytes(file, _member(source)) as raw:
-        stream = io.BufferedReader(encodings.Utf8(raw, encoding, seen.name), encodings.CHUNK)
+    if file.format in {"csv", "tsv"}:
+        declared = _as_file(source)
+        found = delimited.rows(lambda: _open_text(file, source), declared, columns, seen)
+        yield from malformed.without_last(found, declared.footer)
+        return
+    with _open_text(file, source) as stream:
         if file.format == "jsonl":
             yield from jsontext.lines(stream, columns, seen)
-        elif file.format == "json":
-            yield from jsontext.document(stream, columns, _records(source), seen)
         else:
-            declared = _as_file(source)
-            table = open_table(stream, declared, seen.name)
-            at = dict(zip(columns, locate(table.names, columns, seen), strict=True))
-            found = delimited.rows(table, declared, at, seen)
-            yield from malformed.without_last(found, declared.footer)
+            yield from jsontext.document(stream, columns, _records(source), seen)
+
+
+@contextmanager
+def _open_text(file: LandedFile, source: Source) -> Iterator[IO[bytes]]:
+    """The file's text as UTF-8."""
+    encoding = file.encoding or encoding_of(file, source)[0] or "utf-8"
+    with open_bytes(file, _member(source)) as raw:
+        yield io.BufferedReader(encodings.Utf8(raw, encoding, _name(file)), encodings.CHUNK)
 
 
 def encoding_of(file: LandedFile, source: Source) -> tuple[str | None, bool]:

@@ -15,4 +15,6 @@ class Seen:
     keys: set[str] = field(default_factory=set)
 
     def note(self, text: str) -> None:
-        self.notes.append(f"{self.name}: {text}")
+        """Each text once, although a file may be opened twice."""
+        if (line := f"{self.name}: {text}") not in self.notes:
+            self.notes.append(line)

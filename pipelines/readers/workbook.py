@@ -44,7 +44,7 @@ class Chunk:
 
     numbers: np.ndarray
     cells: list[pa.Array]
-    bad: list[tuple[int, str, str]]
+    bad: list[malformed.Bad]
 
 
 def rows(

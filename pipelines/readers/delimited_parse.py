@@ -1,0 +1,129 @@
+"""pyarrow's streaming CSV parser, with what it needs around it to lose nothing."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from typing_extensions import Buffer
+
+from pipelines.readers import malformed
+from pipelines.readers.delimited_head import Table, delimiter
+from schemas.errors import SourceError
+from schemas.model import FileSource
+
+MANY = 100_000
+"""Malformed rows without a good one between them: the form is wrong, not the rows."""
+_CR = ord("\r")
+
+
+class TooLongError(Exception):
+    """A row is longer than a block."""
+
+
+class Tail(io.RawIOBase):
+    """What follows the header, with a sentinel row behind the end."""
+
+    def __init__(self, rest: bytes, stream: IO[bytes], sentinel: bytes) -> None:
+        self._held, self._stream, self._sentinel = rest, stream, sentinel
+        self._last = rest[-1:] or b"\n"
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        room = memoryview(buffer)
+        if self._held in {b"", b"\r"} and not self._ended:
+            self._held = self._refilled(len(room) - len(self._held))
+        count = min(len(room), len(self._held))
+        if count > 1 and self._held[count - 1] == _CR:
+            count -= 1  # the parser loses a newline in a cell whose two characters it gets in two blocks
+        room[:count] = self._held[:count]
+        self._held = self._held[count:]
+        return count
+
+    def _refilled(self, size: int) -> bytes:
+        more = self._stream.read(size)
+        self._last = more[-1:] or self._last
+        if more:
+            return self._held + more
+        self._ended = True
+        return self._held + (b"" if self._last in b"\r\n" else b"\n") + self._sentinel
+
+
+@dataclass
+class Ragged:
+    """Holds the malformed rows that the parser meets, perhaps on a thread of its own, until their place
+    comes.
+
+    `width` is the header's, `before` the rows above the data, `token` the sentinel's cell."""
+
+    width: int
+    before: int
+    token: str
+    name: str
+    found: deque[malformed.Bad] = field(default_factory=deque, repr=False)
+    unclosed: int | None = None
+    hopeless: bool = False
+
+    def __call__(self, row: pa_csv.InvalidRow) -> str:
+        """Never raises: an exception here would not reach us, but be printed."""
+        number = self.before + (row.number or 0)
+        self.hopeless = len(self.found) >= MANY
+        if self.hopeless:
+            return "error"
+        if self.token in row.text:
+            self.unclosed = number
+        else:
+            cells = f"{row.actual_columns} cell{'s' * (row.actual_columns != 1)} instead of {self.width}"
+            self.found.append((number, cells, malformed.shortened(row.text)))
+        return "skip"
+
+    def take(self, last: int) -> list[malformed.Bad]:
+        """The malformed rows up to row `last`, which are then no longer held."""
+        taken = []
+        while self.found and self.found[0][0] <= last:
+            taken.append(self.found.popleft())
+        return taken
+
+
+def parsed(table: Table, source: FileSource, ragged: Ragged, block: int) -> Iterator[pa.RecordBatch]:
+    """The parser's batches, none of them empty; the last row of the last one is the sentinel.
+
+    TooLongError for a row that does not fit into a block; SourceError where all rows are malformed."""
+    names = [str(i) for i in range(len(table.names))]
+    sentinel = delimiter(source).join([ragged.token] * len(names)) + "\n"
+    try:
+        reader = pa_csv.open_csv(
+            Tail(table.rest, table.stream, sentinel.encode()),
+            read_options=pa_csv.ReadOptions(use_threads=False, block_size=block, column_names=names),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=delimiter(source),
+                quote_char=source.quote or False,
+                newlines_in_values=bool(source.quote),
+                ignore_empty_lines=False,
+                invalid_row_handler=ragged,
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=list(source.null_values),
+                strings_can_be_null=True,
+                check_utf8=False,
+            ),
+        )
+        yield from (batch for batch in reader if batch.num_rows)
+    except pa.ArrowInvalid:
+        if not ragged.hopeless:
+            raise TooLongError from None
+        raise SourceError(
+            f"{MANY} rows in a row do not have {ragged.width} cells",
+            file=ragged.name,
+            row=ragged.found[0][0],
+            next_step="check source.delimiter, source.quote and source.header against the file",
+        ) from None
