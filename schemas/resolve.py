@@ -20,7 +20,7 @@ def merged_masks(own: Masks | None, base: Masks | None) -> Masks | None:
     """Zone by zone, one's own mask, else the one inherited."""
     if own is None or base is None:
         return own or base
-    return Masks.model_construct(share=own.share or base.share, open=own.open or base.open)
+    return Masks(share=own.share or base.share, open=own.open or base.open)
 
 
 def apply_likes(
@@ -89,19 +89,21 @@ def _doubtful(draft: Draft, elements: Mapping[str, ElementFile]) -> bool:
     return unknown or len(written) < len(draft.names)
 
 
+_NEEDED = {
+    "type": "string, integer, decimal, number, boolean, date, timestamp or binary",
+    "grade": "1 public, 2 internal, 3 personal or commercial, 4 sensitive (GB/T 43697)",
+}
+
+
 def _decided(draft: Draft, name: str, field: FieldFile, element: ElementFile | None) -> bool:
-    missing = [
-        (key, expected)
-        for key, expected in (
-            ("type", "string, integer, decimal, number, boolean, date, timestamp or binary"),
-            ("grade", "1 public, 2 internal, 3 personal or commercial, 4 sensitive (GB/T 43697)"),
-        )
-        if getattr(field, key) is None and getattr(element, key, None) is None
-    ]
-    for key, expected in missing:
-        who = f"element `{field.element}` gives none" if field.element else "and no element gives it"
-        draft.say(("fields", name, key), f"is missing, {who}", expected)
-    return not missing
+    """Whether type and grade are given, here or by the element."""
+    decided = True
+    for key, expected in _NEEDED.items():
+        if getattr(field, key) is None and getattr(element, key, None) is None:
+            who = f"element `{field.element}` gives none" if field.element else "and no element gives it"
+            draft.say(("fields", name, key), f"is missing, {who}", expected)
+            decided = False
+    return decided
 
 
 def _field(name: str, field: FieldFile, element: ElementFile | None, shared: SharedFrom | None) -> Field:
@@ -115,7 +117,7 @@ def _field(name: str, field: FieldFile, element: ElementFile | None, shared: Sha
     if field.timezone is not None:
         given["timezone"] = field.timezone
     masks = merged_masks(field.mask, element.mask if element else None)
-    return Field.model_construct(
+    return Field(
         name=name,
         title=field.title or (element.title if element else Title(zh=name, en=name)),
         element=field.element,
@@ -182,7 +184,7 @@ def _trace(
     on = field.on if field.on is not None else _joined_on(draft, name, other, sure)
     if on is None or not _is_collected(draft, name, on):
         return None
-    return SharedFrom.model_construct(dataset=dataset, field=source, on=on, key=key)
+    return SharedFrom(dataset=dataset, field=source, on=on, key=key)
 
 
 def _one_key(draft: Draft, path: KeyPath, other: Draft, source: str) -> str | None:
@@ -250,6 +252,4 @@ def _joined_on(draft: Draft, name: str, other: Draft, sure: bool) -> str | None:
 def finished(draft: Draft, written: EntryFile) -> Entry:
     """The entry of a draft without findings."""
     sections: dict[str, Any] = {name: getattr(written, name) for name in EntryFile.model_fields}
-    return Entry.model_construct(
-        **(sections | {"fields": draft.fields, "checks": draft.checks, "file": draft.file})
-    )
+    return Entry(**(sections | {"fields": draft.fields, "checks": draft.checks, "file": draft.file}))

@@ -23,6 +23,8 @@ _WORDS: dict[str, Any] = {"": None, "~": None, "true": True, "false": False} | d
 )
 _WORDS |= {"True": True, "TRUE": True, "False": False, "FALSE": False}
 _DIGITS = 300
+_ANCHOR = re.compile(r"(?:^|[\s\[{,:-])[&*][A-Za-z0-9_-]", re.MULTILINE)
+"""What may be an anchor or an alias; a cron's `* */5 *` is none."""
 
 
 class Unreadable(Exception):
@@ -31,6 +33,10 @@ class Unreadable(Exception):
     def __init__(self, finding: Finding) -> None:
         self.finding = finding
         super().__init__(finding.message)
+
+
+class _Odd(Exception):
+    """Something stands in the file that has to be told."""
 
 
 class _Composer(CParser):
@@ -59,21 +65,35 @@ def _plain(value: str) -> Any:
     return value
 
 
-def _build(node: Any, findings: list[Finding], path: KeyPath) -> Any:
+def _build(node: Any) -> Any:
+    """Plain data, or _Odd where a tag, a duplicate or a strange key has to be told."""
     if node.tag is not None and node.tag != "!":
-        findings.append(
-            Finding(path, "a YAML tag (`!…`) is not used here", "the plain value", node.start_mark.line + 1)
-        )
+        raise _Odd
     if isinstance(node, yaml.ScalarNode):
         return node.value if node.style else _plain(node.value)
     if isinstance(node, yaml.SequenceNode):
-        return [_build(item, findings, (*path, i)) for i, item in enumerate(node.value)]
+        return [_build(item) for item in node.value]
+    out = {key.value: _build(value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+    if len(out) != len(node.value):
+        raise _Odd
+    return out
+
+
+def _tell(node: Any, findings: list[Finding], path: KeyPath) -> Any:
+    """The same, slower: what is odd is told, and the rest read on."""
+    if node.tag is not None and node.tag != "!":
+        line = node.start_mark.line + 1
+        findings.append(Finding(path, "a YAML tag (`!…`) is not used here", "the plain value", line))
+    if isinstance(node, yaml.ScalarNode):
+        return node.value if node.style else _plain(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_tell(item, findings, (*path, i)) for i, item in enumerate(node.value)]
     out: dict[str, Any] = {}
     for key, value in node.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else "?"
         if name in out or not isinstance(key, yaml.ScalarNode):
             findings.append(_bad_key(key, (*path, name)))
-        out[name] = _build(value, findings, (*path, name))
+        out[name] = _tell(value, findings, (*path, name))
     return out
 
 
@@ -111,7 +131,7 @@ def parse(text: str) -> tuple[dict[str, Any], list[Finding]]:
     Raises Unreadable where the text is not YAML, is empty, or is no mapping.
     """
     try:
-        if "&" in text or "*" in text:
+        if _ANCHOR.search(text):
             _refuse_anchors(text)
         node = _compose(text)
         findings: list[Finding] = []
@@ -119,11 +139,19 @@ def parse(text: str) -> tuple[dict[str, Any], list[Finding]]:
             _unreadable("the file is empty", "keys and values", 1)
         if not isinstance(node, yaml.MappingNode):
             _unreadable("the top level is not a mapping", "`key: value` lines", node.start_mark.line + 1)
-        return _build(node, findings, ()), findings
+        return _mapping(node, findings), findings
     except yaml.YAMLError as error:
         raise Unreadable(_syntax(text, error)) from None
     except RecursionError:
         raise Unreadable(Finding((), "lists or mappings are nested too deep", "a few levels", 1)) from None
+
+
+def _mapping(node: Any, findings: list[Finding]) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = _build(node)
+    except _Odd:
+        found = _tell(node, findings, ())
+    return found
 
 
 def _unreadable(message: str, expected: str, line: int) -> NoReturn:

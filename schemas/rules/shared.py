@@ -49,9 +49,9 @@ def _element(name: str, element: ElementFile, house: House) -> Iterator[Finding]
 
 def _departments(house: House) -> Iterator[Finding]:
     """Unified social credit codes have a right check character (GB 32100), and are one department's each."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
-    from schemas.identifiers import is_uscc  # noqa: PLC0415  NumPy and Arrow, where a catalogue is judged
+    from schemas.identifiers import is_uscc  # NumPy and Arrow, where a catalogue is judged
 
     names = list(house.departments)
     valid = is_uscc(pa.array([house.departments[name].uscc for name in names], pa.string()))

@@ -55,7 +55,7 @@ def schedule(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding
 @lru_cache(maxsize=1000)
 def _is_cron(text: str) -> bool:
     """Whether croniter, which Airflow's timetables use, knows it. Seconds and years are not for us."""
-    from croniter import croniter  # noqa: PLC0415  0.1 s, and only where an entry has a schedule
+    from croniter import croniter  # 0.1 s, and only where an entry has a schedule
 
     return len(text.split()) == _CRON_FIELDS and bool(croniter.is_valid(text))
 
@@ -153,6 +153,6 @@ def lake_query(written: EntryFile, draft: Draft, house: House) -> Iterator[Findi
     """A derived dataset's inputs are datasets, its SQL reads just those, and it gives the fields."""
     if not isinstance(written.source, LakeSource):
         return
-    from schemas.rules.queries import query_findings  # noqa: PLC0415  DuckDB is loaded only where a query stands
+    from schemas.rules.queries import query_findings  # DuckDB is loaded only where a query stands
 
     yield from query_findings(written.source, draft, house)
