@@ -40,7 +40,7 @@ report: setup    ## the demo's quality report, written again
 	@XUANWU_HOME=.demo $(BIN)/xuanwu report
 
 test: setup-dev  ## set up and pass the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup-dev ## ruff, mypy, import-linter, the catalogue
 	$(BIN)/ruff check .

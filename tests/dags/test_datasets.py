@@ -1,0 +1,80 @@
+"""The DAGs that the city's own catalogue gives, parsed as the DAG processor parses them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from schemas.load import load_catalogue
+from schemas.model import LakeSource
+from schemas.policy import policies
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict:
+    import dags.datasets
+
+    return {name: dag for name, dag in vars(dags.datasets).items() if "." in name}
+
+
+def test_every_dataset_has_a_dag_and_no_dag_is_without_one(dags: dict) -> None:
+    assert set(dags) == set(load_catalogue().entries)
+    assert len(dags) >= 12
+
+
+def test_a_task_for_each_stage_in_their_order(dags: dict) -> None:
+    for name, entry in load_catalogue().entries.items():
+        zones = [zone for zone in ("share", "open") if policies(entry, zone)]
+        tasks = {task.task_id: task for task in dags[name].tasks}
+        assert set(tasks) == {
+            "collect",
+            "standardise",
+            "check",
+            "merge",
+            *(f"publish_{zone}" for zone in zones),
+        }
+        for before, after in (("collect", "standardise"), ("standardise", "check"), ("check", "merge")):
+            assert after in tasks[before].downstream_task_ids, (name, before, after)
+        for zone in zones:
+            assert f"publish_{zone}" in tasks["merge"].downstream_task_ids
+
+
+def test_collection_takes_a_slot_of_the_departments_pool(dags: dict) -> None:
+    for name, entry in load_catalogue().entries.items():
+        pools = {task.task_id: task.pool for task in dags[name].tasks}
+        assert pools.pop("collect") == entry.owner
+        assert set(pools.values()) == {"default_pool"}
+
+
+def test_tables_are_assets_and_derived_datasets_wait_for_them(dags: dict) -> None:
+    outlets = {asset.uri for dag in dags.values() for task in dag.tasks for asset in task.outlets}
+    for name, entry in load_catalogue().entries.items():
+        assert f"xuanwu://curated/{name.replace('.', '/')}" in outlets
+        if isinstance(entry.source, LakeSource):
+            condition = dags[name].timetable.asset_condition
+            waited = {asset.uri for asset in getattr(condition, "objects", [condition])}
+            assert waited == {f"xuanwu://curated/{given.replace('.', '/')}" for given in entry.inputs}
+
+
+def test_a_dag_says_what_it_is_and_whose(dags: dict) -> None:
+    for name, entry in load_catalogue().entries.items():
+        dag = dags[name]
+        assert entry.summary.zh in dag.doc_md
+        assert entry.code in dag.doc_md
+        assert entry.department in dag.tags
+        assert {task.owner for task in dag.tasks} == {entry.owner}
+        assert all(task.retries > 0 and task.execution_timeout for task in dag.tasks)
+        assert dag.max_active_runs == 1
+
+
+def test_parsing_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, dags.datasets; "
+        "print([m for m in ('pandas', 'pyiceberg', 'great_expectations', 'connectorx') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip().endswith("[]")

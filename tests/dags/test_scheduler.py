@@ -1,0 +1,158 @@
+"""The real scheduler, LocalExecutor and API server over a schedule, an asset-triggered chain and a failing check."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lake.ledger import Ledger
+from sample.local_airflow import Airflow, airflow, environment, free_port, migrate
+from schemas.settings import Settings
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(420)]
+
+ENTRY = """
+id: parks.{name}
+title: {{zh: 公园, en: Parks}}
+summary: {{zh: 公园名录, en: Register of parks}}
+code: "308010{number}/000001"
+owner: parks
+source: {{kind: database, connection: parks, table: PARK}}
+schedule: {{cron: "0 2 * * *", start: "2026-03-02", catchup: true}}
+key: [park_no]
+merge: {{kind: snapshot}}
+share: {{type: unconditional}}
+open: {{type: unconditional, fields: [park_no, hectares]}}
+fields:
+  park_no:  {{type: string, grade: 1, source: PARK_NO}}
+  district: {{type: string, grade: 1, source: DISTRICT}}
+  hectares: {{type: integer, grade: 1, source: HECTARES}}
+checks:
+  - {{expect: expect_table_row_count_to_be_between, min_value: {least}, on_fail: stop}}
+"""
+DERIVED = """
+id: parks.area
+title: {zh: 各区公园面积, en: Park area by district}
+summary: {zh: 各区公园面积合计, en: Park area summed by district}
+code: "3080109/000001"
+owner: parks
+source:
+  kind: lake
+  inputs: [parks.park]
+  sql: SELECT district, CAST(sum(hectares) AS BIGINT) AS hectares FROM parks.park GROUP BY district
+key: [district]
+merge: {kind: snapshot}
+share: {type: unconditional}
+open: {type: unconditional, fields: [district, hectares]}
+fields:
+  district: {type: string, grade: 1}
+  hectares: {type: integer, grade: 1}
+checks:
+  - {expect: expect_table_row_count_to_be_between, min_value: 1, on_fail: stop}
+"""
+DEPARTMENTS = "parks: {title: {zh: 园林局, en: Parks}, uscc: 11320100MB0000001M, limit: 1}\n"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of three datasets on one SQLite source, and a home for Airflow and the lake."""
+    home = tmp_path_factory.mktemp("scheduler")
+    folder = home / "catalogue" / "parks"
+    folder.mkdir(parents=True)
+    (folder / "park.yaml").write_text(ENTRY.format(name="park", number=1, least=1))
+    (folder / "crowd.yaml").write_text(ENTRY.format(name="crowd", number=2, least=1000))
+    (folder / "area.yaml").write_text(DERIVED)
+    (home / "catalogue" / "departments.yaml").write_text(DEPARTMENTS)
+    with sqlite3.connect(home / "parks.db") as source:
+        source.execute("CREATE TABLE PARK (PARK_NO TEXT, DISTRICT TEXT, HECTARES INTEGER)")
+        source.executemany(
+            "INSERT INTO PARK VALUES (?, ?, ?)", [("P1", "玄武", 502), ("P2", "玄武", 20), ("P3", "秦淮", 13)]
+        )
+    return home
+
+
+@pytest.fixture(scope="module")
+def scheduled(home: Path) -> Iterator[Airflow]:
+    """Airflow on that home, its calendar ending after two days, left to run until nothing is under way."""
+    variables = {
+        "XUANWU_HOME": str(home / "xuanwu"),
+        "XUANWU_CATALOGUE": str(home / "catalogue"),
+        "XUANWU_UNTIL": "2026-03-03",
+    }
+    env = environment(home / "airflow", free_port(), variables)
+    migrate(home / "airflow", env)
+    with airflow(home / "airflow", env, ("api-server", "scheduler", "dag-processor")) as running:
+        running.put_connections({"parks": f"sqlite:///{home / 'parks.db'}"})
+        running.put_pools({"parks": 1})
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            running.check_alive()
+            runs = running.runs()
+            states = {
+                dag: [r["state"] for r in runs if r["dag_id"] == dag]
+                for dag in ("parks.park", "parks.crowd", "parks.area")
+            }
+            finished = all(state in ("success", "failed") for found in states.values() for state in found)
+            if (
+                finished
+                and len(states["parks.park"]) == 2
+                and len(states["parks.crowd"]) == 2
+                and states["parks.area"]
+            ):
+                break
+            running.dags()
+            time.sleep(1)
+        yield running
+
+
+def test_the_schedule_runs_each_day_once(scheduled: Airflow) -> None:
+    runs = [run for run in scheduled.runs() if run["dag_id"] == "parks.park"]
+    assert sorted((run["run_type"], run["data_interval_start"], run["state"]) for run in runs) == [
+        ("scheduled", "2026-03-01T18:00:00Z", "success"),
+        ("scheduled", "2026-03-02T18:00:00Z", "success"),
+    ]
+
+
+def test_a_derived_dataset_runs_when_its_input_changes(scheduled: Airflow, home: Path) -> None:
+    runs = [run for run in scheduled.runs() if run["dag_id"] == "parks.area"]
+    assert runs
+    assert {(run["run_type"], run["state"]) for run in runs} == {("asset_triggered", "success")}
+    ledger = Ledger(Settings(home=home / "xuanwu").database_url)
+    newest = [attempt for attempt in ledger.done("parks.area") if attempt.stage == "publish"][-1]
+    assert (newest.rows_in, newest.rows_out) == (2, 2)
+    assert newest.batch.end.isoformat() == "2026-03-03T18:00:00+00:00"
+
+
+def test_a_failed_check_fails_its_task_in_plain_words_and_is_not_retried(
+    scheduled: Airflow, home: Path
+) -> None:
+    failed = scheduled.failed_tasks()
+    assert {(task["dag_id"], task["task_id"], task["try_number"]) for task in failed} == {
+        ("parks.crowd", "check", 1)
+    }
+    task = failed[0]
+    path = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/check/logs/1"
+    log = str(scheduled.call("GET", path))
+    assert "expect_table_row_count_to_be_between" in log
+    assert "Traceback" not in log
+    ledger = Ledger(Settings(home=home / "xuanwu").database_url)
+    assert not [attempt for attempt in ledger.runs("parks.crowd") if attempt.stage == "merge"]
+
+
+def test_secrets_and_values_stay_out_of_airflows_records(scheduled: Airflow, home: Path) -> None:
+    """XComs carry a batch's identity, never a row."""
+    run = next(run for run in scheduled.runs() if run["dag_id"] == "parks.park")
+    entries = scheduled.call(
+        "GET", f"/dags/parks.park/dagRuns/{run['dag_run_id']}/taskInstances/collect/xcomEntries"
+    )
+    keys = [entry["key"] for entry in entries["xcom_entries"]]
+    assert keys == ["return_value"]
+    value = scheduled.call(
+        "GET",
+        f"/dags/parks.park/dagRuns/{run['dag_run_id']}/taskInstances/collect/xcomEntries/return_value?deserialize=true",
+    )["value"]
+    assert set(value) == {"dataset", "start", "end", "pins", "id"}
