@@ -63,15 +63,26 @@ def _context(kind: type[great.Expectation], known: Known) -> dict[str, Any]:
 
 
 def _needs(entry: Entry, check: Check, known: Known) -> None:
-    dataset = check.arguments.get("dataset")
+    """What a check looks into must be there: without it every row would fail, which says nothing of the rows."""
+    place: dict[str, Any] = {
+        "dataset": entry.id,
+        "field": str(check.arguments.get("column")),
+        "rule": check.expect,
+    }
+    dataset, codes = check.arguments.get("dataset"), _code_list(check)
     if check.expect == EXISTS and dataset not in known.datasets:
-        raise EngineError(
-            f"{dataset} has no curated table to look into",
-            dataset=entry.id,
-            field=str(check.arguments.get("column")),
-            rule=check.expect,
-            next_step=f"run {dataset} first, then this batch again",
-        )
+        step = f"run {dataset} first, then this batch again"
+        raise EngineError(f"{dataset} has no curated table to look into", next_step=step, **place)
+    if codes is not None and codes not in known.codes:
+        listed = ", ".join(sorted(known.codes)) or "none"
+        raise EngineError(f"there is no code list {codes}", expected=f"one of: {listed}", **place)
+
+
+def _code_list(check: Check) -> str | None:
+    """The code list that a check names; `within` may also hold leading digits."""
+    name = check.arguments.get("codes", check.arguments.get("within"))
+    of_codes = check.expect.endswith(("_code_list", "_division_code"))
+    return name if of_codes and isinstance(name, str) and not name.isdigit() else None
 
 
 def _problem(entry: Entry, number: int, check: Check, detail: Any) -> Problem:

@@ -75,6 +75,15 @@ def test_a_dataset_that_is_not_there_is_no_failed_check(judge: Judge) -> None:
         judge({"a": ["x"]}, [check])
 
 
+@pytest.mark.parametrize(
+    ("kind", "argument"), [("be_in_code_list", "codes"), ("be_valid_division_code", "within")]
+)
+def test_a_code_list_that_is_not_there_is_no_failed_check(judge: Judge, kind: str, argument: str) -> None:
+    check = {"expect": f"expect_column_values_to_{kind}", "column": "a", argument: "nowhere"}
+    with pytest.raises(EngineError, match="there is no code list nowhere"):
+        judge({"a": ["x"]}, [check])
+
+
 def test_too_little_memory_is_an_engine_error(connection: duckdb.DuckDBPyConnection) -> None:
     from expectations.run import run
 
