@@ -169,9 +169,13 @@ class Tables:
         schema = _arrow_schema(self._load(table))
         return datafiles.read(path, schema, schema.names if columns is None else columns)
 
+    def file_rows(self, table: Identifier, snapshot: int | None = None) -> dict[str, int]:
+        """Rows of each data file by its own footer, as the manifests hold them."""
+        return {path: file.record_count for path, file in _files(self._load(table), snapshot).items()}
+
     def row_count(self, table: Identifier, snapshot: int | None = None) -> int:
-        """Rows by the files' own footers, as the manifests hold them."""
-        return sum(file.record_count for file in _files(self._load(table), snapshot).values())
+        """Rows of the whole table."""
+        return sum(self.file_rows(table, snapshot).values())
 
     def snapshots(self, table: Identifier) -> Iterator[tuple[int, dict[str, str]]]:
         """Id and summary of the snapshots that led to the current one, the newest first; rolled-back ones are not

@@ -5,8 +5,8 @@
 - *upsert*: by key, the newest by `order_by` wins.
 - *append*: what is stored never changes. The same row again is `unchanged`, another row of the same key is set aside.
 
-Only the data files that hold a changed or deleted row are rewritten (copy-on-write); rows that stay keep their
-`_batch`, the batch that last changed them. A field that the entry gained is null in the rows stored before; one that
+Only the data files that hold a changed or deleted row are rewritten (copy-on-write), and small ones when they have
+become many; rows that stay keep their `_batch`, the batch that last changed them. A field that the entry gained is null in the rows stored before; one that
 it lost stays in the table, null in rows written since, and is not published, since publication follows the entry.
 
 DuckDB decides and joins within its memory limit; the rows stream from it into the new files.
@@ -52,6 +52,8 @@ COUNTED: Final = (
     "total_before",
 )
 RULE: Final = "append_only"
+SMALL_ROWS: Final = 100_000
+SMALL_FILES: Final = 64
 
 
 @dataclass(frozen=True)
@@ -113,13 +115,15 @@ def _merge_once(job: _Job) -> Merged:
     """Plan against the current snapshot and commit on it: CommitConflict if it is no longer the current one."""
     tables = job.ctx.tables
     base = tables.current_snapshot(job.table)
+    stored = {} if base is None else tables.file_rows(job.table, base)
     with engine(job.ctx.settings) as db, _engine_errors(job):
-        _prepare(job, db, base)
+        _prepare(job, db, sorted(stored))
         counts = _all_superseded(db) if _is_late(job) else _plan(job, db)
-        record = _record(job, counts, 0 if base is None else tables.row_count(job.table, base))
+        record = _record(job, counts, sum(stored.values()))
         if job.entry.merge.kind == "append":
             _set_aside(job, db)
-        touched = [path for (path,) in db.execute(sql.TOUCHED).fetchall()]
+        changed = {path for (path,) in db.execute(sql.TOUCHED).fetchall()}
+        touched = sorted(changed | _small(stored))
         rows = _rows(job, db, touched, record)
         snapshot = tables.replace(job.table, rows, touched, _properties(job, record), base=base)
     return record.model_copy(update={"snapshot": snapshot})
@@ -139,14 +143,20 @@ def _engine_errors(job: _Job) -> Iterator[None]:
         ) from None
 
 
-def _prepare(job: _Job, db: duckdb.DuckDBPyConnection, base: int | None) -> None:
+def _small(stored: dict[str, int]) -> set[str]:
+    """Small files, once they are many: they are rewritten along with the changed ones, so that a table which gets a
+    few rows every hour does not become thousands of files."""
+    small = {path for path, rows in stored.items() if rows < SMALL_ROWS}
+    return small if len(small) >= SMALL_FILES else set()
+
+
+def _prepare(job: _Job, db: duckdb.DuckDBPyConnection, stored: list[str]) -> None:
     """Views on the batch and on the stored rows. The order of rows is not kept, which saves memory."""
     origin = [pa.field(sql.FILE, pa.string()), pa.field(sql.AT, pa.int64())]
     form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
     db.execute("SET preserve_insertion_order = false")
     db.register("stored_form", form.empty_table())
-    files = [] if base is None else job.ctx.tables.data_files(job.table, base)
-    for statement in sql.relations(job.checked.path, job.checked.rejects, files):
+    for statement in sql.relations(job.checked.path, job.checked.rejects, stored):
         db.execute(statement)
 
 

@@ -205,6 +205,15 @@ def test_only_the_files_of_changed_rows_are_rewritten(city: Make) -> None:
     assert here.rows() == pairs(a=1, b=20, c=3, d=4)
 
 
+def test_many_small_files_become_one(city: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.merge.SMALL_FILES", 3)
+    here = city(kind="append")
+    merged = [here.merge(day, pairs(**{name: day})) for day, name in enumerate("abcd", start=1)]
+    assert len(here.files()) == 1
+    assert here.rows() == pairs(a=1, b=2, c=3, d=4)
+    assert [row["_batch"] for row in here.rows("_batch")] == [each.batch.id for each in merged]
+
+
 def test_rows_that_do_not_add_up_are_not_committed(city: Make) -> None:
     here = city()
     here.merge(1, pairs(a=1))
