@@ -18,7 +18,6 @@ logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
 # law 3: its log lines quote SQL and the driver's errors, and so values of the data
 
 from great_expectations.compatibility import pydantic  # noqa: E402
-from great_expectations.core.batch import Batch  # noqa: E402
 from great_expectations.exceptions import GreatExpectationsError  # noqa: E402
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine, sqlalchemy_execution_engine  # noqa: E402
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData  # noqa: E402
@@ -47,7 +46,6 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 from great_expectations.validator.metrics_calculator import MetricsCalculator  # noqa: E402
 
 __all__ = [
-    "Batch",
     "BatchExpectation",
     "ColumnAggregateExpectation",
     "ColumnMapExpectation",
@@ -91,7 +89,6 @@ def honour_row_conditions() -> None:
             metric["metric_domain_keys"] = tuple(keys)
 
 
-logging.captureWarnings(False)  # the library turns it on, for everyone
 warnings.filterwarnings(
     "ignore", message=".*GX Core", category=DeprecationWarning
 )  # row conditions are texts in YAML
