@@ -26,7 +26,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (b"\x84\x31\x95\x33", "gb18030"),
 )
-LIKELY = ["gb18030", "big5", "big5hkscs", "utf_16_le", "utf_16_be", "cp1252", "shift_jis", "euc_kr", "cp1251"]
+LIKELY = ["gb18030", "big5", "utf_16_le", "utf_16_be", "cp1252"]
 
 
 def canonical(encoding: str, name: str) -> str:

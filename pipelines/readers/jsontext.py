@@ -114,7 +114,9 @@ def _listed(
             rule="source.records",
             expected=f"a list of records at {records or 'the top of the document'}",
         )
-    items = connection.execute("SELECT unnest(json_extract($1, $2)::JSON[])::VARCHAR AS item", [text, path])
+    items = connection.execute(
+        "SELECT coalesce(unnest(json_extract($1, $2)::JSON[])::VARCHAR, 'null') AS item", [text, path]
+    )
     before = 0
     with _kernels() as other:
         for batch in items.to_arrow_reader(malformed.MAX_BATCH):

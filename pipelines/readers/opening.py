@@ -10,11 +10,13 @@ import fnmatch
 import gzip
 import io
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO, cast
 
 from typing_extensions import Buffer
@@ -30,7 +32,8 @@ FREE = 64 << 20
 RATIO = 250
 """Expanded size over compressed size; real tables stay below 30, a zip bomb reaches 1,000."""
 CHUNK = 1 << 20
-_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
+_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, ValueError, struct.error)
+"""ValueError: seeking where a damaged directory points."""
 _JUNK = ("__MACOSX/", "~$", ".")
 
 
@@ -72,6 +75,10 @@ def damaged(name: str) -> SourceError:
 @contextmanager
 def open_raw(path: str) -> Iterator[IO[bytes]]:
     """A landed file's own bytes, seekable, from the local disk or S3."""
+    if store.is_local(path):
+        with Path(path.removeprefix("file://")).open("rb", buffering=0) as local:
+            yield cast(IO[bytes], local)
+        return
     system, inner = store.filesystem(path)
     with system.open_input_file(inner) as stream:
         yield cast(IO[bytes], stream)

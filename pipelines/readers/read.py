@@ -72,8 +72,7 @@ def _batches(
             yield from columnar.rows(stream, columns, seen)
     elif file.format == "excel":
         with open_seekable(file, _member(source), workbook.LIMIT) as stream:
-            declared = _as_file(source)
-            yield from malformed.without_last(workbook.rows(stream, declared, columns, seen), declared.footer)
+            yield from workbook.rows(stream, _as_file(source), columns, seen)
     else:
         yield from _text(file, source, columns, seen)
 

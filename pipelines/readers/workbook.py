@@ -24,6 +24,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Pass
 from pipelines.readers import malformed
 from pipelines.readers.header import joined, locate
 from pipelines.readers.seen import Seen
+from pipelines.readers.workbook_errors import error_cells
 from schemas.errors import SourceError
 from schemas.model import FileSource
 
@@ -34,7 +35,6 @@ EXPANDED = 1 << 30
 CHUNK = 1 << 15
 EXACT = 10**15
 INT, FLOAT = pa.int64(), pa.float64()
-ERRORS = frozenset({"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#GETTING_DATA"})
 Row = list[Any]
 
 
@@ -50,22 +50,35 @@ class Chunk:
 def rows(
     stream: IO[bytes], source: FileSource, columns: Sequence[str], seen: Seen
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of the columns; `_row` is the row's number in the sheet. Blank rows and footers by pattern are
-    left out and noted; a row with an error cell (`#DIV/0!`) in a column asked for is malformed.
+    """Batches of the columns; `_row` is the row's number in the sheet. Blank rows and footers are left out and
+    noted; a row with an error cell (`#DIV/0!`) in a column asked for is malformed.
 
     SourceError for an encrypted, damaged or unknown workbook, a missing sheet, a sheet without its header."""
     sheet = _sheet(_workbook(stream, seen.name), source, seen.name)
     grid = enumerate(sheet.iter_rows(), start=1)
-    at = locate(_names(grid, sheet, source, seen.name), columns, seen)
-    left_out = Counter[str]()
-    chunks = []
-    while part := list(islice(grid, CHUNK)):
-        chunks.append(_chunk(_kept(part, source, left_out), dict(zip(columns, at, strict=True)), source))
+    at = dict(zip(columns, locate(_names(grid, sheet, source, seen.name), columns, seen), strict=True))
+    faulty = error_cells(stream, sheet.name)
+    chunks = [_chunk(part, at, source, faulty) for part in _parts(grid, source, faulty, seen)]
     types = [_common({chunk.cells[i].type for chunk in chunks}) for i in range(len(columns))]
     for chunk in chunks:
         cells = [_as(cell, kind) for cell, kind in zip(chunk.cells, types, strict=True)]
         batch = malformed.with_markers(pa.RecordBatch.from_arrays(cells, list(columns)), chunk.numbers)
         yield malformed.insert(malformed.marked(batch), chunk.bad)
+
+
+def _parts(
+    grid: Iterator[tuple[int, Row]], source: FileSource, faulty: set[tuple[int, int]], seen: Seen
+) -> Iterator[list[tuple[int, Row]]]:
+    """The sheet's rows that are data, some at a time; a footer by count is known only at the end."""
+    left_out = Counter[str]()
+    filled = {row for row, _ in faulty}
+    held: list[tuple[int, Row]] = []
+    while part := list(islice(grid, CHUNK)):
+        held += _kept(part, source, filled, left_out)
+        ready = max(0, len(held) - source.footer)
+        if ready:
+            yield held[:ready]
+        held = held[ready:]
     for what, count in left_out.items():
         seen.note(f"{count} {what} left out")
 
@@ -77,13 +90,20 @@ def _workbook(stream: IO[bytes], file: str) -> CalamineWorkbook:
         stream.seek(0)
         return CalamineWorkbook.from_filelike(stream)
     except PasswordError:
-        raise SourceError(
-            "the workbook is protected by a password",
-            file=file,
-            next_step="have the source send it without one",
-        ) from None
-    except (CalamineError, zipfile.BadZipFile, OSError):
-        raise _damaged(file) from None
+        pass
+    except (CalamineError, zipfile.BadZipFile, OSError, ValueError):
+        if not _is_encrypted(stream):
+            raise _damaged(file) from None
+    raise SourceError(
+        "the workbook is protected by a password", file=file, next_step="have the source send it without one"
+    )
+
+
+def _is_encrypted(stream: IO[bytes]) -> bool:
+    """An encrypted .xlsx is a compound file with a stream of this name ([MS-OFFCRYPTO], section 2.3.4.4)."""
+    stream.seek(0)
+    data = stream.read(LIMIT)
+    return data.startswith(b"\xd0\xcf\x11\xe0") and "EncryptedPackage".encode("utf-16-le") in data
 
 
 def _damaged(file: str) -> SourceError:
@@ -147,9 +167,11 @@ def _spread(above: list[list[str]], first: tuple[int, int], last: tuple[int, int
         row[first[1] : last[1] + 1] = [above[first[0]][first[1]]] * len(row[first[1] : last[1] + 1])
 
 
-def _kept(part: list[tuple[int, Row]], source: FileSource, left_out: Counter[str]) -> list[tuple[int, Row]]:
-    """Rows that are data: neither blank nor, by their first cell, a footer."""
-    filled = [(number, row) for number, row in part if any(cell != "" for cell in row)]
+def _kept(
+    part: list[tuple[int, Row]], source: FileSource, faulty: set[int], left_out: Counter[str]
+) -> list[tuple[int, Row]]:
+    """Rows that are data: neither blank (an error cell is not blank) nor, by their first cell, a footer."""
+    filled = [(number, row) for number, row in part if number in faulty or any(cell != "" for cell in row)]
     first = pa.array([text(row[0]) for _, row in filled], pa.string())
     footer = malformed.footers(first, source.footer_pattern)
     counts = {"blank row(s)": len(part) - len(filled), "footer row(s)": int(footer.sum())}
@@ -157,16 +179,16 @@ def _kept(part: list[tuple[int, Row]], source: FileSource, left_out: Counter[str
     return [row for row, out in zip(filled, footer, strict=True) if not out]
 
 
-def _chunk(part: list[tuple[int, Row]], at: dict[str, int], source: FileSource) -> Chunk:
+def _chunk(
+    part: list[tuple[int, Row]], at: dict[str, int], source: FileSource, faulty: set[tuple[int, int]]
+) -> Chunk:
     nulls = {"", *source.null_values}
     good, numbers, bad = [], [], []
     for number, row in part:
         cells = [row[i] if i < len(row) and row[i] not in nulls else None for i in at.values()]
-        if faulty := [
-            name for name, cell in zip(at, cells, strict=True) if isinstance(cell, str) and cell in ERRORS
-        ]:
+        if wrong := [name for name, i in at.items() if (number, i) in faulty]:
             shown = json.dumps(dict(zip(at, map(text, cells), strict=True)), ensure_ascii=False)
-            bad.append((number, f"an error cell in {', '.join(faulty)}", shown))
+            bad.append((number, f"an error cell in {', '.join(wrong)}", shown))
         else:
             good.append(cells)
             numbers.append(number)
@@ -203,7 +225,8 @@ def _array(cells: list[Any]) -> pa.Array:
     if kinds == {date}:
         return pa.array(cells, pa.date32())
     if kinds <= {date, datetime}:
-        return pa.array(cells, pa.timestamp("us"))
+        moments = [datetime.combine(cell, time()) if type(cell) is date else cell for cell in cells]
+        return pa.array(moments, pa.timestamp("us"))
     return pa.array([text(cell) for cell in cells], pa.string())
 
 
