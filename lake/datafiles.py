@@ -95,7 +95,7 @@ def read(path: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.Re
     than the column."""
     wanted = [schema.field(name) for name in columns]
     filesystem, inner = store.filesystem(path)
-    with pq.ParquetFile(inner, filesystem=filesystem) as file:
+    with pq.ParquetFile(inner, filesystem=filesystem, pre_buffer=False) as file:
         held = {field_id(field): field.name for field in file.schema_arrow}
         names = [held[field_id(field)] for field in wanted if field_id(field) in held]
         target = pa.schema([plain(field, ids=False) for field in wanted])

@@ -1,4 +1,4 @@
-"""The `xuanwu` command: every step of the way without Airflow. Heavy imports are made by the command that needs them."""
+"""The `xuanwu` command: every step of the way, without Airflow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _context() -> Context:
 
 def _day(value: str) -> date:
     try:
-        return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007  a calendar day has no zone
+        return datetime.strptime(value, "%Y-%m-%d").date()
     except ValueError:
         raise typer.BadParameter("a day such as 2026-03-02") from None
 

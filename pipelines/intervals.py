@@ -20,7 +20,7 @@ def latest_interval(schedule: Schedule, now: datetime) -> Interval:
 
 
 def interval_of(schedule: Schedule, day: date) -> Interval:
-    """The first interval that starts on or after `day` at midnight, in the schedule's time zone: the data of that day."""
+    """The data of a day: the first interval that starts on or after its midnight, in the schedule's time zone."""
     midnight = datetime.combine(day, time.min, ZoneInfo(schedule.timezone))
     start = croniter(schedule.cron, midnight - timedelta(seconds=1)).get_next(datetime)
     return start, croniter(schedule.cron, start).get_next(datetime)

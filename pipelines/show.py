@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     from pipelines.status import BatchStatus, Lateness
 
 COLOURS = {"done": "green", "failed": "red", "running": "yellow", "lost": "red", "nothing new": "dim"}
+HEADINGS = (
+    "采集\ncollected",
+    "隔离\nset aside",
+    "归并\nmerged",
+    "现有\ncurated",
+    "共享\nshared",
+    "开放\nopened",
+)
 
 
 def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
-    """One line a batch, then every failure in full and every late dataset. Merged reads `+inserted ~updated -deleted`."""
-    table = Table(title="数据湖状态 State of the lake", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    """One line a batch, then every failure in full and every late dataset. Merged: `+inserted ~updated -deleted`."""
+    table = Table(
+        title="数据湖状态 State of the lake", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     table.add_column("数据集\ndataset", overflow="fold")
-    for heading in ("采集\ncollected", "隔离\nset aside", "归并\nmerged", "现有\ncurated", "共享\nshared", "开放\nopened"):
+    for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("状态\nstate", no_wrap=True)
     for row in rows:
@@ -32,7 +42,8 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
             _number(row.total),
             "\n".join(f"{count:,}" for count in row.shared.values()) or "-",
             _number(row.opened),
-            f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]" + ("" if row.state == "done" else f"\n{row.stage}"),
+            f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]"
+            + ("" if row.state == "done" else f"\n{row.stage}"),
         )
     console = _console()
     console.print(table)
@@ -49,7 +60,9 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
 
 def _merged(row: BatchStatus) -> str:
     counts = (("+", row.inserted), ("~", row.updated), ("-", row.deleted))
-    return " ".join(f"{sign}{count:,}" for sign, count in counts if count) or ("=" if row.total is not None else "-")
+    return " ".join(f"{sign}{count:,}" for sign, count in counts if count) or (
+        "=" if row.total is not None else "-"
+    )
 
 
 def _console() -> Console:

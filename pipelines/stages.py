@@ -24,7 +24,7 @@ _BEFORE: dict[Stage, Stage] = dict(zip(STAGES[1:], STAGES[:-1], strict=True))
 
 
 def parts(entry: Entry, stage: Stage) -> tuple[str, ...]:
-    """The parts that a stage runs in: publication has one for each zone and policy, `share/default`; others have one."""
+    """The parts a stage runs in: publication has one for each zone and policy, `share/default`; others one."""
     if stage != "publish":
         return ("",)
     return tuple(f"{zone}/{name}" for zone in ("share", "open") for name in policies(entry, cast(Zone, zone)))

@@ -20,7 +20,7 @@ BATCH_ROWS = 1 << 16
 def rows(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
     """Batches of the columns; `_row` counts rows from 1. SourceError for a truncated or damaged file."""
     try:
-        parquet = pq.ParquetFile(stream)
+        parquet = pq.ParquetFile(stream, pre_buffer=False)
         locate(parquet.schema_arrow.names, columns, seen)
         before = 0
         for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):

@@ -1,4 +1,4 @@
-"""What the report says, gathered from the ledger, the verdicts and the quarantine. Counts only: no value of the data."""
+"""What the report says, gathered from ledger, verdicts and quarantine. Counts only: no value of the data."""
 
 from __future__ import annotations
 
