@@ -27,7 +27,6 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (sources.schedule, ("source",)),
     (sources.database_cursor, ("source", "merge")),
     (sources.file_options, ("source",)),
-    (sources.lake_query, ("source", "fields")),
     (fields.own_element_kept, ("fields",)),
     (fields.origin_kept, ("fields",)),
     (fields.key_required, ("fields", "key")),
@@ -42,7 +41,12 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (publishing.open_masks, ("open", "fields")),
     (checks.own_checks, ()),
 )
-CITY_RULES: tuple[CityRule, ...] = (names.code_unique, onesource.one_source, circles.circles)
+CITY_RULES: tuple[CityRule, ...] = (
+    names.code_unique,
+    onesource.one_source,
+    circles.circles,
+    sources.lake_queries,
+)
 
 
 def judge(house: House) -> None:

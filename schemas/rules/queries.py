@@ -12,7 +12,7 @@ from schemas.draft import Draft
 from schemas.findings import Finding, near
 from schemas.house import House
 from schemas.model import Field, LakeSource
-from schemas.sql import quote
+from schemas.sql import literal, quote
 
 _TYPES = {
     "string": "VARCHAR",
@@ -27,22 +27,30 @@ _TABLE_FUNCTIONS = ("range", "generate_series", "unnest")
 _SQL = ("source", "sql")
 
 
-def query_findings(source: LakeSource, draft: Draft, house: House) -> Iterator[Finding]:
+def query_findings(
+    connection: duckdb.DuckDBPyConnection, source: LakeSource, draft: Draft, house: House
+) -> Iterator[Finding]:
     """Unknown inputs, SQL that is not one SELECT over exactly them, and columns that it does not give."""
     unknown = [name for name in source.inputs if name not in house.by_id]
     for name in unknown:
         path = ("source", "inputs", source.inputs.index(name))
         yield Finding(path, f"no dataset `{name}`" + near(name, house.by_id), "a dataset of the catalogue")
-    with duckdb.connect(config={"enable_external_access": False}) as connection:
-        tree = json.loads(connection.execute("SELECT json_serialize_sql(?)", [source.sql]).fetchall()[0][0])
-        problem = _not_one_select(tree)
-        if problem is not None:
-            yield problem
-            return
-        found = list(_reads(tree, source))
-        yield from (finding for finding in found if not _is_about(finding, source, unknown))
-        if not found and not unknown:
-            yield from _columns(connection, source, draft, house)
+    if "\0" in source.sql:
+        yield Finding(_SQL, "holds a NUL", "printable text")
+        return
+    # A literal, because a parameter makes DuckDB import pandas and Arrow.
+    serialized = connection.execute(f"SELECT json_serialize_sql({literal(source.sql)})").fetchall()[0][0]
+    tree = json.loads(serialized)
+    problem = _not_one_select(tree)
+    if problem is not None:
+        yield problem
+        return
+    found = list(_reads(tree, source))
+    yield from (finding for finding in found if not _is_about(finding, source, unknown))
+    if not found and not unknown:
+        connection.begin()
+        yield from list(_columns(connection, source, draft, house))
+        connection.rollback()
 
 
 def _is_about(finding: Finding, source: LakeSource, names: list[str]) -> bool:

@@ -149,10 +149,22 @@ def is_regex(pattern: str) -> bool:
     return True
 
 
-def lake_query(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+def lake_queries(house: House) -> Iterator[tuple[Draft, Finding]]:
     """A derived dataset's inputs are datasets, its SQL reads just those, and it gives the fields."""
-    if not isinstance(written.source, LakeSource):
+    derived = [
+        (written.source, draft)
+        for draft in house.drafts.values()
+        if (written := draft.written)
+        and draft.has("source", "fields")
+        and isinstance(written.source, LakeSource)
+    ]
+    if not derived:
         return
-    from schemas.rules.queries import query_findings  # DuckDB is loaded only where a query stands
+    import duckdb
 
-    yield from query_findings(written.source, draft, house)
+    from schemas.rules.queries import query_findings
+
+    with duckdb.connect(config={"enable_external_access": False, "threads": 1}) as connection:
+        for source, draft in derived:
+            for finding in query_findings(connection, source, draft, house):
+                yield draft, finding

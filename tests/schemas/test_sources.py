@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.schemas.conftest import COUPLES, MARRIAGE, RESIDENT, Edit, Spoil
+from tests.schemas.conftest import CITY, COUPLES, MARRIAGE, RESIDENT, Edit, Spoil
 
 CASES: dict[str, tuple[list[Edit], list[str]]] = {
     "cursor_unknown": (
@@ -198,3 +198,9 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
 def test_red_case(spoil: Spoil, case: str) -> None:
     edits, problems = CASES[case]
     assert [str(problem) for problem in spoil(*edits)] == problems
+
+
+def test_a_nul_in_the_sql(spoil: Spoil) -> None:
+    start, rest = CITY[COUPLES].split("  sql: |\n")
+    text = start + '  sql: "SELECT \\0"\n' + rest[rest.index("key:") :]
+    assert [(p.key, p.message) for p in spoil(**{COUPLES: text})] == [("source.sql", "holds a NUL")]
