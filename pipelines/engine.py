@@ -28,4 +28,8 @@ def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         ) as connection,
     ):
         connection.execute("SET TimeZone = 'UTC'")
+        if settings.lake_root.startswith("s3://"):
+            from lake.duckdbfiles import s3_for_duckdb
+
+            connection.register_filesystem(s3_for_duckdb())
         yield connection

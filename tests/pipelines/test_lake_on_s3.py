@@ -1,0 +1,68 @@
+"""The lake on a real S3 server: landing, records, tables and merges are the same there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lake import landing, recordstore, store
+from schemas.settings import Settings
+from tests.lake.making import batch_of, landed
+from tests.objectstore import object_store
+from tests.pipelines.merging import City, MakeCatalogue, counts
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with object_store(tmp_path_factory.mktemp("s3")) as variables:
+        yield variables
+
+
+@pytest.fixture
+def on_s3(
+    server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Settings:
+    for name, value in server.items():
+        monkeypatch.setenv(name, value)
+    return Settings(home=tmp_path / "home", lake=f"s3://lake/{request.node.name}")
+
+
+def test_files(on_s3: Settings) -> None:
+    uri = store.join(on_s3.lake_root, "一", "x.json")
+    store.write_atomic(uri, b"one")
+    store.write_atomic(uri, b"two")
+    assert (store.read_bytes(uri), store.size_of(uri), store.exists(uri)) == (b"two", 3, True)
+    assert store.list_files(on_s3.lake_root) == [uri]
+    assert store.list_folders(on_s3.lake_root) == [store.join(on_s3.lake_root, "一")]
+    with pytest.raises(ZeroDivisionError), store.output(uri) as stream:
+        stream.write(b"half")
+        raise ZeroDivisionError
+    assert store.read_bytes(uri) == b"two"
+    store.remove_tree(on_s3.lake_root)
+    store.remove_tree(on_s3.lake_root)
+    assert store.list_files(on_s3.lake_root) == []
+
+
+def test_landing_and_records(on_s3: Settings) -> None:
+    batch = batch_of(1)
+    with landing.open_landing(on_s3, batch) as writer:
+        path, *_ = writer.add_stream("a.csv", [b"x"])
+        record = writer.commit(landed(batch, 1, path))
+    assert landing.landed(on_s3, batch) == record
+    assert list(landing.history(on_s3, "dept.data")) == [record]
+    recordstore.save(on_s3, record, "collect")
+    assert recordstore.load(on_s3, batch, "collect") == record
+
+
+def test_tables_and_merges(on_s3: Settings, make_catalogue: MakeCatalogue) -> None:
+    here = City(on_s3, make_catalogue, {"id": {"type": "string"}, "v": {"type": "integer"}}, kind="snapshot")
+    here.merge(1, [{"id": "a", "v": 1}, {"id": "b", "v": 1}])
+    second = here.merge(2, [{"id": "b", "v": 2}, {"id": "中", "v": 3}])
+    assert counts(second) == {"inserted": 1, "updated": 1, "deleted": 1}
+    assert here.rows() == [{"id": "b", "v": 2}, {"id": "中", "v": 3}]
+    assert all(path.startswith("s3://lake/") for path in here.files())
+    table = here.ctx.tables.identifier("curated", "dept.data")
+    here.ctx.tables.drop(table)
+    assert store.list_files(here.ctx.tables.location(table)) == []
