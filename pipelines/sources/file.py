@@ -100,7 +100,7 @@ def _take(
         )
     taken = Taken(_known(ctx, entry))
     for file in found:
-        if ctx.clock() - file.modified < source.settle:
+        if source.settle and ctx.clock() - file.modified < source.settle:
             taken.unsettled.append(file.name)
             continue
         with _left_alone_if_changed(taken):

@@ -152,7 +152,7 @@ def _refuse_escape(where: Place, file: Found) -> None:
 def chunks(where: Place, file: Found) -> Iterator[bytes]:
     """The file's bytes. ChangedError if it is not at the end what it was when it was found."""
     try:
-        with where.system.open_input_stream(file.path) as stream:
+        with where.system.open_input_stream(file.path, compression=None) as stream:
             while block := stream.read(CHUNK):
                 yield block
         now = where.system.get_file_info(file.path)
