@@ -115,7 +115,7 @@ class Session:
         target = url.join(response.headers.get("location", ""))
         if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
             raise self.refused(
-                f"the API redirects to another host ({response.status_code}), which does not get our authorisation",
+                f"the API redirects to another host ({response.status_code}), which we do not follow",
                 "correct the connection's base URL",
             )
         return target
@@ -132,11 +132,7 @@ class Session:
     def _asked_to_wait(self, response: httpx.Response) -> float | None:
         asked = response.headers.get("retry-after", "")
         try:
-            wait = (
-                float(asked)
-                if asked.strip().isdigit()
-                else (parsedate_to_datetime(asked) - self.now()).total_seconds()
-            )
+            wait = float(asked) if asked.isdigit() else _until(asked, self.now())
         except (ValueError, TypeError):
             return None
         if wait > PATIENCE:
@@ -163,6 +159,11 @@ class Session:
 
     def refused(self, message: str, step: str | None = None) -> SourceError:
         return SourceError(message, file=self.source.path, next_step=step, expected="a JSON answer")
+
+
+def _until(date: str, now: datetime) -> float:
+    """Seconds until an HTTP date (RFC 9110, section 5.6.7)."""
+    return (parsedate_to_datetime(date) - now).total_seconds()
 
 
 def _again(error: Exception) -> bool | float:
