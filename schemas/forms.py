@@ -43,7 +43,7 @@ def _branches(root: dict[str, Any], node: dict[str, Any], data: Any) -> list[dic
         return _branches(root, root["$defs"][node["$ref"].rsplit("/", 1)[1]], data)
     mapping = node.get("discriminator", {}).get("mapping", {})
     tag = data.get("kind") if isinstance(data, dict) else None
-    if tag in mapping:
+    if isinstance(tag, str) and tag in mapping:
         return _branches(root, {"$ref": mapping[tag]}, data)
     options = node.get("anyOf") or node.get("oneOf")
     if not options:

@@ -62,21 +62,21 @@ def _translate(item: Any, path: KeyPath, model: Any, data: Any) -> Finding:
     if kind == "extra_forbidden":
         keys = [key for key in known_keys(model, path[:-1], data) if key != path[-1]]
         return Finding(path, "unknown key" + near(str(path[-1]), keys), f"one of {listed(keys, 40)}")
+    if kind.startswith("union_tag"):
+        path = (*path, "kind")
     if kind in ("missing", "union_tag_not_found"):
-        path = path if kind == "missing" else (*path, "kind")
         return Finding(path, "is missing", form(model, path, data))
     if kind == "string_pattern_mismatch":
         what = "the name" if item["loc"][-1] == "[key]" else "the value"
         expected = FORMS.get(context["pattern"], f"text like {context['pattern']}")
         return Finding(path, f"{what} has not the right form", expected)
-    return _not_allowed(kind, path, model, data) or Finding(
+    return _not_allowed(path, model, data) or Finding(
         path, _message(kind, context), _expected(kind, context, model, path, data)
     )
 
 
-def _not_allowed(kind: str, path: KeyPath, model: Any, data: Any) -> Finding | None:
-    """A word where only a few are allowed; for a union, its `kind`."""
-    path = (*path, "kind") if kind == "union_tag_invalid" else path
+def _not_allowed(path: KeyPath, model: Any, data: Any) -> Finding | None:
+    """A word where only a few are allowed."""
     words, found = words_at(model, path, data), value_at(data, path)
     if not words or not isinstance(found, str):
         return None
