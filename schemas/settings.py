@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     memory: str = "1GB"
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
     threads: int = 2
+    xlsx_cells: int = 2_000_000
+    """Cells that an XLSX download may have; a bigger table is left out as XLSX, and its index says so."""
     until: date | None = None
     """No scheduled run after this day: a rehearsal on a past calendar, such as the sample city's."""
     key_version: str = "1"

@@ -1,0 +1,196 @@
+"""Releases: what lies in the open zone for download, and which of it holds.
+
+    downloads/<department>/<dataset>/latest.json                     the release that holds
+    downloads/<department>/<dataset>/<release>/<dataset>.csv …       CSV, JSON Lines, Parquet, XLSX
+                                               data_dictionary.csv, .json
+                                               SHA256SUMS
+                                               index.json            written last
+
+A release is written to a folder of its own and holds once `latest.json` names it: one small file, replaced
+whole on a disk and on S3 alike. A process killed before leaves the release before in place, and the next run
+writes its folder anew. Earlier releases stay for whoever is in the middle of one, unless masks or key have
+changed since: then they are removed at once. Files are made from the published table, never from the curated
+one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from lake import store, zones
+from lake.records import Download, Published
+from lake.tables import identifier
+from pipelines.context import Context
+from pipelines.downloads.delimited import write_csv
+from pipelines.downloads.dictionary import dictionary, flat
+from pipelines.downloads.lines import write_jsonl
+from pipelines.downloads.parquet import write_parquet
+from pipelines.downloads.workbook import Unfit, write_xlsx
+from schemas.arrow import published_schema
+from schemas.errors import Unbalanced
+from schemas.model import Entry, Mask
+from schemas.settings import Settings
+
+RULES = 1
+"""Raised whenever the files' form changes, so that what was released is released anew."""
+KEPT = 3
+POINTER, INDEX, SUMS = "latest.json", "index.json", "SHA256SUMS"
+Json = dict[str, Any]
+
+
+def release(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mask]) -> tuple[Download, ...]:
+    """The files of the published table's snapshot: those that stand already, or new ones, switched in at
+    once.
+
+    Unbalanced, with the release before left in place, if a file holds more or fewer rows than the table.
+    """
+    home = zones.folder(ctx.settings, "downloads", entry.id)
+    name = _name(ctx, entry, published)
+    index = _read(store.join(home, name, INDEX))
+    if index is None:
+        store.remove_tree(store.join(home, name))
+        index = _write(ctx, entry, published, plan, store.join(home, name))
+    kept = _switch(home, name, index)
+    for folder in store.list_folders(home):
+        if folder.rsplit("/", 1)[-1] not in kept:
+            store.remove_tree(folder)
+    return tuple(
+        Download(
+            format=file["format"],
+            path=store.join(home, name, file["name"]),
+            sha256=file["sha256"],
+            size=file["size"],
+            rows=file["rows"],
+        )
+        for file in index["files"]
+        if file["rows"] is not None
+    )
+
+
+def withdraw(settings: Settings, dataset: str) -> None:
+    """Remove every release of a dataset; `latest.json` first, so that nobody is sent to what is going."""
+    home = zones.folder(settings, "downloads", dataset)
+    store.remove_file(store.join(home, POINTER))
+    store.remove_tree(home)
+
+
+def datasets(settings: Settings) -> list[str]:
+    """The datasets that have releases."""
+    departments = store.list_folders(store.join(settings.lake_root, "downloads"))
+    folders = [folder for department in departments for folder in store.list_folders(department)]
+    return [".".join(folder.rsplit("/", 2)[-2:]) for folder in folders]
+
+
+def _name(ctx: Context, entry: Entry, published: Published) -> str:
+    """`<batch>-<digest>`: the same table, entry and rules have the same release."""
+    _, summary = next(ctx.tables.snapshots(identifier("open", entry.id)))
+    made_of = [RULES, published.snapshot, entry.model_dump_json(exclude={"file"})]
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:8]
+    return f"{summary.get('xuanwu.batch', published.batch.id)}-{digest}"
+
+
+def _write(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mask], folder: str) -> Json:
+    """Write everything of a release but the pointer; returns its index."""
+    words = dictionary(ctx.catalogue, entry, plan, published.key_version)
+    xlsx = partial(write_xlsx, words=words, count=published.rows_out, settings=ctx.settings, now=ctx.clock())
+    writers: dict[str, Callable[[str, pa.RecordBatchReader], None]] = {
+        "csv": write_csv,
+        "jsonl": write_jsonl,
+        "parquet": write_parquet,
+        "xlsx": xlsx,
+    }
+    files: list[Json] = []
+    left_out: list[Json] = []
+    for kind in entry.open.downloads:
+        uri = store.join(folder, f"{entry.name}.{kind}")
+        try:
+            writers[kind](uri, _rows(ctx, entry, published, plan))
+        except Unfit as reason:
+            left_out.append({"format": kind, "reason": {"zh": reason.zh, "en": reason.en}})
+            continue
+        files.append(_file(uri, kind, published.rows_out))
+    table = flat(words)
+    write_csv(store.join(folder, "data_dictionary.csv"), table.to_reader())
+    store.write_atomic(store.join(folder, "data_dictionary.json"), _json(words))
+    files += [_file(store.join(folder, f"data_dictionary.{kind}"), kind, None) for kind in ("csv", "json")]
+    sums = "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
+    store.write_atomic(store.join(folder, SUMS), sums.encode())
+    index = _index(ctx, entry, published) | {"files": files, "left_out": left_out}
+    store.write_atomic(store.join(folder, INDEX), _json(index))
+    return index
+
+
+def _rows(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mask]) -> pa.RecordBatchReader:
+    schema = published_schema(entry, plan)
+    return pa.RecordBatchReader.from_batches(schema, _counted(ctx, entry, published, schema.names))
+
+
+def _counted(ctx: Context, entry: Entry, published: Published, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Unbalanced at the end, before the file is moved into place, if the table gave other rows than it
+    says."""
+    given = 0
+    for batch in ctx.tables.scan(identifier("open", entry.id), names, published.snapshot):
+        given += batch.num_rows
+        yield batch
+    if given != published.rows_out:
+        raise Unbalanced(
+            f"published rows {published.rows_out} ≠ rows for download {given}",
+            dataset=entry.id,
+            batch=published.batch.id,
+            rule="nothing lost (law 2)",
+        )
+
+
+def _index(ctx: Context, entry: Entry, published: Published) -> Json:
+    return {
+        "dataset": entry.id,
+        "code": entry.code,
+        "title": entry.title.model_dump(),
+        "summary": entry.summary.model_dump(),
+        "owner": entry.owner,
+        "conditions": entry.open.conditions.model_dump() if entry.open.conditions else None,
+        "batch": published.batch.id,
+        "snapshot": published.snapshot,
+        "curated_snapshot": published.curated_snapshot,
+        "masks": published.masks_hash,
+        "key_version": published.key_version,
+        "rows": published.rows_out,
+        "released_at": ctx.clock().isoformat(),
+    }
+
+
+def _file(uri: str, kind: str, rows: int | None) -> Json:
+    return {
+        "name": uri.rsplit("/", 1)[-1],
+        "format": kind,
+        "sha256": store.sha256_of(uri),
+        "size": store.size_of(uri),
+        "rows": rows,
+    }
+
+
+def _switch(home: str, name: str, index: Json) -> list[str]:
+    """Make the release hold; returns the releases that stay: it, and the ones before it under the same
+    masks."""
+    under = {"masks": index["masks"], "key_version": index["key_version"]}
+    before = _read(store.join(home, POINTER)) or {}
+    earlier = [before["release"], *before["earlier"]] if before.items() >= under.items() else []
+    earlier = [each for each in earlier if each != name][: KEPT - 1]
+    if before.get("release") != name:
+        pointer = {"release": name, "index": f"{name}/{INDEX}", **under, "earlier": earlier}
+        store.write_atomic(store.join(home, POINTER), _json(pointer))
+    return [name, *earlier]
+
+
+def _read(uri: str) -> Json | None:
+    return json.loads(store.read_bytes(uri)) if store.exists(uri) else None
+
+
+def _json(value: Json) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()

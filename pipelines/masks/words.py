@@ -1,0 +1,67 @@
+"""Masks in words, for data dictionaries: what a reader must know of a field, in Chinese and English."""
+
+from __future__ import annotations
+
+from schemas.model import Clip, Constant, Generalise, Hmac, Mask, Partial, Redact, Round
+
+Words = tuple[str, str]
+_STEPS = {
+    "district": ("区县", "district"),
+    "city": ("设区市", "city"),
+    "province": ("省", "province"),
+    "day": ("日", "day"),
+    "month": ("月", "month"),
+    "quarter": ("季度", "quarter"),
+    "year": ("年", "year"),
+    "decade": ("年代", "decade"),
+}
+_KINDS = {
+    "resident_id": ("身份证号", "resident ids"),
+    "phone": ("手机号", "mobile numbers"),
+    "email": ("邮箱", "e-mail addresses"),
+    "bank_card": ("银行卡号", "bank card numbers"),
+    "plate": ("车牌号", "licence plates"),
+}
+
+
+def words_of(mask: Mask, key_version: str | None = None) -> Words:
+    """What the mask does, in Chinese and in English. `key_version` is told with keyed tokens."""
+    if isinstance(mask, Hmac):
+        name, version = ("SM3" if mask.hash == "sm3" else "SHA-256"), key_version or "?"
+        return (
+            f"以 HMAC-{name} 计算的假名（密钥版本 {version}），同值同码，不可还原",
+            f"pseudonym by HMAC-{name} (key version {version}): equal values have equal codes",
+        )
+    if isinstance(mask, Partial):
+        return (
+            f"保留前 {mask.first} 位和后 {mask.last} 位，其余以 {mask.char} 代替",
+            f"first {mask.first} and last {mask.last} characters kept, the rest is {mask.char}",
+        )
+    if isinstance(mask, Generalise):
+        return _generalised(mask)
+    if isinstance(mask, Redact):
+        zh, en = zip(*(_KINDS[kind] for kind in mask.what), strict=True)
+        return f"文本中的{'、'.join(zh)}以标签代替", f"{', '.join(en)} in the text are replaced by labels"
+    if isinstance(mask, Constant):
+        return f"一律为“{mask.value}”", f"always “{mask.value}”"
+    return _number(mask)
+
+
+def _generalised(mask: Generalise) -> Words:
+    if mask.bins is not None:
+        bounds = ", ".join(f"{bound:g}" for bound in mask.bins)
+        return f"归入区间，下界为 {bounds}", f"put into bins with the lower bounds {bounds}"
+    zh, en = _STEPS[str(mask.to)]
+    return f"概括到{zh}", f"generalised to the {en}"
+
+
+def _number(mask: Mask) -> Words:
+    if isinstance(mask, Round):
+        return f"四舍五入到 {mask.to:g} 的倍数", f"rounded to a multiple of {mask.to:g}"
+    if isinstance(mask, Clip):
+        zh = [f"下限 {mask.min:g}"] if mask.min is not None else []
+        en = [f"not below {mask.min:g}"] if mask.min is not None else []
+        zh += [f"上限 {mask.max:g}"] if mask.max is not None else []
+        en += [f"not above {mask.max:g}"] if mask.max is not None else []
+        return "截断：" + "，".join(zh), "clipped: " + ", ".join(en)
+    return "原值", "as it is"

@@ -1,0 +1,329 @@
+"""Publish: the curated table, masked for one policy of one zone, as a table of its own.
+
+The rows of exactly the curated snapshot that the batch left are read, only the columns that the policy
+grants; each batch of rows is masked (`pipelines.masks`) before anything else sees it, put into an order that
+tells nothing, and written in one commit. The commit's snapshot says from what it was made: batch, curated
+snapshot, masks, key version.
+
+- **No step back.** A table that already stands on a newer curated snapshot keeps it; if its masks changed
+meanwhile,
+  that newer snapshot is published under the new masks.
+- **No old masks.** While masks and key stay, a publication replaces the rows and older ones remain as
+snapshots. When
+  they change the table begins anew (`lake.renewal`), and nothing of the old columns or tokens can be read.
+- **No order.** Curated rows may lie in the order of a key that is hidden here; where anything is hidden the
+published
+  rows are sorted by what is published, so that their order says nothing more.
+- **Nothing ungranted.** `withdraw` removes the tables and downloads that the entry no longer grants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lake import renewal, store
+from lake.records import Merged, Published
+from lake.tables import Identifier, identifier
+from lake.version import code_version
+from pipelines import downloads
+from pipelines.context import Context
+from pipelines.engine import engine
+from pipelines.masks import RULES, apply, check_plan
+from pipelines.masks.keys import Key, load_key
+from pipelines.masks.tokens import Tokens
+from schemas.arrow import published_schema
+from schemas.errors import EngineError, LakeError, MaskError, Unbalanced, XuanwuError
+from schemas.model import Entry, Hmac, Mask, Zone
+from schemas.policy import mask_plan, policies
+
+BATCH_ROWS = 32 * 1024
+ZONES: tuple[Zone, ...] = ("share", "open")
+CURATED, MASKS, KEY_VERSION, KEY_CHECK = (
+    f"xuanwu.{name}" for name in ("curated-snapshot", "masks", "key-version", "key-check")
+)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One publication: what is read, under which masks, where it goes. `source` is a curated snapshot."""
+
+    ctx: Context
+    entry: Entry
+    merged: Merged
+    zone: Zone
+    policy: str
+    plan: dict[str, Mask]
+    key: Key | None
+
+    @property
+    def curated(self) -> Identifier:
+        return identifier("curated", self.entry.id)
+
+    @property
+    def table(self) -> Identifier:
+        return published_table(self.entry.id, self.zone, self.policy)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        return published_schema(self.entry, self.plan)
+
+    @cached_property
+    def masks_hash(self) -> str:
+        """Digest of all that decides a row's masked form but the key: masks, types, zone, our own rules."""
+        fields = {
+            name: [
+                self.entry.fields[name].model_dump(
+                    mode="json", include={"type", "precision", "scale", "timezone"}
+                ),
+                mask.model_dump(mode="json"),
+            ]
+            for name, mask in self.plan.items()
+        }
+        return _digest({"rules": RULES, "zone": self.zone, "fields": list(fields.items())})
+
+    @property
+    def stands_under(self) -> dict[str, str]:
+        """The properties by which a publication under the same masks and key is known."""
+        version, check = (self.key.version, self.key.check) if self.key else ("", "")
+        return {MASKS: self.masks_hash, KEY_VERSION: version, KEY_CHECK: check}
+
+
+def published_table(dataset: str, zone: Zone, policy: str) -> Identifier:
+    """`("share", "civil_affairs__marriage__default")`, `("open", "civil_affairs__marriage")`."""
+    return identifier(zone, dataset, policy if zone == "share" else None)
+
+
+def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Published:
+    """Publish the batch's curated snapshot under a policy; what stands already is found and not repeated.
+
+    MaskError, with nothing published, where a mask does not fit or its key is missing; Unbalanced where rows
+    were lost on the way; CommitConflict if another run published meanwhile: run it again.
+    """
+    job = _planned(ctx, entry, merged, zone, policy)
+    standing = next(ctx.tables.snapshots(job.table), None)
+    source = _source(job, standing)
+    alike = standing is not None and _under(job, standing[1])
+    if standing is not None and alike and standing[1].get(CURATED) == str(source):
+        snapshot, reused = standing[0], True
+        renewal.sweep(ctx.tables, job.table)
+    else:
+        snapshot, reused = _write(job, source, standing, alike=alike), False
+    return _with_downloads(job, _record(job, source, snapshot, reused=reused))
+
+
+def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> _Job:
+    """The plan, tried on no rows: what cannot work is known before anything is written."""
+    granted = policies(entry, zone).get(policy)
+    plan = {} if granted is None else mask_plan(entry, zone, granted)
+    if not plan:
+        raise MaskError(
+            f"policy {policy} of zone {zone} grants no field",
+            dataset=entry.id,
+            expected=", ".join(policies(entry, zone)) or f"no publication: {zone}.type is none",
+            next_step=f"see `{zone}:` in {entry.file}",
+        )
+    keyed = any(isinstance(mask, Hmac) for mask in plan.values())
+    key = load_key(ctx.settings.key_version, ctx.connect) if keyed else None
+    check_plan(plan, entry.fields, Tokens(key, zone) if key else None)
+    return _Job(ctx, entry, merged, zone, policy, plan, key)
+
+
+def _under(job: _Job, properties: dict[str, str]) -> bool:
+    """Whether a publication was made under these masks and this key.
+
+    MaskError if it was made with another key of the same version: whoever joined by its tokens would no
+    longer find anything, and nothing would say why."""
+    if not job.stands_under.items() - properties.items():
+        return True
+    same_version = job.key is not None and properties.get(KEY_VERSION) == job.key.version
+    if same_version and job.stands_under[KEY_CHECK] != properties.get(KEY_CHECK):
+        raise MaskError(
+            f"the masking key of version {properties[KEY_VERSION]} is not the one published with before",
+            dataset=job.entry.id,
+            expected=f"the key whose check value is {properties.get(KEY_CHECK)}",
+            next_step="restore that key, or give the new one a version of its own (XUANWU_KEY_VERSION)",
+        )
+    return False
+
+
+def _source(job: _Job, standing: tuple[int, dict[str, str]] | None) -> int:
+    """The curated snapshot to publish: the batch's, or the newer one that the publication stands on
+    already."""
+    if standing is None:
+        return job.merged.snapshot
+    newest_first = [snapshot for snapshot, _ in job.ctx.tables.snapshots(job.curated)]
+    candidates = {job.merged.snapshot, int(standing[1].get(CURATED, job.merged.snapshot))}
+    return next((each for each in newest_first if each in candidates), job.merged.snapshot)
+
+
+# ── the rows ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write(job: _Job, source: int, standing: tuple[int, dict[str, str]] | None, *, alike: bool) -> int:
+    tables = job.ctx.tables
+    rows = pa.RecordBatchReader.from_batches(job.schema, _rows(job, source))
+    properties, base = _properties(job, source), standing[0] if standing else None
+    if alike:
+        return tables.replace(job.table, rows, "all", properties, base=base)
+    if not tables.exists(job.table):
+        tables.ensure(job.table, job.schema)
+    return renewal.renew(tables, job.table, job.schema, rows, properties=properties, base=base)
+
+
+def _rows(job: _Job, source: int) -> Iterator[pa.RecordBatch]:
+    """The rows to write. Unbalanced at their end, before the commit, if they are not as many as were read
+    from."""
+    expected, written = job.ctx.tables.row_count(job.curated, source), 0
+    masked = _masked(job, source)
+    for batch in _ordered(job, masked) if _hides(job) else masked:
+        written += batch.num_rows
+        yield batch
+    if written != expected:
+        raise Unbalanced(
+            f"curated rows {expected} ≠ published rows {written}",
+            dataset=job.entry.id,
+            batch=job.merged.batch.id,
+            rule="nothing lost (law 2)",
+        )
+
+
+def _masked(job: _Job, source: int) -> Iterator[pa.RecordBatch]:
+    tokens = Tokens(job.key, job.zone) if job.key else None
+    fields = job.entry.fields
+    for batch in job.ctx.tables.scan(job.curated, list(job.plan), source):
+        columns = [apply(batch.column(name), mask, fields[name], tokens) for name, mask in job.plan.items()]
+        yield pa.RecordBatch.from_arrays(columns, schema=job.schema)
+
+
+def _hides(job: _Job) -> bool:
+    return len(job.plan) < len(job.entry.fields) or any(mask.kind != "keep" for mask in job.plan.values())
+
+
+def _ordered(job: _Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows sorted by all that is published of them. DuckDB sees masked values only, and spills what its
+    memory cannot hold."""
+    failures: list[XuanwuError] = []
+    reader = pa.RecordBatchReader.from_batches(job.schema, _keeping(rows, failures))
+    try:
+        with engine(job.ctx.settings) as connection:
+            connection.register("masked", reader)
+            yield from connection.execute("SELECT * FROM masked ORDER BY ALL").to_arrow_reader(BATCH_ROWS)
+    except (duckdb.Error, pa.ArrowException) as error:
+        if failures:
+            raise failures[0] from None
+        raise EngineError(
+            f"the local engine could not order the rows ({type(error).__name__})",
+            dataset=job.entry.id,
+            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then publish again",
+        ) from None
+
+
+def _keeping(rows: Iterable[pa.RecordBatch], failures: list[XuanwuError]) -> Iterator[pa.RecordBatch]:
+    """DuckDB turns what is raised while it reads into an error of its own: ours is kept beside."""
+    try:
+        yield from rows
+    except XuanwuError as error:
+        failures.append(error)
+        raise
+
+
+# ── what is written down ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _properties(job: _Job, source: int) -> dict[str, str]:
+    hashes = sorted({mask.hash for mask in job.plan.values() if isinstance(mask, Hmac)})
+    made = job.ctx.tables.snapshots(job.curated)
+    batch = next((summary.get("xuanwu.batch", "") for found, summary in made if found == source), "")
+    return {
+        "xuanwu.dataset": job.entry.id,
+        "xuanwu.zone": job.zone,
+        "xuanwu.policy": job.policy,
+        "xuanwu.batch": batch or job.merged.batch.id,
+        CURATED: str(source),
+        "xuanwu.hash": ",".join(hashes),
+        "xuanwu.contract": contract_hash(job.entry),
+        "xuanwu.code-version": code_version(),
+        **job.stands_under,
+    }
+
+
+def _record(job: _Job, source: int, snapshot: int, *, reused: bool) -> Published:
+    tables = job.ctx.tables
+    return Published(
+        batch=job.merged.batch,
+        zone=job.zone,
+        policy=job.policy,
+        table=".".join(job.table),
+        snapshot=snapshot,
+        curated_snapshot=source,
+        masks_hash=job.masks_hash,
+        key_version=job.key.version if job.key else None,
+        rows_in=tables.row_count(job.curated, source),
+        rows_out=tables.row_count(job.table, snapshot),
+        reused=reused,
+    )
+
+
+def _with_downloads(job: _Job, published: Published) -> Published:
+    if job.zone != "open" or not job.entry.open.downloads:
+        return published
+    files = downloads.release(job.ctx, job.entry, published, job.plan)
+    return published.model_copy(update={"downloads": files})
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def contract_hash(entry: Entry) -> str:
+    """Digest of the resolved entry, wherever its file lies."""
+    return _digest(entry.model_dump(mode="json", exclude={"file"}))
+
+
+# ── what is granted no more ───────────────────────────────────────────────────────────────────────────────
+
+
+def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
+    """Remove what the catalogue does not grant (any more), of one entry, or without one of all that was ever
+    published: tables of removed policies, closed zones and removed datasets, and their downloads. Returns the
+    names of the tables removed. LakeError where the catalogue holds nothing: then it is the catalogue that is
+    wrong."""
+    if not ctx.catalogue.entries:
+        raise LakeError("the catalogue is empty", next_step="see XUANWU_CATALOGUE")
+    entries = ctx.catalogue.entries | ({entry.id: entry} if entry else {})
+    granted = {table for each in entries.values() for table in _granted(each)}
+    removed = [table for table in _published(ctx, entry) if table not in granted]
+    for table in removed:
+        ctx.tables.drop(table)
+    for dataset in [entry.id] if entry else downloads.datasets(ctx.settings):
+        if dataset not in entries or not _offers_downloads(entries[dataset]):
+            downloads.withdraw(ctx.settings, dataset)
+    return [".".join(table) for table in removed]
+
+
+def _granted(entry: Entry) -> Iterator[Identifier]:
+    for zone in ZONES:
+        yield from (published_table(entry.id, zone, policy) for policy in policies(entry, zone))
+
+
+def _offers_downloads(entry: Entry) -> bool:
+    return bool(policies(entry, "open") and entry.open.downloads)
+
+
+def _published(ctx: Context, entry: Entry | None) -> Iterator[Identifier]:
+    """Tables of an entry or of all, and folders without a table that a process killed in `drop` left
+    behind."""
+    for zone in ZONES:
+        folders = store.list_folders(store.join(ctx.settings.lake_root, zone))
+        names = {name for _, name in ctx.tables.identifiers(zone)} | {f.rsplit("/", 1)[-1] for f in folders}
+        own = published_table(entry.id, "open", "")[1] if entry else ""
+        yield from ((zone, name) for name in sorted(names) if not own or f"{name}__".startswith(f"{own}__"))
