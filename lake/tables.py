@@ -7,13 +7,10 @@ The catalogue is pyiceberg's `SqlCatalog` (SQLite, or PostgreSQL in production),
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
@@ -23,25 +20,19 @@ from pyiceberg.exceptions import (
     NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
-    ValidationException,
 )
-from pyiceberg.expressions import AlwaysTrue, And, EqualTo
-from pyiceberg.io.pyarrow import parquet_files_to_data_files, schema_to_pyarrow
-from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot, ancestors_of
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
-from lake import datafiles, evolution, store, zones
-from lake.database import BUSY_SECONDS, database_url, prepare_sqlite
+from lake import commits, datafiles, evolution, store, zones
+from lake.catalogue import TRIES, open_catalogue, reachable, wait
+from lake.commits import Base, Removal
+from lake.commits import arrow_schema as _arrow_schema
 from lake.zones import TableZone
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
 
 Identifier = tuple[str, str]
-Base = int | Literal["current"] | None
-CATALOGUE: Final = "xuanwu"
-TRIES: Final = 10
 PROPERTIES: Final = {
     "format-version": "2",
     "write.parquet.compression-codec": "zstd",
@@ -70,19 +61,7 @@ class Tables:
 
     @cached_property
     def _catalogue(self) -> SqlCatalog:
-        url = database_url(self._settings.iceberg_url)
-        prepare_sqlite(url)
-        if url.get_backend_name() == "sqlite":
-            url = url.update_query_dict({"timeout": str(BUSY_SECONDS)})
-        if store.is_local(self._settings.lake_root):
-            store.make_folder(self._settings.lake_root)
-        properties = {
-            "uri": url.render_as_string(hide_password=False),
-            "warehouse": self._settings.lake_root,
-            "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
-            **_s3_properties(),
-        }
-        return _open_catalogue(properties)
+        return open_catalogue(self._settings)
 
     def location(self, table: Identifier) -> str:
         """The folder of the table: `<lake>/<zone>/<table>`, all its data and metadata and nothing else's."""
@@ -90,22 +69,20 @@ class Tables:
 
     def _load(self, table: Identifier) -> Table:
         try:
-            return self._catalogue.load_table(table)
+            with reachable():
+                return self._catalogue.load_table(table)
         except NoSuchTableError:
             raise LakeError(f"there is no table {'.'.join(table)}") from None
-        except SQLAlchemyError as error:
-            raise _unreachable(error) from None
 
     def exists(self, table: Identifier) -> bool:
-        try:
+        with reachable():
             return bool(self._catalogue.table_exists(table))
-        except SQLAlchemyError as error:
-            raise _unreachable(error) from None
 
     def identifiers(self, zone: TableZone) -> list[Identifier]:
         """Every table of a zone, by name."""
         try:
-            return sorted((zone, found[-1]) for found in self._catalogue.list_tables(zone))
+            with reachable():
+                return sorted((zone, found[-1]) for found in self._catalogue.list_tables(zone))
         except NoSuchNamespaceError:
             return []
 
@@ -120,16 +97,16 @@ class Tables:
         wanted = pa.schema([pa.field(f.name, f.type) for f in schema])
         for _ in range(TRIES):
             try:
-                found = self._create(table, wanted)
-                evolution.evolve(found, wanted)
+                with reachable():
+                    evolution.evolve(self._made(table, wanted), wanted)
                 return
             except (CommitFailedException, TableAlreadyExistsError):
-                _wait()
+                wait()
         raise CommitConflict(
             f"the schema of {'.'.join(table)} is being changed by others", next_step="run it again"
         )
 
-    def _create(self, table: Identifier, schema: pa.Schema) -> Table:
+    def _made(self, table: Identifier, schema: pa.Schema) -> Table:
         with suppress(NoSuchTableError):
             return self._catalogue.load_table(table)
         with suppress(NamespaceAlreadyExistsError, IntegrityError):
@@ -160,7 +137,7 @@ class Tables:
     def data_files(self, table: Identifier, snapshot: int | None = None, **equal: str) -> list[str]:
         """The Parquet files that are the table, sorted; by default of the current snapshot. `equal` leaves out files
         whose statistics say that they hold no row with such values of string columns."""
-        return sorted(_files(self._load(table), snapshot, equal))
+        return sorted(commits.files(self._load(table), snapshot, equal))
 
     def read_file(
         self, table: Identifier, path: str, columns: Sequence[str] | None = None
@@ -171,7 +148,7 @@ class Tables:
 
     def file_rows(self, table: Identifier, snapshot: int | None = None) -> dict[str, int]:
         """Rows of each data file by its own footer, as the manifests hold them."""
-        return {path: file.record_count for path, file in _files(self._load(table), snapshot).items()}
+        return {path: file.record_count for path, file in commits.files(self._load(table), snapshot).items()}
 
     def row_count(self, table: Identifier, snapshot: int | None = None) -> int:
         """Rows of the whole table."""
@@ -180,8 +157,8 @@ class Tables:
     def snapshots(self, table: Identifier) -> Iterator[tuple[int, dict[str, str]]]:
         """Id and summary of the snapshots that led to the current one, the newest first; rolled-back ones are not
         among them."""
-        for snapshot in _history(self._load(table)) if self.exists(table) else ():
-            yield snapshot.snapshot_id, _summary(snapshot)
+        for snapshot in commits.history(self._load(table)) if self.exists(table) else ():
+            yield snapshot.snapshot_id, commits.summary(snapshot)
 
     def find_snapshot(self, table: Identifier, **properties: str) -> tuple[int, dict[str, str]] | None:
         """The newest snapshot whose properties are these, `**{"xuanwu.batch": id}`; id and whole summary."""
@@ -201,7 +178,7 @@ class Tables:
             raise LakeError(
                 f"{'.'.join(table)} has no column {', '.join(unknown)}", expected=", ".join(schema.names)
             )
-        paths = sorted(_files(loaded, snapshot))
+        paths = sorted(commits.files(loaded, snapshot))
         batches = (batch for path in paths for batch in datafiles.read(path, schema, names))
         target = pa.schema([datafiles.plain(schema.field(name), ids=False) for name in names])
         return pa.RecordBatchReader.from_batches(target, batches)
@@ -212,7 +189,7 @@ class Tables:
         self,
         table: Identifier,
         rows: pa.RecordBatchReader | None,
-        remove: Collection[str] | Literal["all"],
+        remove: Removal,
         properties: Mapping[str, str],
         base: Base = "current",
     ) -> int:
@@ -220,145 +197,33 @@ class Tables:
 
         There is a snapshot even when nothing changes, so that `properties` can be found again. `base` is the snapshot
         that the change was planned on (None: a table without one): CommitConflict if the table has moved on since. By
-        default only the files to remove must still be there. Files of a failed commit are deleted.
+        default only the files to remove must still be there. Files of a commit that lost are deleted; where the
+        outcome is unknown they stay, since the table may need them.
         """
         loaded = self._load(table)
-        _require_base(loaded, base)
-        written: list[str] = []
-        try:
-            for path in datafiles.write(f"{loaded.location()}/data", _arrow_schema(loaded), rows or ()):
-                written.append(path)
-            return _commit(loaded, written, remove, dict(properties), TRIES if base == "current" else 1)
-        except _Unknown as unknown:
-            raise _unreachable(unknown.cause) from None
-        except BaseException:
-            _delete(written)
-            raise
+        commits.require_base(loaded, base)
+        with store.full_disk_is_ours(loaded.location()), reachable():
+            written = _write(loaded, rows or ())
+            try:
+                return commits.commit(loaded, written, remove, dict(properties), base)
+            except CommitConflict:
+                _delete(written)
+                raise
 
 
-def _commit(
-    table: Table,
-    written: list[str],
-    remove: Collection[str] | Literal["all"],
-    properties: dict[str, str],
-    tries: int,
-) -> int:
-    added = list(parquet_files_to_data_files(table.io, table.metadata, iter(written)))
-    for _ in range(tries):
-        try:
-            return _swap(table, added, _chosen(table, remove), properties)
-        except (CommitFailedException, ValidationException):
-            _wait()
-            table.refresh()
-    raise CommitConflict(f"another run committed to {'.'.join(table.name())} first", next_step="plan again")
-
-
-class _Unknown(Exception):
-    """The catalogue failed while committing: the commit may stand, so its files must not be deleted."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__()
-        self.cause = cause
-
-
-def _swap(
-    table: Table, added: Iterable[DataFile], removed: Iterable[DataFile], properties: dict[str, str]
-) -> int:
-    removed = list(removed)
-    transaction = table.transaction()
-    update = transaction.update_snapshot(snapshot_properties=properties)
-    with update.overwrite() if removed else update.merge_append() as producer:
-        for file in added:
-            producer.append_data_file(file)
-        for file in removed:
-            producer.delete_data_file(file)
+def _write(table: Table, rows: Iterable[pa.RecordBatch]) -> list[str]:
+    """The rows as data files that no snapshot names yet; none of them stays if the rows break off."""
+    written: list[str] = []
     try:
-        transaction.commit_transaction()
-    except (SQLAlchemyError, OSError) as error:
-        raise _Unknown(error) from None
-    return int(producer.snapshot_id)
-
-
-def _chosen(table: Table, remove: Collection[str] | Literal["all"]) -> list[DataFile]:
-    files = _files(table, None)
-    if remove == "all":
-        return list(files.values())
-    if not set(remove) <= files.keys():
-        raise CommitConflict(
-            f"{'.'.join(table.name())} no longer has the files to be replaced", next_step="plan again"
-        )
-    return [files[path] for path in remove]
-
-
-def _require_base(table: Table, base: Base) -> None:
-    current = table.current_snapshot()
-    if base not in {"current", None if current is None else current.snapshot_id}:
-        raise CommitConflict(
-            f"{'.'.join(table.name())} has moved on since the plan was made", next_step="plan again"
-        )
-
-
-def _files(
-    table: Table, snapshot: int | None, equal: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, DataFile]:
-    if table.current_snapshot() is None:
-        return {}
-    if snapshot is not None and table.snapshot_by_id(snapshot) is None:
-        raise LakeError(f"{'.'.join(table.name())} has no snapshot {snapshot}")
-    where = (
-        AlwaysTrue()
-        if not equal
-        else And(AlwaysTrue(), *(EqualTo(term=name, value=value) for name, value in equal.items()))
-    )
-    tasks = list(table.scan(where, snapshot_id=snapshot).plan_files())
-    if any(task.delete_files for task in tasks):
-        raise LakeError(
-            f"{'.'.join(table.name())} has delete files, written by another engine",
-            next_step="rewrite the table copy-on-write",
-        )
-    return {task.file.file_path: task.file for task in tasks}
-
-
-def _history(table: Table) -> Iterator[Snapshot]:
-    return iter(ancestors_of(table.current_snapshot(), table.metadata))
-
-
-def _summary(snapshot: Snapshot) -> dict[str, str]:
-    summary = snapshot.summary
-    return {} if summary is None else {"operation": summary.operation.value, **summary.additional_properties}
-
-
-def _arrow_schema(table: Table) -> pa.Schema:
-    return pa.schema([datafiles.plain(field) for field in schema_to_pyarrow(table.schema())])
+        for path in datafiles.write(f"{table.location()}/data", _arrow_schema(table), rows):
+            written.append(path)
+    except BaseException:
+        _delete(written)
+        raise
+    return written
 
 
 def _delete(paths: Iterable[str]) -> None:
     for path in paths:
         with suppress(OSError):
             store.remove_file(path)
-
-
-def _wait() -> None:
-    time.sleep(random.uniform(0.01, 0.1))  # noqa: S311  spreads competing processes, no secret
-
-
-def _unreachable(error: Exception) -> LakeError:
-    return LakeError(
-        f"Iceberg's catalogue cannot be reached or written ({type(error).__name__})",
-        next_step="see XUANWU_ICEBERG, and whether its disk is full; then run it again",
-    )
-
-
-def _open_catalogue(properties: dict[str, str]) -> SqlCatalog:
-    """Two processes may both find the catalogue empty and both make its tables: the loser looks again."""
-    for _ in range(TRIES):
-        with suppress(DBAPIError):
-            return SqlCatalog(CATALOGUE, **properties)
-        _wait()
-    raise LakeError("Iceberg's catalogue cannot be opened", next_step="see XUANWU_ICEBERG")
-
-
-def _s3_properties() -> dict[str, str]:
-    options = store.s3_options()
-    endpoint = options.get("endpoint_override")
-    return {"s3.region": options["region"]} | ({"s3.endpoint": endpoint} if endpoint else {})

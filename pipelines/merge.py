@@ -6,8 +6,9 @@
 - *append*: what is stored never changes. The same row again is `unchanged`, another row of the same key is set aside.
 
 Only the data files that hold a changed or deleted row are rewritten (copy-on-write), and small ones when they have
-become many; rows that stay keep their `_batch`, the batch that last changed them. A field that the entry gained is null in the rows stored before; one that
-it lost stays in the table, null in rows written since, and is not published, since publication follows the entry.
+become many; rows that stay keep their `_batch`, the batch that last changed them. A field that the entry gained is
+null in the rows stored before; one that it lost stays in the table, null in rows written since, and is not
+published, since publication follows the entry.
 
 DuckDB decides and joins within its memory limit; the rows stream from it into the new files.
 """

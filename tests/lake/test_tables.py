@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.table import Table
 from sqlalchemy.exc import OperationalError
 
 from lake import datafiles, store
@@ -152,6 +154,23 @@ def test_files_of_a_commit_whose_outcome_is_unknown_stay(
         tables.replace(TABLE, rows(1), (), {})
     assert "secret" not in str(caught.value)
     assert len(parquet_files(tables)) == 1
+
+
+def test_a_task_stopped_just_after_its_commit_keeps_its_files(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler's timeout is raised anywhere, also between the commit and its answer."""
+    commit = Table._do_commit
+
+    def stopped(self: Table, *args: Any, **kwargs: Any) -> None:
+        commit(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Table, "_do_commit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        tables.replace(TABLE, rows(1), (), {"xuanwu.batch": "one"})
+    assert ids(tables) == [1]
+    assert tables.find_snapshot(TABLE, **{"xuanwu.batch": "one"}) is not None
 
 
 def test_big_streams_roll_over_into_files(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

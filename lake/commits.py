@@ -1,0 +1,105 @@
+"""One commit of an Iceberg table: files in, files out, one snapshot. And what a table's metadata says of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException, ValidationException
+from pyiceberg.expressions import AlwaysTrue, And, EqualTo
+from pyiceberg.io.pyarrow import parquet_files_to_data_files, schema_to_pyarrow
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot, ancestors_of
+
+from lake import catalogue, datafiles
+from schemas.errors import CommitConflict, LakeError
+
+Base = int | Literal["current"] | None
+Removal = Collection[str] | Literal["all"]
+TRIES: Final = 10
+
+
+def name_of(table: Table) -> str:
+    return ".".join(table.name())
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The table's columns in Arrow types, with field ids."""
+    return pa.schema([datafiles.plain(field) for field in schema_to_pyarrow(table.schema())])
+
+
+def history(table: Table) -> Iterator[Snapshot]:
+    """The snapshots that led to the current one, the newest first."""
+    return iter(ancestors_of(table.current_snapshot(), table.metadata))
+
+
+def summary(snapshot: Snapshot) -> dict[str, str]:
+    found = snapshot.summary
+    return {} if found is None else {"operation": found.operation.value, **found.additional_properties}
+
+
+def files(
+    table: Table, snapshot: int | None = None, equal: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, DataFile]:
+    """The data files of a snapshot by path. `equal` leaves out those whose statistics exclude such values."""
+    if table.current_snapshot() is None:
+        return {}
+    if snapshot is not None and table.snapshot_by_id(snapshot) is None:
+        raise LakeError(f"{name_of(table)} has no snapshot {snapshot}")
+    terms = [EqualTo(term=name, value=value) for name, value in equal.items()]
+    where = And(AlwaysTrue(), *terms) if terms else AlwaysTrue()
+    tasks = list(table.scan(where, snapshot_id=snapshot).plan_files())
+    if any(task.delete_files for task in tasks):
+        raise LakeError(
+            f"{name_of(table)} has delete files, written by another engine",
+            next_step="rewrite the table copy-on-write",
+        )
+    return {task.file.file_path: task.file for task in tasks}
+
+
+def require_base(table: Table, base: Base) -> None:
+    """CommitConflict unless the table still stands on the snapshot that a change was planned on."""
+    current = table.current_snapshot()
+    if base not in {"current", None if current is None else current.snapshot_id}:
+        raise CommitConflict(f"{name_of(table)} has moved on since the plan was made", next_step="plan again")
+
+
+def commit(table: Table, written: list[str], remove: Removal, properties: dict[str, str], base: Base) -> int:
+    """Commit written files; returns the snapshot's id.
+
+    CommitConflict says that nothing was committed and nothing will be. Any other exception says nothing about it:
+    the commit may stand, although its answer was lost."""
+    added = list(parquet_files_to_data_files(table.io, table.metadata, iter(written)))
+    for _ in range(TRIES if base == "current" else 1):
+        try:
+            return _swap(table, added, _chosen(table, remove), properties)
+        except (CommitFailedException, ValidationException):
+            catalogue.wait()
+            table.refresh()
+    raise CommitConflict(f"another run committed to {name_of(table)} first", next_step="plan again")
+
+
+def _chosen(table: Table, remove: Removal) -> list[DataFile]:
+    found = files(table)
+    if remove == "all":
+        return list(found.values())
+    if not set(remove) <= found.keys():
+        raise CommitConflict(
+            f"{name_of(table)} no longer has the files to be replaced", next_step="plan again"
+        )
+    return [found[path] for path in remove]
+
+
+def _swap(table: Table, added: list[DataFile], removed: list[DataFile], properties: dict[str, str]) -> int:
+    transaction = table.transaction()
+    update = transaction.update_snapshot(snapshot_properties=properties)
+    with update.overwrite() if removed else update.merge_append() as producer:
+        for file in added:
+            producer.append_data_file(file)
+        for file in removed:
+            producer.delete_data_file(file)
+    transaction.commit_transaction()
+    return int(producer.snapshot_id)
