@@ -67,10 +67,11 @@ def collect_file(ctx: Context, entry: Entry, batch: Batch) -> Landed:
     still being written, or a file cannot be read; SettingsError where the connection is missing."""
     if (done := landing.landed(ctx.settings, batch)) is not None:
         return done
-    source = entry.source
-    assert isinstance(source, FileSource)  # noqa: S101
+    declared = entry.source
+    assert isinstance(declared, FileSource)  # noqa: S101
+    source = declared.model_copy(update={"path": filled(declared.path, entry, batch)})
     with landing.open_landing(ctx.settings, batch) as writer:
-        taken = _take(ctx, entry, batch, source, writer)
+        taken = _take(ctx, entry, source, writer, dated=is_dated(declared.path))
         with _rejected(ctx, batch):
             files, notes = _read_once(entry, source, taken.files)
         return writer.commit(
@@ -86,16 +87,16 @@ def collect_file(ctx: Context, entry: Entry, batch: Batch) -> Landed:
 
 
 def _take(
-    ctx: Context, entry: Entry, batch: Batch, source: FileSource, writer: landing.LandingWriter
+    ctx: Context, entry: Entry, source: FileSource, writer: landing.LandingWriter, *, dated: bool
 ) -> Taken:
     """Copy what is new. SourceError where nothing could be taken that had to be."""
-    where, pattern = _where(ctx, entry, batch, source)
+    where, pattern = _where(ctx, source)
     found = find(where, pattern)
     if not found:
         raise SourceError(
             "no file matches",
             file=pattern,
-            expected="the file of this interval" if is_dated(source.path) else "a file to load",
+            expected="the file of this interval" if dated else "a file to load",
             next_step="the source may be late: run again when the file has come; or correct source.path",
         )
     taken = Taken(_known(ctx, entry))
@@ -105,7 +106,7 @@ def _take(
             continue
         with _left_alone_if_changed(taken):
             _take_one(where, file, source, taken, writer)
-    if taken.unsettled and (is_dated(source.path) or not (taken.files or taken.skipped)):
+    if taken.unsettled and (dated or not (taken.files or taken.skipped)):
         raise SourceError(
             f"{len(taken.unsettled)} file(s) are still being written",
             file=taken.unsettled[0],
@@ -115,9 +116,9 @@ def _take(
     return taken
 
 
-def _where(ctx: Context, entry: Entry, batch: Batch, source: FileSource) -> tuple[Place, str]:
-    path = filled(source.path, entry, batch)
-    return (place(ctx.connect(source.connection)), path) if source.connection else outside(path)
+def _where(ctx: Context, source: FileSource) -> tuple[Place, str]:
+    """The folder, and the glob in it."""
+    return (place(ctx.connect(source.connection)), source.path) if source.connection else outside(source.path)
 
 
 @contextmanager
