@@ -16,9 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from lake import landing, zones
+from lake import landing, store, zones
 from lake.batch import Batch
 from lake.records import Landed
 from pipelines.context import Context
@@ -30,7 +32,7 @@ from schemas.errors import LakeError, SettingsError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
 from tests.pipelines.building import NOW, batch_of, context_of, entry_of
-from tests.s3 import S3, s3  # noqa: F401
+from tests.s3 import KEY, S3, SECRET, s3  # noqa: F401
 
 DATASET = "civil_affairs.list"
 Collect = Callable[..., Landed]
@@ -434,6 +436,45 @@ def test_s3(s3: S3, settings: Settings) -> None:  # noqa: F811
         collect_file(ctx, entry("none/*.csv"), batch_of(DATASET, 2))
     with pytest.raises(SourceError, match="leads out"):
         collect_file(ctx, entry("../other/3.csv"), batch_of(DATASET, 2))
+
+
+def test_a_lake_on_s3(
+    s3: S3,  # noqa: F811
+    drop: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared: Path,
+) -> None:
+    """Every kind of file lands on S3 and is read from there."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(home=tmp_path / "home", lake=s3.bucket("lake"))
+    ctx = context_of(settings, urls={"drop": str(drop)})
+    folder = shared / "messy-tabulator"
+    for day, (name, form) in enumerate(
+        [
+            ("table.csv", "csv"),
+            ("table.csv.gz", "csv"),
+            ("table.csv.zip", "csv"),
+            ("table.xlsx", "excel"),
+            ("table.ods", "excel"),
+            ("table.xls", "excel"),
+            ("table.ndjson", "jsonl"),
+        ],
+        start=1,
+    ):
+        (drop / name).write_bytes((folder / name).read_bytes())
+        declared = entry(name, "id", "name", format=form)
+        landed = collect_file(ctx, declared, batch_of(DATASET, day))
+        assert [(str(i), text) for i, text in cells(landed, declared)] == [("1", "english"), ("2", "中国人")]
+        assert store.size_of(landed.files[0].path) == (folder / name).stat().st_size
+    pq.write_table(pa.table({"a": ["1"], "b": ["2"]}), drop / "a.parquet")
+    landed = collect_file(ctx, entry("a.parquet", format="parquet"), batch_of(DATASET, 20))
+    assert cells(landed, entry("a.parquet", format="parquet")) == [("1", "2")]
 
 
 def test_s3_that_does_not_answer_or_refuses(s3: S3, settings: Settings) -> None:  # noqa: F811
