@@ -48,7 +48,7 @@ TEXTS = {
 }
 TEMPORAL = {"date": pa.date32(), "datetime": pa.timestamp("us"), "timestamp": pa.timestamp("us", "UTC")}
 _SESSION = (
-    "SET SESSION time_zone = '+00:00', net_write_timeout = 600",
+    "SET SESSION time_zone = '+00:00'",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
@@ -65,10 +65,14 @@ def read_mysql(url: URL, request: Request) -> Iterator[Rows]:
     """The rows of a table or view, counted in the snapshot that they are read from."""
     with _our_errors(request):
         connection = _connect(url)
+    cursor = SSCursor(connection)
     with closing(connection):
-        with _our_errors(request):
-            rows = _rows(connection, request)
-        yield rows
+        try:
+            with _our_errors(request):
+                rows = _rows(connection, cursor, request)
+            yield rows
+        finally:
+            _abandon(cursor)
 
 
 def _connect(url: URL) -> Any:
@@ -83,7 +87,13 @@ def _connect(url: URL) -> Any:
     return connection
 
 
-def _rows(connection: Any, request: Request) -> Rows:
+def _abandon(cursor: SSCursor) -> None:
+    """What was not read goes with the connection: left to itself PyMySQL would read the table to its end first."""
+    if cursor._result is not None:
+        cursor._result.unbuffered_active = False
+
+
+def _rows(connection: Any, cursor: SSCursor, request: Request) -> Rows:
     found = _types(connection, request)
     matched = match(request, list(found), fold=True)
     where = _where(connection, request, found)
@@ -92,7 +102,6 @@ def _rows(connection: Any, request: Request) -> Rows:
     select = ", ".join(
         f"{_expression(actual, found[actual])} AS {_quote(name)}" for name, actual in matched.items()
     )
-    cursor = SSCursor(connection)
     cursor.execute(f"SELECT {select} FROM {_table(request)}{where}")
     zoned = {name for name in odd if found[matched[name]][0] == "timestamp"}
     schema = pa.schema(list(kinds.items()))

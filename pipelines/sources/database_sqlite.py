@@ -36,6 +36,7 @@ from schemas.sql import literal, quote
 
 TYPES = {"integer": pa.int64(), "real": pa.float64(), "text": pa.string(), "blob": pa.binary()}
 EXAMPLES = {"integer": "0", "real": "0.0", "text": "''", "blob": "x''"}
+BUSY_MILLISECONDS = 10_000
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _NO_FILE = Reason("there is no such database file", "check the path in the connection")
 _NOT_SQLITE = Reason(
@@ -53,6 +54,7 @@ def read_sqlite(url: URL, request: Request) -> Iterator[Rows]:
         connection = adbc.connect(f"file:{percent(str(path.absolute()))}?mode=ro")
     with closing(connection), connection.cursor() as cursor:
         with _our_errors(request):
+            cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
             rows = _rows(cursor, request)
         yield rows
 
@@ -123,7 +125,7 @@ def _kind(holds: frozenset[str]) -> str:
 
 
 def _expression(column: str, kind: str, holds: frozenset[str]) -> str:
-    """A double as text is the shortest that gives it back; a BLOB among texts is as SQL writes it, X'00FF'."""
+    """A double as text is the shortest that gives it back; a BLOB among texts is as SQL has it, X'00FF'."""
     name = quote(column)
     if kind == "real":
         return f"CAST({name} AS REAL)"

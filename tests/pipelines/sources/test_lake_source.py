@@ -255,7 +255,7 @@ def test_a_cast_that_fails_late_lands_nothing(city: Context) -> None:
 
 def test_what_changes_by_itself_does_not_add_up(city: Context) -> None:
     merge(city, PEOPLE, [{"id": str(i)} for i in range(2000)], batch="b2")
-    with pytest.raises(SourceError, match="counted .* rows and sent"):
+    with pytest.raises(SourceError, match=r"counted .* rows and sent"):
         run(city, derived("SELECT id, name, TRUE AS alive FROM police.people WHERE random() < 0.5"))
 
 
