@@ -14,7 +14,7 @@ snapshots. When
 - **No order.** Curated rows may lie in the order of a key that is hidden here; where anything is hidden the
 published
   rows are sorted by what is published, so that their order says nothing more.
-- **Nothing ungranted.** `withdraw` removes the tables and downloads that the entry no longer grants.
+- **Nothing ungranted.** `withdrawal` removes the tables and downloads that the entry no longer grants.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from lake import renewal, store
+from lake import renewal
 from lake.records import Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
@@ -39,13 +39,15 @@ from pipelines.engine import engine
 from pipelines.masks import RULES, apply, check_plan
 from pipelines.masks.keys import Key, load_key
 from pipelines.masks.tokens import Tokens
+from pipelines.withdrawal import published_table, withdraw
 from schemas.arrow import published_schema
-from schemas.errors import EngineError, LakeError, MaskError, Unbalanced, XuanwuError
+from schemas.errors import EngineError, MaskError, Unbalanced, XuanwuError
 from schemas.model import Entry, Hmac, Mask, Zone
 from schemas.policy import mask_plan, policies
 
+__all__ = ["contract_hash", "publish", "published_table", "withdraw"]
+
 BATCH_ROWS = 32 * 1024
-ZONES: tuple[Zone, ...] = ("share", "open")
 CURATED, MASKS, KEY_VERSION, KEY_CHECK = (
     f"xuanwu.{name}" for name in ("curated-snapshot", "masks", "key-version", "key-check")
 )
@@ -94,11 +96,6 @@ class _Job:
         """The properties by which a publication under the same masks and key is known."""
         version, check = (self.key.version, self.key.check) if self.key else ("", "")
         return {MASKS: self.masks_hash, KEY_VERSION: version, KEY_CHECK: check}
-
-
-def published_table(dataset: str, zone: Zone, policy: str) -> Identifier:
-    """`("share", "civil_affairs__marriage__default")`, `("open", "civil_affairs__marriage")`."""
-    return identifier(zone, dataset, policy if zone == "share" else None)
 
 
 def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Published:
@@ -287,43 +284,3 @@ def _digest(value: Any) -> str:
 def contract_hash(entry: Entry) -> str:
     """Digest of the resolved entry, wherever its file lies."""
     return _digest(entry.model_dump(mode="json", exclude={"file"}))
-
-
-# ── what is granted no more ───────────────────────────────────────────────────────────────────────────────
-
-
-def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
-    """Remove what the catalogue does not grant (any more), of one entry, or without one of all that was ever
-    published: tables of removed policies, closed zones and removed datasets, and their downloads. Returns the
-    names of the tables removed. LakeError where the catalogue holds nothing: then it is the catalogue that is
-    wrong."""
-    if not ctx.catalogue.entries:
-        raise LakeError("the catalogue is empty", next_step="see XUANWU_CATALOGUE")
-    entries = ctx.catalogue.entries | ({entry.id: entry} if entry else {})
-    granted = {table for each in entries.values() for table in _granted(each)}
-    removed = [table for table in _published(ctx, entry) if table not in granted]
-    for table in removed:
-        ctx.tables.drop(table)
-    for dataset in [entry.id] if entry else downloads.datasets(ctx.settings):
-        if dataset not in entries or not _offers_downloads(entries[dataset]):
-            downloads.withdraw(ctx.settings, dataset)
-    return [".".join(table) for table in removed]
-
-
-def _granted(entry: Entry) -> Iterator[Identifier]:
-    for zone in ZONES:
-        yield from (published_table(entry.id, zone, policy) for policy in policies(entry, zone))
-
-
-def _offers_downloads(entry: Entry) -> bool:
-    return bool(policies(entry, "open") and entry.open.downloads)
-
-
-def _published(ctx: Context, entry: Entry | None) -> Iterator[Identifier]:
-    """Tables of an entry or of all, and folders without a table that a process killed in `drop` left
-    behind."""
-    for zone in ZONES:
-        folders = store.list_folders(store.join(ctx.settings.lake_root, zone))
-        names = {name for _, name in ctx.tables.identifiers(zone)} | {f.rsplit("/", 1)[-1] for f in folders}
-        own = published_table(entry.id, "open", "")[1] if entry else ""
-        yield from ((zone, name) for name in sorted(names) if not own or f"{name}__".startswith(f"{own}__"))

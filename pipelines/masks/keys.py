@@ -1,10 +1,9 @@
-"""The masking keys: read from the environment or a connection, never from the catalogue, never written
-anywhere.
+"""The masking keys: from the environment or a connection, never from the catalogue, never written anywhere.
 
-`XUANWU_KEY_<version>` holds a key as hexadecimal digits, at least 64 of them (32 bytes); `openssl rand -hex
-32` makes one. Without that variable the connection `xuanwu_keys` is asked: a URL whose query names the keys
-by version, `keys://?1=<hex>&2=<hex>`. Which version is in use is the setting `XUANWU_KEY_VERSION`. No key, no
-publication.
+`XUANWU_KEY_<version>` holds a key as hexadecimal digits, at least 64 of them (32 bytes), as the command
+`openssl rand -hex 32` gives them. Without that variable the connection `xuanwu_keys` is asked: a URL whose
+query names the keys by version, `keys://?1=<hex>&2=<hex>` (in Airflow: a connection with that as `url` in its
+extra). Which version is in use is the setting `XUANWU_KEY_VERSION`. No key, no publication.
 """
 
 from __future__ import annotations
