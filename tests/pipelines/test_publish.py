@@ -24,7 +24,7 @@ from pipelines.publish import withdraw
 from schemas.errors import CommitConflict, LakeError, MaskError, Unbalanced
 from schemas.load import Catalogue
 from schemas.settings import Settings
-from tests.pipelines.publishing import FIELDS, ID, KEY, OPEN, SECRET, SHARE, City, people
+from tests.pipelines.publishing import FIELDS, KEY, OPEN, SECRET, City, people
 
 
 @pytest.fixture
@@ -419,8 +419,3 @@ def test_a_folder_that_a_killed_drop_left_is_removed(city: City) -> None:
     city.change(share={"type": "unconditional", "policies": {"default": {}}})
     assert withdraw(city.ctx, city.entry) == ["share.health__visit__statistics"]
     assert not Path(city.ctx.tables.location(("share", "health__visit__statistics"))).exists()
-
-
-def test_share_has_the_policies_of_the_entry() -> None:
-    assert set(SHARE["policies"]) == {"default", "statistics"}
-    assert ID == "health.visit"

@@ -4,6 +4,7 @@ No person's number: the ids are the example of GB 11643 and numbers computed for
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pyarrow as pa
@@ -110,8 +111,6 @@ def test_only_the_kinds_asked_for() -> None:
 
 
 def test_slices_of_bounded_size_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setattr(sys.modules["pipelines.masks.redact"], "SLICE_BYTES", 20)
     texts = ["拨13812345678", "无", "卡4111111111111111", "13812345678" * 1, None, "x" * 50 + "@b.cn"]
     expected = ["拨[手机号]", "无", "卡[银行卡号]", "[手机号]", None, "[邮箱]"]
