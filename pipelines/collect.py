@@ -22,17 +22,17 @@ def collect(ctx: Context, entry: Entry, batch: Batch) -> Landed:
 def _collector(kind: str) -> Callable[[Context, Entry, Batch], Landed]:
     """Imported where it is used: a task of one dataset does not pay for the drivers of another's."""
     if kind == "database":
-        from pipelines.sources.database import collect_database  # noqa: PLC0415
+        from pipelines.sources.database import collect_database
 
         return collect_database
     if kind == "file":
-        from pipelines.sources.file import collect_file  # noqa: PLC0415
+        from pipelines.sources.file import collect_file
 
         return collect_file
     if kind == "http":
-        from pipelines.sources.http import collect_http  # noqa: PLC0415
+        from pipelines.sources.http import collect_http
 
         return collect_http
-    from pipelines.sources.lake import collect_lake  # noqa: PLC0415
+    from pipelines.sources.lake import collect_lake
 
     return collect_lake

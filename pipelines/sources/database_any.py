@@ -34,7 +34,7 @@ from pipelines.sources.database_request import (
 )
 from schemas.errors import SettingsError, SourceError
 
-BATCH_ROWS = 4096
+BATCH_ROWS = 512
 _TYPES: tuple[tuple[type[sa.types.TypeEngine[Any]], pa.DataType], ...] = (
     (sa.Boolean, pa.bool_()),
     (sa.Integer, pa.int64()),

@@ -36,6 +36,8 @@ from schemas.sql import literal, quote
 
 TYPES = {"integer": pa.int64(), "real": pa.float64(), "text": pa.string(), "blob": pa.binary()}
 EXAMPLES = {"integer": "0", "real": "0.0", "text": "''", "blob": "x''"}
+BATCH_ROWS = 16384
+BATCH_BYTES = 16 << 20
 BUSY_MILLISECONDS = 10_000
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _NO_FILE = Reason("there is no such database file", "check the path in the connection")
@@ -62,10 +64,12 @@ def read_sqlite(url: URL, request: Request) -> Iterator[Rows]:
 def _rows(cursor: Any, request: Request) -> Rows:
     found = _columns(cursor, request)
     matched = match(request, found, fold=True)
-    counted, position, classes = _profile(cursor, request, matched)
+    counted, position, widest, classes = _profile(cursor, request, matched)
     kinds = {name: _kind(holds) for name, holds in classes.items()}
     examples = ", ".join(f"{EXAMPLES[kind]} AS {quote(name)}" for name, kind in kinds.items())
     select = ", ".join(_expression(matched[name], kind, classes[name]) for name, kind in kinds.items())
+    rows = max(16, min(BATCH_ROWS, BATCH_BYTES // max(1, widest)))
+    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
     cursor.execute(f"SELECT {examples} UNION ALL SELECT {select} FROM {_table(request)}{_where(request)}")
     schema = pa.schema([(name, TYPES[kind]) for name, kind in kinds.items()])
     reader = streamed(schema, _batches(cursor.fetch_record_batch(), request))
@@ -86,9 +90,9 @@ def _columns(cursor: Any, request: Request) -> list[str]:
 
 def _profile(
     cursor: Any, request: Request, matched: dict[str, str]
-) -> tuple[int, str | None, dict[str, frozenset[str]]]:
-    """Rows, the cursor's highest value, and the storage classes that each column holds (`wide`: integers that
-    a double cannot)."""
+) -> tuple[int, str | None, int, dict[str, frozenset[str]]]:
+    """Rows, the cursor's highest value, the bytes of the widest row, the storage classes that each column
+    holds (`wide`: integers that a double cannot)."""
     asked = [
         f"group_concat(DISTINCT CASE WHEN typeof({quote(actual)}) = 'integer' AND"
         f" {quote(actual)} NOT BETWEEN -9007199254740992 AND 9007199254740992"
@@ -96,13 +100,18 @@ def _profile(
         for actual in matched.values()
     ]
     top = f"max({quote(request.cursor)})" if request.cursor else "NULL"
-    cursor.execute(f"SELECT {', '.join(['count(*)', top, *asked])} FROM {_table(request)}{_where(request)}")
-    counted, highest, *classes = cursor.fetchone()
+    wide = (
+        "max(" + " + ".join(f"ifnull(octet_length({quote(actual)}), 0)" for actual in matched.values()) + ")"
+    )
+    cursor.execute(
+        f"SELECT {', '.join(['count(*)', top, wide, *asked])} FROM {_table(request)}{_where(request)}"
+    )
+    counted, highest, widest, *classes = cursor.fetchone()
     held = {
         name: frozenset((text or "").split(",")) - {"null", ""}
         for name, text in zip(matched, classes, strict=True)
     }
-    return counted, _position(request, highest), held
+    return counted, _position(request, highest), widest or 0, held
 
 
 def _position(request: Request, highest: Any) -> str | None:

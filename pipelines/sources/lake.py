@@ -94,6 +94,12 @@ def _query(
     source: LakeSource,
     inputs: dict[str, int],
 ) -> tuple[int, pa.RecordBatchReader, tuple[str, ...]]:
+    if loose := [name for name in source.inputs if name not in inputs]:
+        raise SourceError(
+            f"the batch is not pinned to {', '.join(loose)}",
+            dataset=entry.id,
+            next_step="`inputs` has changed since: run the dataset anew",
+        )
     sql = single_select(connection, source, entry.id)
     files = [
         path

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from lake.records import Landed
 from pipelines.sources import database_sqlite
+from pipelines.sources.database_request import Request
 from schemas.errors import SourceError
 from schemas.settings import Settings
 from tests.pipelines.sources.collecting import collect_table, column
@@ -157,3 +158,16 @@ def test_generated_columns_and_without_rowid(settings: Settings, sqlite: Departm
         "CREATE TABLE t (k TEXT PRIMARY KEY, v AS (k || '!')) WITHOUT ROWID", "INSERT INTO t VALUES ('a')"
     )
     assert pq.read_table(land(settings, sqlite).files[0].path)["v"].to_pylist() == ["a!"]
+
+
+def test_wide_rows_come_in_small_batches(sqlite: Department) -> None:
+    sqlite.run(
+        "CREATE TABLE t (v)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)"
+        " INSERT INTO t SELECT zeroblob(500000) FROM n",
+    )
+    request = Request("police.t", "here", "t", None, ("v",))
+    with database_sqlite.read_sqlite(sa.make_url(sqlite.url), request) as rows:
+        sizes = [batch.nbytes for batch in rows.reader]
+    assert sum(sizes) > 200 * 500_000
+    assert max(sizes) < 2 * database_sqlite.BATCH_BYTES

@@ -15,7 +15,7 @@ from pipelines.collect import collect
 from pipelines.context import Context
 from pipelines.sources.lake import pins
 from schemas.arrow import entry_schema
-from schemas.errors import SourceError
+from schemas.errors import LakeError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
 from tests.pipelines.building import batch_of, context_of, entry_of
@@ -97,6 +97,18 @@ def test_pins_are_the_inputs_snapshots_and_change_with_them(city: Context) -> No
     merge(city, DEATHS, [], batch="b2")
     assert pins(city, derived()) != before
     assert pins(city, PEOPLE) == ""
+
+
+def test_an_input_that_the_batch_is_not_pinned_to(city: Context) -> None:
+    batch = batch_of("base.population", pins=pins(city, derived()).partition(",")[0])
+    with pytest.raises(SourceError, match=r"not pinned to civil\.deaths"):
+        collect(city, derived(), batch)
+
+
+def test_a_snapshot_that_is_gone_is_told(city: Context) -> None:
+    batch = batch_of("base.population", pins="police.people=1,civil.deaths=2")
+    with pytest.raises(LakeError, match="no snapshot 1"):
+        collect(city, derived(), batch)
 
 
 def test_an_input_without_rows_is_an_empty_view(city: Context) -> None:
