@@ -143,6 +143,9 @@ def _outside(column: str) -> str:
 
 
 def _expression(column: str, kind: str, odd: bool) -> tuple[str, pa.DataType]:
+    """In UTC, PostgreSQL ends a time with `+00`: ISO 8601 has the minutes too."""
+    if odd and kind == "timestamptz":
+        return f"regexp_replace(CAST({quote(column)} AS pg_catalog.text), '\\+00$', '+00:00')", pa.string()
     if kind not in NATIVE or odd:
         return f"CAST({quote(column)} AS pg_catalog.text)", pa.string()
     return f"CAST({quote(column)} AS pg_catalog.{kind})", NATIVE[kind]

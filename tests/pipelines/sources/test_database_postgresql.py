@@ -46,7 +46,7 @@ TEXT = pa.string()
         ("timestamp", ["'2026-01-01 00:00:00.123456'"], pa.timestamp("us"), [datetime(2026, 1, 1, 0, 0, 0, 123456)]),
         ("timestamptz", ["'2026-01-01 08:00:00.123456+08'"], pa.timestamp("us", "UTC"),
          [datetime(2026, 1, 1, 0, 0, 0, 123456, UTC)]),
-        ("timestamptz", ["'2026-01-01 08:00:00+08'", "'-infinity'"], TEXT, ["2026-01-01 00:00:00+00", "-infinity"]),
+        ("timestamptz", ["'2026-01-01 08:00:00+08'", "'-infinity'"], TEXT, ["2026-01-01 00:00:00+00:00", "-infinity"]),
         ("time", ["'24:00:00'"], TEXT, ["24:00:00"]),
         ("timetz", ["'12:00:01+08'"], TEXT, ["12:00:01+08"]),
         ("interval", ["'1 mon -2 days 03:00'"], TEXT, ["1 mon -2 days +03:00:00"]),
