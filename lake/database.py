@@ -43,12 +43,27 @@ def prepare_sqlite(url: URL) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise LakeError("the database is locked", file=str(path)) from None
-            time.sleep(0.05)
+        except sqlite3.OperationalError as error:
+            _wait_if_locked(error, path, deadline)
         finally:
             connection.close()
+
+
+def _wait_if_locked(error: sqlite3.OperationalError, path: Path, deadline: float) -> None:
+    """A moment's wait for another process; LakeError after the deadline, and at once for anything but a lock."""
+    if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        raise LakeError(
+            f"the database cannot be written ({error.sqlite_errorname})",
+            file=str(path),
+            next_step="see whether its disk is full and who may write to it, then run again",
+        ) from None
+    if time.monotonic() > deadline:
+        raise LakeError(
+            f"the database has been locked for {BUSY_SECONDS} seconds",
+            file=str(path),
+            next_step="see which process holds it, then run again",
+        ) from None
+    time.sleep(0.05)
 
 
 def connected_engine(url: str) -> sa.Engine:
