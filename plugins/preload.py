@@ -7,8 +7,10 @@ once a task. Other components and other executors load what they need when they 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
+from airflow.jobs.job import Job
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
@@ -23,10 +25,10 @@ HEAVY = (
 
 @hookimpl
 def on_starting(component: Any) -> None:
-    """Called by Airflow as a job starts: the scheduler's comes before its executor forks."""
-    if getattr(component, "job_type", "") == "SchedulerJob":
+    """Called by Airflow as a job starts, before it has a type: the command says which. Also called in every task."""
+    if sys.argv[1:2] == ["scheduler"] and isinstance(component, Job):
         for module in HEAVY:
-            __import__(module)
+            import_module(module)
 
 
 class XuanwuPreload(AirflowPlugin):

@@ -17,8 +17,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -30,6 +32,9 @@ COMPONENTS: dict[str, list[str]] = {
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
+CITY = ZoneInfo("Asia/Shanghai")
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries of a call that Airflow could not answer: its SQLite database may be locked for a moment."""
 PASSWORDS = "simple_auth_manager_passwords.json.generated"
 
 
@@ -94,10 +99,23 @@ class Airflow:
 
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """One call of Airflow's public API, `/api/v2`; its answer as JSON."""
-        answer = self.client.request(method, f"/api/v2{path}", **kwargs)
+        for pause in (*PAUSES, None):
+            answer = self.client.request(method, f"/api/v2{path}", **kwargs)
+            if not answer.is_server_error or pause is None:
+                break
+            time.sleep(pause)
         if answer.is_error:
             raise AirflowFailed(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json() if answer.content else None
+
+    def trigger(self, dag: str, day: date) -> None:
+        """Run a DAG for the data of a day in the city's zone, unless that day has been run; Airflow infers the
+        interval from the moment by which it was complete."""
+        complete = datetime.combine(day + timedelta(days=2), datetime.min.time(), CITY) - timedelta(seconds=1)
+        run = f"city__{day.isoformat()}"
+        if self.client.get(f"/api/v2/dags/{dag}/dagRuns/{run}").status_code != httpx.codes.OK:
+            body = {"dag_run_id": run, "logical_date": complete.isoformat()}
+            self.call("POST", f"/dags/{dag}/dagRuns", json=body)
 
     def check_alive(self) -> None:
         """Raise AirflowFailed when a component has stopped."""

@@ -11,7 +11,8 @@ import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field as Key, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import Field as Key
 
 Grade = Annotated[
     int,
@@ -498,6 +499,12 @@ class Entry(Model):
         derived = self.source.inputs if isinstance(self.source, LakeSource) else ()
         shared = tuple(f.shared_from.dataset for f in self.fields.values() if f.shared_from)
         return tuple(dict.fromkeys(derived + shared))
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Datasets that checks look into (`dataset:`): they must have a curated table before this one is checked."""
+        named = (check.arguments.get("dataset") for check in self.checks)
+        return tuple(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
 class Code(Model):
