@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import cast
 
 from lake import recordstore
 from lake.batch import Batch
 from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
 from pipelines.context import Context
-from schemas.errors import XuanwuError
+from schemas.errors import LakeError, XuanwuError
 from schemas.model import Entry, Zone
 from schemas.policy import policies
 
@@ -27,7 +28,7 @@ def parts(entry: Entry, stage: Stage) -> tuple[str, ...]:
     """The parts a stage runs in: publication has one for each zone and policy, `share/default`; others one."""
     if stage != "publish":
         return ("",)
-    return tuple(f"{zone}/{name}" for zone in ("share", "open") for name in policies(entry, cast(Zone, zone)))
+    return tuple(f"{zone}/{name}" for zone in ("share", "open") for name in policies(entry, zone))
 
 
 def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Record:
@@ -36,19 +37,29 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
     Raises XuanwuError with the batch in its place; the attempt is then failed in the ledger with the same message.
     """
     entry = ctx.catalogue.entry(batch.dataset)
-    attempt = ctx.ledger.begin(batch, stage, part)
-    try:
-        record = _step(ctx, entry, stage, batch, part)
-        recordstore.save(ctx.settings, record, stage, part)
-        ctx.ledger.finish(attempt, record)
-    except BaseException as error:
-        ctx.ledger.fail(attempt, _reason(error))
-        if isinstance(error, XuanwuError):
-            error.place.setdefault("dataset", batch.dataset)
-            error.place.setdefault("batch", batch.id)
-        raise
+    with _placed(batch):
+        attempt = ctx.ledger.begin(batch, stage, part)
+        try:
+            record = _step(ctx, entry, stage, batch, part)
+            recordstore.save(ctx.settings, record, stage, part)
+            ctx.ledger.finish(attempt, record)
+        except BaseException as error:
+            with suppress(LakeError):  # on a full disk the first error says more; the attempt then reads as lost
+                ctx.ledger.fail(attempt, _reason(error))
+            raise
     log.info("%s %s %s done", batch.dataset, batch.id, f"{stage} {part}".strip())
     return record
+
+
+@contextmanager
+def _placed(batch: Batch) -> Iterator[None]:
+    """Errors of ours that leave this block name the batch."""
+    try:
+        yield
+    except XuanwuError as error:
+        error.place.setdefault("dataset", batch.dataset)
+        error.place.setdefault("batch", batch.id)
+        raise
 
 
 def _reason(error: BaseException) -> str:

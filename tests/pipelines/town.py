@@ -80,7 +80,8 @@ class Town:
     source: str
     urls: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
-    disk: Path | None = None
+    home: Path | None = None
+    lake: Path | None = None
 
     def __post_init__(self) -> None:
         self.folder = self.root / "outbox"
@@ -89,7 +90,11 @@ class Town:
         self.catalogue = write_catalogue(
             self.root / "catalogue", {"police/person.yaml": ENTRY.format(source=self.source)}
         )
-        self.settings = Settings(home=(self.disk or self.root) / "home", catalogue=self.catalogue)
+        self.settings = Settings(
+            home=self.home or self.root / "home",
+            lake=str(self.lake or ""),
+            catalogue=self.catalogue,
+        )
 
     @property
     def ctx(self) -> Context:
