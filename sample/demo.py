@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from sample.city import DAYS, write_city
 from sample.local_airflow import Airflow, AirflowFailed, airflow, environment, free_port, migrate
@@ -130,13 +131,20 @@ def _xuanwu(*arguments: str) -> None:
 
 
 def _show_where(home: Path, seconds: float) -> None:
-    console.print(f"""
-[bold]{seconds:.0f} s[/bold] for everything above. 去哪里看 Where to look:
-  {home}/report.html        质量报告 the quality report for auditors
-  {home}/lake/downloads/    开放数据 open data: CSV, JSON Lines, Parquet, XLSX with data dictionaries
-  {home}/lake/              共享与开放表 share and open tables (Apache Iceberg)
-  {home}/city/              样例数据源 the sources these came from, and faults.json: what was planted in them
-下一步 Next: [bold]make up[/bold] opens Airflow with these DAGs; [bold]make status[/bold] shows the table again.""")
+    here = Path.cwd()
+    place = home.relative_to(here) if home.is_relative_to(here) else home
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    for name, words in (
+        ("report.html", "质量报告 the quality report for auditors"),
+        ("lake/downloads/", "开放数据 open data: CSV, JSON Lines, Parquet, XLSX"),
+        ("lake/share/ lake/open/", "脱敏表 masked tables (Apache Iceberg)"),
+        ("city/faults.json", "样例中埋下的问题 the faults that were planted"),
+    ):
+        table.add_row(" ".join(f"{place}/{part}" for part in name.split()), words)
+    console.print(f"[bold]{seconds:.0f} s[/bold] for everything above. 去哪里看 Where to look:", table)
+    console.print(
+        "下一步 Next: [bold]make up[/bold] opens Airflow with these DAGs; [bold]make status[/bold] shows the table."
+    )
 
 
 def up(home: Path, rows: int, port: int) -> int:

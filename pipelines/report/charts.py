@@ -42,9 +42,9 @@ def _grid(floor: float, top: int) -> list[str]:
         parts.append(
             f'<text class="axis" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.1%}</text>'
         )
-        parts.append(
-            f'<text class="axis warm" x="{WIDTH - RIGHT + 6}" y="{y + 4:.1f}">{round(top * fraction):,}</text>'
-        )
+        if fraction in (0, 1) or top > 1:
+            count = f"{round(top * fraction):,}"
+            parts.append(f'<text class="axis warm" x="{WIDTH - RIGHT + 6}" y="{y + 4:.1f}">{count}</text>')
     return parts
 
 

@@ -77,6 +77,13 @@ class DatasetFacts:
     late: Lateness | None
     quarantine: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     publications: tuple[Published, ...] = ()
+    collections: Indicator = Indicator()
+    """Attempts to collect that reached the source and were complete: accessibility, GB/T 36344 0601."""
+
+    def dimension(self, name: str) -> Indicator:
+        """The dataset's indicator of a dimension: its newest verdict's, and for accessibility its collections too."""
+        checked = self.checked.dimensions[name] if self.checked else Indicator()
+        return checked + self.collections if name == "accessibility" else checked
 
     @property
     def latest(self) -> BatchFacts | None:
@@ -114,6 +121,11 @@ def gather(ctx: Context) -> Facts:
     for item in ctx.ledger.sums():
         sums.setdefault((item.batch.dataset, item.batch.id), []).append(item)
     verdicts, publications = _records(ctx)
+    attempts = [
+        attempt for attempt in ctx.ledger.runs() if attempt.stage == "collect" and attempt.state != "running"
+    ]
+    tried = Counter(attempt.batch.dataset for attempt in attempts)
+    reached = Counter(attempt.batch.dataset for attempt in attempts if attempt.state == "done")
     return Facts(
         ctx.clock(),
         tuple(
@@ -127,6 +139,7 @@ def gather(ctx: Context) -> Facts:
                 late.get(name),
                 _quarantine(ctx, name),
                 publications.get(name, ()),
+                Indicator(reached[name], tried[name]),
             )
             for name, entry in ctx.catalogue.entries.items()
         ),
