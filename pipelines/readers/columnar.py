@@ -36,7 +36,9 @@ def rows(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.R
         ) from None
     if before != parquet.metadata.num_rows:
         raise SourceError(
-            f"{before} rows instead of the {parquet.metadata.num_rows} that its footer names", file=seen.name
+            f"{before} rows instead of the {parquet.metadata.num_rows} that its footer names",
+            file=seen.name,
+            next_step="have the source send the file again",
         )
 
 

@@ -38,6 +38,7 @@ class Head:
                     f"the header does not end within {HEAD} bytes",
                     file=self._name,
                     expected="a header row; a quotation mark may be left open above it",
+                    next_step="correct source.quote and source.skip, or have the source send the file again",
                 )
             self._buffer, self._at = self._buffer[self._at :] + more, 0
         self._at = match.end()
@@ -88,11 +89,15 @@ def open_table(stream: IO[bytes], source: FileSource, name: str) -> Table:
             file=name,
             row=len(taken) + 1,
             expected="names, delimiters and quotes",
+            next_step="have the source send the file again, or correct source.delimiter and source.quote",
         ) from None
     names = joined(taken[-source.header_rows :]) if source.header else list(source.columns or ())
     if not names:
         raise SourceError(
-            "no column names", file=name, expected="source.header, or source.columns for a file without"
+            "no column names",
+            file=name,
+            expected="source.header, or source.columns for a file without",
+            next_step="add one of them to the entry",
         )
     return Table(names, above, head.rest, stream)
 

@@ -35,7 +35,10 @@ def canonical(encoding: str, name: str) -> str:
         found = codecs.lookup(encoding).name
     except LookupError:
         raise SourceError(
-            f"there is no encoding {encoding!r}", file=name, expected="such as utf-8, gb18030, big5 or utf-16"
+            f"there is no encoding {encoding!r}",
+            file=name,
+            expected="such as utf-8, gb18030, big5 or utf-16",
+            next_step="correct source.encoding",
         ) from None
     return "utf-8" if found == "utf-8-sig" else found
 

@@ -46,6 +46,7 @@ def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]
             file=seen.name,
             field=", ".join(missing),
             expected="a header row where source.skip and source.header say, in the declared form",
+            next_step="have the source send the file again, or correct source.delimiter, skip and header",
         )
     if missing:
         raise SourceError(
@@ -62,6 +63,7 @@ def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]
             file=seen.name,
             field=", ".join(twice),
             expected="once",
+            next_step="ask the source which of them holds",
         )
     extra = [name for name in found if name and name not in wanted]
     if extra:

@@ -64,7 +64,10 @@ def _line_arrays(stream: IO[bytes], file: str) -> Iterator[pa.Array]:
         held = data[end:]
         if len(held) > LINE:
             raise SourceError(
-                f"a line is longer than {LINE} bytes", file=file, expected="one JSON object per line"
+                f"a line is longer than {LINE} bytes",
+                file=file,
+                expected="one JSON object per line",
+                next_step="correct source.format, or have the source send JSON Lines",
             )
         if end:
             yield _cut(data[:end])
@@ -113,6 +116,7 @@ def _listed(
             file=seen.name,
             rule="source.records",
             expected=f"a list of records at {records or 'the top of the document'}",
+            next_step="correct source.records, or ask the source why the document changed",
         )
     items = connection.execute(
         "SELECT coalesce(unnest(json_extract($1, $2)::JSON[])::VARCHAR, 'null') AS item", [text, path]
@@ -139,8 +143,15 @@ def _not_json(text: str, file: str) -> SourceError:
             else "the file is empty: ask the source for it",
         )
     except RecursionError:
-        return SourceError("the JSON is nested too deeply", file=file)
-    return SourceError("not JSON as RFC 8259 has it", file=file, rule="JSON (RFC 8259)")
+        return SourceError(
+            "the JSON is nested too deeply", file=file, next_step="ask the source for flat records"
+        )
+    return SourceError(
+        "not JSON as RFC 8259 has it",
+        file=file,
+        rule="JSON (RFC 8259)",
+        next_step="have the source send the file again",
+    )
 
 
 def _columns(

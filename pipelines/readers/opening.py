@@ -111,7 +111,11 @@ def members(path: str, origin: str, file_format: str, pattern: str | None) -> tu
             )
         if not is_archive(raw, file_format):
             if origin.lower().endswith(".zip"):
-                raise SourceError("not a zip archive, though it is named so", file=origin)
+                raise SourceError(
+                    "not a zip archive, though it is named so",
+                    file=origin,
+                    next_step="have the source send the file again",
+                )
             return ()
         with _archive(raw, origin) as archive:
             names = sorted(info.filename for info in archive.infolist() if not _ignored(info))
@@ -122,6 +126,7 @@ def members(path: str, origin: str, file_format: str, pattern: str | None) -> tu
             if pattern
             else "the archive is empty",
             file=origin,
+            next_step="correct source.member, or have the source send the file again",
         )
     return chosen
 

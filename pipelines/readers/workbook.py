@@ -119,7 +119,10 @@ def _refuse_bomb(stream: IO[bytes], file: str) -> None:
     expanded = sum(info.file_size for info in zipfile.ZipFile(stream).infolist())
     if expanded > EXPANDED:
         raise SourceError(
-            f"the workbook expands to {expanded} bytes", file=file, expected=f"at most {EXPANDED}"
+            f"the workbook expands to {expanded} bytes",
+            file=file,
+            expected=f"at most {EXPANDED}",
+            next_step="ask the source for CSV, JSON Lines or Parquet, or for smaller files",
         )
 
 
@@ -133,6 +136,7 @@ def _sheet(workbook: CalamineWorkbook, source: FileSource, file: str) -> Calamin
             file=file,
             rule="source.sheet",
             expected=f"one of {', '.join(names)}",
+            next_step="correct source.sheet, or ask the source why it changed",
         )
     try:
         return workbook.get_sheet_by_name(wanted if isinstance(wanted, str) else names[wanted - 1])
@@ -153,6 +157,7 @@ def _names(grid: Iterator[tuple[int, Row]], sheet: CalamineSheet, source: FileSo
             f"the sheet ends at row {len(above)}, before its header" if above else "the sheet is empty",
             file=file,
             expected=f"a header row at row {_above(source)}",
+            next_step="correct source.skip and source.header, or have the source send the file again",
         )
     merged = sheet.merged_cell_ranges
     for (top, left), (bottom, right) in merged or []:

@@ -75,7 +75,9 @@ def _agree(file: LandedFile, page: Page) -> None:
     """What was landed reads back as the records that arrived."""
     if file.rows != page.records:
         raise SourceError(
-            f"the page holds {page.records} records, of which {file.rows} can be read again", file=file.origin
+            f"the page holds {page.records} records, of which {file.rows} can be read again",
+            file=file.origin,
+            next_step="ask the department why the page is not plain JSON, then run the batch again",
         )
 
 

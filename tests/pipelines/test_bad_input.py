@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import logging
 import os
 import subprocess
@@ -66,9 +67,13 @@ def parquet_of(data: list[tuple[str, ...]]) -> bytes:
     return sink.getvalue()
 
 
-def workbook_of(data: list[tuple[str, ...]]) -> bytes:
+def json_of(data: list[tuple[str, ...]]) -> bytes:
+    return json.dumps([dict(zip(HEADER, row, strict=True)) for row in data], ensure_ascii=False).encode()
+
+
+def workbook_of(data: list[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> bytes:
     book, sink = Workbook(), io.BytesIO()
-    for row in (HEADER, *data):
+    for row in (header, *data):
         book.active.append(row)
     book.save(sink)
     return sink.getvalue()
@@ -149,6 +154,65 @@ STOPS: dict[
         workbook_of,
         lambda r: encrypted(workbook_of(r)),
         ("02.xlsx", "password"),
+    ),
+    "no header": (
+        "csv",
+        "csv",
+        csv_of,
+        lambda r: csv_of(r[1:], r[0]),
+        ("02.csv", "none of the 5 columns", "header"),
+    ),
+    "another delimiter": (
+        "csv",
+        "csv",
+        csv_of,
+        lambda r: csv_of(r).replace(b",", b";"),
+        ("02.csv", "source.delimiter"),
+    ),
+    "a column twice": (
+        "csv",
+        "csv",
+        csv_of,
+        lambda r: csv_of([(*x, x[1]) for x in r], (*HEADER, "name")),
+        ("02.csv", "name", "more than once"),
+    ),
+    "a quotation mark left open": (
+        "csv",
+        "csv",
+        csv_of,
+        lambda r: csv_of([('"' + r[0][0], *r[0][1:]), *r[1:]]),
+        ("02.csv",),
+    ),
+    "bytes of no text": ("csv", "csv", csv_of, lambda r: bytes(range(256)) * 40, ("02.csv",)),
+    "JSON cut short": ("json", "json", json_of, lambda r: json_of(r)[:-30], ("02.json", "not JSON at line")),
+    "JSON of another form": (
+        "json",
+        "json",
+        json_of,
+        lambda r: json.dumps({r[0][1]: r}).encode(),
+        ("02.json", "a list of records"),
+    ),
+    "JSON without its keys": (
+        "json",
+        "json",
+        json_of,
+        lambda r: json.dumps([dict.fromkeys(x, 1) for x in r]).encode(),
+        ("02.json", "none of the"),
+    ),
+    "no zip": ("csv", "zip", lambda r: zip_of(csv_of(r)), csv_of, ("02.zip", "not a zip archive")),
+    "an empty zip": (
+        "csv",
+        "zip",
+        lambda r: zip_of(csv_of(r)),
+        lambda _: b"PK\5\6" + b"\0" * 18,
+        ("02.zip", "empty"),
+    ),
+    "a workbook without its header": (
+        "excel",
+        "xlsx",
+        workbook_of,
+        lambda r: workbook_of(r[1:], r[0]),
+        ("02.xlsx", "none of the 5 columns"),
     ),
     "HTML by another name": (
         "excel",
