@@ -34,10 +34,10 @@ up: setup        ## Airflow's UI on what the demo made; Ctrl-C stops it
 	@$(BIN)/python -m sample.demo up
 
 status: setup    ## the demo's lake as a table
-	@XUANWU_HOME=.demo $(BIN)/xuanwu status
+	@. .demo/demo.env && $(BIN)/xuanwu status
 
 report: setup    ## the demo's quality report, written again
-	@XUANWU_HOME=.demo $(BIN)/xuanwu report
+	@. .demo/demo.env && $(BIN)/xuanwu report
 
 test: setup-dev  ## set up and pass the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -14,7 +14,7 @@ from dags import tasks
 from dags.texts import dag_text
 from schemas.load import load_catalogue
 from schemas.model import Entry, LakeSource
-from schemas.policy import policies
+from schemas.policy import ZONES, policies
 from schemas.settings import Settings
 
 
@@ -84,11 +84,11 @@ def dataset_dag(entry: Entry, settings: Settings) -> DAG:
         def merge(batch: dict[str, Any]) -> None:
             get_current_context()["outlet_events"][curated].extra.update(tasks.merge(batch))
 
-        batch = collect()
+        batch: Any = collect()
         merged = merge(batch)
         standardise(batch) >> check(batch) >> merged
-        for zone in ("share", "open"):
-            if granted := policies(entry, zone):  # type: ignore[arg-type]
+        for zone in ZONES:
+            if granted := policies(entry, zone):
                 names = granted if zone == "share" else [""]
 
                 @task(task_id=f"publish_{zone}", outlets=[asset(zone, entry.id, name) for name in names])

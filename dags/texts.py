@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.model import Entry
-from schemas.policy import policies
+from schemas.policy import ZONES, policies
 
 _TYPES = {"unconditional": "无条件 unconditional", "conditional": "有条件 conditional", "none": "不予 none"}
 
@@ -17,7 +17,7 @@ def dag_text(entry: Entry) -> str:
     checks = "\n".join(
         f"| `{c.expect}` | {c.arguments.get('column', '')} | {c.on_fail} |" for c in entry.checks
     )
-    published = ", ".join(f"{zone}/{name}" for zone in ("share", "open") for name in policies(entry, zone))  # type: ignore[arg-type]
+    published = ", ".join(f"{zone}/{name}" for zone in ZONES for name in policies(entry, zone))
     return f"""### {entry.title.zh} · {entry.title.en}
 
 {entry.summary.zh}

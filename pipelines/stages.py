@@ -17,7 +17,7 @@ from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standar
 from pipelines.context import Context
 from schemas.errors import LakeError, XuanwuError
 from schemas.model import Entry, Zone
-from schemas.policy import policies
+from schemas.policy import ZONES, policies
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def parts(entry: Entry, stage: Stage) -> tuple[str, ...]:
     """The parts a stage runs in: publication has one for each zone and policy, `share/default`; others one."""
     if stage != "publish":
         return ("",)
-    return tuple(f"{zone}/{name}" for zone in ("share", "open") for name in policies(entry, zone))
+    return tuple(f"{zone}/{name}" for zone in ZONES for name in policies(entry, zone))
 
 
 def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Record:
@@ -44,7 +44,9 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
             recordstore.save(ctx.settings, record, stage, part)
             ctx.ledger.finish(attempt, record)
         except BaseException as error:
-            with suppress(LakeError):  # on a full disk the first error says more; the attempt then reads as lost
+            with suppress(
+                LakeError
+            ):  # on a full disk the first error says more; the attempt then reads as lost
                 ctx.ledger.fail(attempt, _reason(error))
             raise
     log.info("%s %s %s done", batch.dataset, batch.id, f"{stage} {part}".strip())

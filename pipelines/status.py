@@ -56,7 +56,7 @@ def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:
     """One batch: numbers come from each stage's latest done attempt, the state from its latest attempt."""
     done = {(a.stage, a.part): a for a in attempts if a.state == "done"}
     last = attempts[-1]
-    state, reason = last.state, last.message
+    state: str = last.state
     collected, merged = done.get(("collect", "")), done.get(("merge", ""))
     if state == "done" and last.stage == "collect" and collected and not collected.counts.get("files"):
         state = "nothing new"
@@ -78,7 +78,7 @@ def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:
             if stage == "publish" and part.startswith("share/")
         },
         opened=next((a.rows_out for (_, part), a in done.items() if part.startswith("open/")), None),
-        reason=reason,
+        reason=last.message,
         **{
             name: merged.counts.get(name) if merged else None
             for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "total")

@@ -9,10 +9,8 @@ from lake.tables import Identifier, identifier
 from pipelines import downloads
 from pipelines.context import Context
 from schemas.errors import LakeError
-from schemas.model import Entry, Zone
-from schemas.policy import policies
-
-ZONES: tuple[Zone, ...] = ("share", "open")
+from schemas.model import Entry
+from schemas.policy import ZONES, policies
 
 
 def published_table(dataset: str, zone: Zone, policy: str) -> Identifier:

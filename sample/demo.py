@@ -26,6 +26,7 @@ from schemas.load import Catalogue, load_catalogue
 from schemas.settings import Settings
 
 console = Console()
+ENVIRONMENT = "demo.env"
 FINISHED = ("success", "failed")
 
 
@@ -36,12 +37,15 @@ def home_variables(home: Path) -> dict[str, str]:
         home.mkdir(parents=True, exist_ok=True)
         key.touch(mode=0o600)
         key.write_text(secrets.token_hex(32))
-    return {
+    variables = {
         "XUANWU_HOME": str(home),
-        "XUANWU_KEY_1": key.read_text().strip(),
         "XUANWU_UNTIL": (DAYS[-1] + timedelta(days=1)).isoformat(),
         "XUANWU_RETRIES": "0",
     }
+    lines = [f"export {name}='{value}'" for name, value in variables.items()]
+    lines += [f"export XUANWU_KEY_1=$(cat '{key}')", "set -a", f". '{home}/city/connections.env'", "set +a"]
+    (home / ENVIRONMENT).write_text("# for `xuanwu` on what the demo made\n" + "\n".join(lines) + "\n")
+    return {**variables, "XUANWU_KEY_1": key.read_text().strip()}
 
 
 @contextmanager
@@ -142,8 +146,9 @@ def _show_where(home: Path, seconds: float) -> None:
     ):
         table.add_row(" ".join(f"{place}/{part}" for part in name.split()), words)
     console.print(f"[bold]{seconds:.0f} s[/bold] for everything above. 去哪里看 Where to look:", table)
+    console.print("下一步 Next: [bold]make up[/bold] opens Airflow on these DAGs. Or look into the lake:")
     console.print(
-        "下一步 Next: [bold]make up[/bold] opens Airflow with these DAGs; [bold]make status[/bold] shows the table."
+        f"  . .venv/bin/activate && . {place}/{ENVIRONMENT} && xuanwu quarantine list education.school"
     )
 
 

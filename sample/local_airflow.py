@@ -167,8 +167,7 @@ def migrate(home: Path, env: Mapping[str, str]) -> None:
     """Make or update Airflow's own database."""
     home.mkdir(parents=True, exist_ok=True)
     with log_file(home, "migrate").open("wb") as log:
-        command = [AIRFLOW, "db", "migrate"]
-        code = subprocess.call(command, env=dict(env), stdout=log, stderr=log)  # noqa: S603
+        code = subprocess.call([str(AIRFLOW), "db", "migrate"], env=dict(env), stdout=log, stderr=log)  # noqa: S603
     if code:
         raise AirflowFailed(f"airflow db migrate stopped with {code}; see {log_file(home, 'migrate')}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from schemas.model import Drop, Entry, Field, Keep, Mask, Policy, Zone
 
+ZONES: tuple[Zone, ...] = ("share", "open")
 OPEN_GRADE = 1
 SHARE_GRADE = 2
 """Highest grade that is published unmasked without the entry saying so."""
