@@ -2,7 +2,8 @@
 
 Paths without a scheme are local; `s3://bucket/key` goes through pyarrow's S3 client, with the endpoint, region
 and keys of the usual `AWS_*` variables. Writes go to a hidden temporary name first, so that whoever lists or
-reads a folder never sees half a file; a full disk is a `LakeError` that says so.
+reads a folder never sees half a file; a full disk is a `LakeError` that says so. Bytes are bytes: pyarrow would
+unpack a file by its suffix (`.gz`), and is told not to.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def output(uri: str) -> Iterator[IO[bytes]]:
     make_folder(uri.rpartition("/")[0])
     try:
         with full_disk_is_ours(uri):
-            with store.open_output_stream(hidden) as stream:
+            with store.open_output_stream(hidden, compression=None) as stream:
                 yield stream
             _settle(store, hidden)
             store.move(hidden, path)
@@ -149,7 +150,7 @@ def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator
 def read_bytes(uri: str) -> bytes:
     """The whole file; FileNotFoundError if there is none."""
     store, path = filesystem(uri)
-    with store.open_input_stream(path) as stream:
+    with store.open_input_stream(path, compression=None) as stream:
         return bytes(stream.read())
 
 
@@ -204,7 +205,7 @@ def sha256_of(uri: str) -> str:
     """Hex digest of a file, read in blocks."""
     store, path = filesystem(uri)
     digest = hashlib.sha256()
-    with store.open_input_stream(path) as stream:
+    with store.open_input_stream(path, compression=None) as stream:
         while block := stream.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()

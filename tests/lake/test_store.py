@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import stat
 from collections.abc import Iterator
@@ -46,6 +47,16 @@ def test_a_stream_is_digested_as_it_passes(tmp_path: Path) -> None:
     assert store.write_stream(uri, [b"ab", b"", b"c"]) == (hashlib.sha256(b"abc").hexdigest(), 3)
     assert store.sha256_of(uri) == hashlib.sha256(b"abc").hexdigest()
     assert store.size_of(uri) == 3
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "csv.bz2", "csv.zst"])
+def test_a_packed_file_is_read_as_it_lies(tmp_path: Path, suffix: str) -> None:
+    packed = gzip.compress(b"id\n1\n")
+    uri = str(tmp_path / f"a.{suffix}")
+    store.write_atomic(uri, packed)
+    assert Path(uri).read_bytes() == packed
+    assert store.read_bytes(uri) == packed
+    assert store.sha256_of(uri) == hashlib.sha256(packed).hexdigest()
 
 
 def test_a_parquet_that_breaks_is_not_there(tmp_path: Path) -> None:
