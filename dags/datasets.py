@@ -66,7 +66,7 @@ def dataset_dag(entry: Entry, settings: Settings) -> DAG:
         **bounds(entry, settings),
     ) as dag:
 
-        @task(pool=entry.owner, do_xcom_push=True)
+        @task(pool=entry.owner, multiple_outputs=False)
         def collect() -> dict[str, Any]:
             return tasks.collect(entry.id, dict(get_current_context()))
 

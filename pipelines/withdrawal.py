@@ -9,7 +9,7 @@ from lake.tables import Identifier, identifier
 from pipelines import downloads
 from pipelines.context import Context
 from schemas.errors import LakeError
-from schemas.model import Entry
+from schemas.model import Entry, Zone
 from schemas.policy import ZONES, policies
 
 
