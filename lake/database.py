@@ -43,19 +43,19 @@ def prepare_sqlite(url: URL) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             _wait_if_locked(error, path, deadline)
         finally:
             connection.close()
 
 
-def _wait_if_locked(error: sqlite3.OperationalError, path: Path, deadline: float) -> None:
+def _wait_if_locked(error: sqlite3.DatabaseError, path: Path, deadline: float) -> None:
     """A moment's wait for another process; LakeError after the deadline, and at once for anything but a lock."""
     if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         raise LakeError(
-            f"the database cannot be written ({error.sqlite_errorname})",
+            f"the database cannot be used ({error.sqlite_errorname})",
             file=str(path),
-            next_step="see whether its disk is full and who may write to it, then run again",
+            next_step="see whether its disk is full, who may write to it and whether it is SQLite's, then run again",
         ) from None
     if time.monotonic() > deadline:
         raise LakeError(

@@ -73,6 +73,15 @@ def full_disk_is_ours(uri: str) -> Iterator[None]:
         ) from None
 
 
+def refused(error: OSError) -> LakeError:
+    """What the system refused (a right, a folder that is a file) in our words; such errors hold a path, no value."""
+    return LakeError(
+        f"the system refused: {os.strerror(error.errno) if error.errno else type(error).__name__}",
+        file=str(error.filename) if error.filename else None,
+        next_step="see XUANWU_HOME and XUANWU_LAKE, their rights and their space, then run again",
+    )
+
+
 def make_folder(uri: str) -> None:
     """The folder and its parents; new local ones are for their owner only."""
     store, path = filesystem(uri)

@@ -33,6 +33,11 @@ def main() -> None:
     except XuanwuError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)
+    except OSError as error:
+        from lake.store import refused
+
+        typer.secho(f"error: {refused(error)}", fg="red", err=True)
+        sys.exit(1)
 
 
 def _problems(error: CatalogueError) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
     table.add_column("状态\nstate", no_wrap=True)
     for row in rows:
         table.add_row(
-            f"{row.dataset}\n[dim]{row.title_zh} {row.interval_end[:10]}[/dim]",
+            f"{row.dataset}\n[dim]{escape(row.title_zh)} {row.interval_end[:10]}[/dim]",
             _number(row.collected),
             _number(row.quarantined),
             _merged(row),
@@ -49,7 +50,9 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
     console.print(table)
     for row in rows:
         if row.reason:
-            console.print(f"[red]{row.dataset} {row.batch}[/red] {row.stage}: {row.reason}", highlight=False)
+            console.print(
+                f"[red]{row.dataset} {row.batch}[/red] {row.stage}: {escape(row.reason)}", highlight=False
+            )
     for item in late:
         newest = f"{item.newest:%Y-%m-%d %H:%M}" if item.newest else "nothing yet"
         console.print(

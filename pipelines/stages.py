@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
-from lake import recordstore
+from lake import recordstore, store
 from lake.batch import Batch
 from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
 from pipelines.context import Context
@@ -39,29 +39,33 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
     entry = ctx.catalogue.entry(batch.dataset)
     with _placed(batch):
         attempt = ctx.ledger.begin(batch, stage, part)
-        try:
+    try:
+        with _placed(batch):
             record = _step(ctx, entry, stage, batch, part)
             recordstore.save(ctx.settings, record, stage, part)
             ctx.ledger.finish(attempt, record)
-        except BaseException as error:
-            with suppress(
-                LakeError
-            ):  # on a full disk the first error says more; the attempt then reads as lost
-                ctx.ledger.fail(attempt, _reason(error))
-            raise
+    except BaseException as error:
+        with suppress(LakeError):  # where the ledger cannot be written the first error says more
+            ctx.ledger.fail(attempt, _reason(error))
+        raise
     log.info("%s %s %s done", batch.dataset, batch.id, f"{stage} {part}".strip())
     return record
 
 
 @contextmanager
 def _placed(batch: Batch) -> Iterator[None]:
-    """Errors of ours that leave this block name the batch."""
+    """Errors that leave this block name the batch. What the system refused (a right, a folder that is a file, a
+    disk without space where no room of ours expected it) becomes ours; such errors hold a path and no value."""
     try:
         yield
     except XuanwuError as error:
         error.place.setdefault("dataset", batch.dataset)
         error.place.setdefault("batch", batch.id)
         raise
+    except OSError as error:
+        ours = store.refused(error)
+        ours.place |= {"dataset": batch.dataset, "batch": batch.id}
+        raise ours from error
 
 
 def _reason(error: BaseException) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import SettingsError
 
 HERE = Path(__file__).parent
 
@@ -26,15 +30,26 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of the ledger; default SQLite at `<home>/ledger.db`."""
     iceberg: str = ""
     """SQLAlchemy URL of Iceberg's catalogue; default SQLite at `<home>/iceberg.db`."""
-    memory: str = "1GB"
+    memory: str = Field("1GB", pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B)$")
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
-    threads: int = 2
+    threads: int = Field(2, ge=1)
     xlsx_cells: int = 2_000_000
     """Cells that an XLSX download may have; a bigger table is left out as XLSX, and its index says so."""
     until: date | None = None
     """No scheduled run after this day: a rehearsal on a past calendar, such as the sample city's."""
     key_version: str = "1"
     """Which masking key is used: the key is read from `XUANWU_KEY_<version>` or the connection `xuanwu_keys`."""
+
+    def __init__(self, **values: Any) -> None:
+        """SettingsError names each malformed variable and never its value, which may be a URL with a password."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            wrong = [(str(each["loc"][0]), each["msg"]) for each in error.errors(include_input=False)]
+            raise SettingsError(
+                "; ".join(f"XUANWU_{name.upper()}: {message}" for name, message in wrong),
+                next_step="correct the variable, or leave it unset for the default",
+            ) from None
 
     @cached_property
     def lake_root(self) -> str:
