@@ -55,9 +55,34 @@ def found(
     yield make
     printed = capfd.readouterr()
     for town in towns:
-        everywhere = "\n".join([*town.said, town.written(), caplog.text, printed.out, printed.err])
-        at = everywhere.find(CANARY)
-        assert at < 0, f"a value of grade 3 is said: …{everywhere[max(0, at - 300) : at]}"
+        assert (leak := _leak(town, caplog.text, printed.out, printed.err)) is None, leak
+
+
+def _leak(town: Town, *said: str) -> str | None:
+    """The text in front of the first planted value that was said or written down."""
+    everywhere = "\n".join([*town.said, town.written(), *said])
+    before, found, _ = everywhere.partition(CANARY)
+    return f"…{before[-300:]}" if found else None
+
+
+def test_a_planted_value_would_be_found(found: Found) -> None:
+    """The tests below would see a leak: records, verdicts, manifests and the ledger are all looked into."""
+    town = found()
+    town.leave("01", csv_of(rows(1)))
+    town.good(1)
+    written = town.written()
+    for word in (
+        "collected_at",
+        "checked_at",
+        "curated_snapshot",
+        "expect_column_values_to_match_regex",
+        "SQLite format",
+    ):
+        assert word in written
+    record = next((Path(town.settings.lake_root) / "records").rglob("check.json"))
+    record.write_text(record.read_text() + CANARY)
+    assert _leak(town) is not None
+    record.write_text("{}")
 
 
 def parquet_of(data: list[tuple[str, ...]]) -> bytes:
@@ -252,6 +277,30 @@ def test_a_header_without_rows(found: Found) -> None:
     data = town.leave("02", csv_of([]))
     town.refused(2, CheckFailed, "expect_table_row_count_to_be_between", "expected: ", "it is 0")
     town.keeps(2, data)
+    town.leave("03", csv_of(rows(3)))
+    town.good(3)
+
+
+def test_a_failed_check_that_stops(found: Found) -> None:
+    """The message names rows by file and number, and none of their values."""
+    town = found()
+    path = town.catalogue / "police" / "person.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("on_fail: quarantine", "on_fail: stop"), encoding="utf-8"
+    )
+    town.leave("01", csv_of(rows(1)))
+    town.good(1)
+    data = town.leave("02", csv_of(_cell(2, f"{CANARY}话")(rows(2))))
+    words = (
+        "1 of 20 rows failed",
+        "02.csv row 6",
+        "field phone",
+        "expect_column_values_to_match_regex",
+        "expected: ",
+    )
+    town.refused(2, CheckFailed, *words)
+    town.keeps(2, data)
+    assert not town.aside(2)
     town.leave("03", csv_of(rows(3)))
     town.good(3)
 
@@ -512,9 +561,9 @@ def test_a_disk_fills_while_a_file_lands(found: Found, small_disk: Path) -> None
 # ── the real command line ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _lines(town: Town, *arguments: str) -> str:
+def _lines(town: Town, *arguments: str, **settings: str) -> str:
     """What the command says when it fails: one message, on standard error, and no traceback."""
-    done = town.xuanwu(*arguments)
+    done = town.xuanwu(*arguments, **settings)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "error" not in done.stdout
@@ -539,3 +588,28 @@ def test_the_command_line_says_it_once(found: Found, monkeypatch: pytest.MonkeyP
     path.write_text(path.read_text(encoding="utf-8").replace("  name:", "\tname:"), encoding="utf-8")
     said = _lines(town, "run", "police.person")
     assert "person.yaml:" in said and "1 problem(s) in the catalogue" in said
+
+
+UNUSABLE = {
+    "no number": ({"XUANWU_THREADS": "two"}, "XUANWU_THREADS: "),
+    "no size": ({"XUANWU_MEMORY": "lots"}, "XUANWU_MEMORY: "),
+    "a file for a folder": ({"XUANWU_HOME": "{file}"}, "the system refused"),
+    "a file for the lake": ({"XUANWU_LAKE": "{file}"}, "the system refused: Not a directory"),
+    "no database": ({"XUANWU_DATABASE": "sqlite:///{file}"}, "the database cannot be used (SQLITE_NOTADB)"),
+    "no server": (
+        {"XUANWU_DATABASE": f"postgresql+psycopg://u:{CANARY}@127.0.0.1:1/x"},
+        "the ledger cannot be reached",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", UNUSABLE)
+def test_settings_that_cannot_be_used(found: Found, fault: str) -> None:
+    settings, words = UNUSABLE[fault]
+    town = found()
+    town.leave("01", csv_of(rows(1)))
+    file = town.root / "file"
+    file.write_text("no database, and no folder either" * 100, encoding="utf-8")
+    given = {name: value.replace("{file}", str(file)) for name, value in settings.items()}
+    said = _lines(town, "run", "police.person", "--date", "2026-03-01", **given)
+    assert said.count("\n") == 1 and words in said and "next: " in said

@@ -168,7 +168,7 @@ class Town:
         tables = self.ctx.tables
         return {".".join(name): tables.row_count(name) for name in map(_split, TABLES) if tables.exists(name)}
 
-    def xuanwu(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def xuanwu(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """The real command line, in a process of its own."""
         own = {
             "XUANWU_HOME": str(self.settings.home),
@@ -178,7 +178,7 @@ class Town:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("XUANWU_CONN")}
         command = [str(Path(sys.executable).parent / "xuanwu"), *arguments]
         done = subprocess.run(
-            command, env=inherited | own, capture_output=True, text=True, timeout=120, check=False
+            command, env=inherited | own | settings, capture_output=True, text=True, timeout=120, check=False
         )
         self.said += [done.stdout, done.stderr]
         return done
