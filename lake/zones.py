@@ -12,7 +12,7 @@ from schemas.settings import Settings
 FileZone = Literal["landing", "standard", "verdicts", "records", "downloads"]
 TableZone = Literal["curated", "share", "open", "quarantine"]
 
-_DATASET = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _BATCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 
 

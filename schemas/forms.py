@@ -12,7 +12,10 @@ from schemas.findings import KeyPath, listed
 
 FORMS = {
     r"^[a-z][a-z0-9_]{0,62}$": "a name, of lower-case a-z, 0-9 and _, such as `reg_date`",
-    r"^[a-z][a-z0-9_]{0,40}\.[a-z][a-z0-9_]{0,40}$": "`department.dataset`, in lower-case a-z, 0-9 and _",
+    r"^[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*$": (
+        "`department.dataset`, words of lower-case a-z and 0-9 with single _ between them "
+        "(`__` joins them in the names of tables)"
+    ),
     r"^[0-9]{6,}/[0-9]+$": '政务信息资源代码, class digits, `/`, serial: "3010203/000017"',
     r"^expect_[a-z0-9_]+$": "the name of an expectation, `expect_…`",
 }

@@ -19,7 +19,11 @@ Grade = Annotated[
     Key(ge=1, le=4, description="GB/T 43697: 1 public, 2 internal, 3 personal or commercial, 4 sensitive"),
 ]
 Name = Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-DatasetId = Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]{0,40}\.[a-z][a-z0-9_]{0,40}$")]
+DatasetId = Annotated[
+    str, Key(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=83)
+]
+"""Underscores stand alone: `__` separates department, dataset and policy in a table's name, and `a__b.c` and `a.b__c`
+would be one table."""
 TypeName = Literal["string", "integer", "decimal", "number", "boolean", "date", "timestamp", "binary"]
 OnFail = Literal["stop", "quarantine", "warn"]
 Dimension = Literal["conformity", "completeness", "accuracy", "consistency", "timeliness", "accessibility"]

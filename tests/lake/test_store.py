@@ -120,8 +120,11 @@ def test_folders_follow_the_dataset(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "batch"), [("../x.y", None), ("dept", None), ("a.b.c", None), ("a.b", "../../x")]
+    ("dataset", "batch"),
+    [("../x.y", None), ("dept", None), ("a.b.c", None), ("a.b", "../../x"), ("a__b.c", None), ("a.b_", None)],
 )
-def test_no_id_leads_out_of_its_zone(settings: Settings, dataset: str, batch: str | None) -> None:
+def test_no_id_leads_out_of_its_zone_or_into_another_dataset(
+    settings: Settings, dataset: str, batch: str | None
+) -> None:
     with pytest.raises(LakeError, match="not a"):
         zones.folder(settings, "landing", dataset, batch)

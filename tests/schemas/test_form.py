@@ -65,6 +65,22 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
         ],
         ["public_security/resident.yaml:22: checks: is empty; expected: at least one"],
     ),
+    "id_double_underscore": (
+        [(RESIDENT, "id: public_security.resident", "id: public_security.resident__old")],
+        [
+            "public_security/resident.yaml:1: id: the value has not the right form; expected: `department.dataset`, words of lower-case a-z and 0-9 with single _ between them (`__` joins them in the names of tables)"
+        ],
+    ),
+    "id_underscore_last": (
+        [(RESIDENT, "id: public_security.resident", "id: public_security_.resident")],
+        [
+            "public_security/resident.yaml:1: id: the value has not the right form; expected: `department.dataset`, words of lower-case a-z and 0-9 with single _ between them (`__` joins them in the names of tables)"
+        ],
+    ),
+    "id_too_long": (
+        [(RESIDENT, "id: public_security.resident", f"id: public_security.{'r' * 80}")],
+        ["public_security/resident.yaml:1: id: is out of bounds; expected: 83 character(s) at most"],
+    ),
     "grade": (
         [(RESIDENT, "grade: 1, codes", "grade: 7, codes")],
         ["public_security/resident.yaml:20: fields.gender.grade: is out of bounds; expected: at most 4"],
