@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,7 @@ DATASET = "police.person"
 HEADER = ("no", "name", "phone", "age", "district")
 KEY = bytes(range(32)).hex()
 GOOD_ROWS = 20
+Rows = list[tuple[str, ...]]
 
 ENTRY = """\
 id: police.person
@@ -60,7 +62,7 @@ checks:
 """
 
 
-def rows(day: int, count: int = GOOD_ROWS) -> list[tuple[str, ...]]:
+def rows(day: int, count: int = GOOD_ROWS) -> Rows:
     """A day's good rows, under the header."""
     return [
         (f"P{day}{n:05}", f"{CANARY}名{n}", f"139{day:03}{n:05}", str(20 + n % 50), "玄武区")
@@ -68,7 +70,7 @@ def rows(day: int, count: int = GOOD_ROWS) -> list[tuple[str, ...]]:
     ]
 
 
-def csv_of(found: list[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> bytes:
+def csv_of(found: Rows, header: tuple[str, ...] = HEADER) -> bytes:
     return "".join(",".join(row) + "\r\n" for row in (header, *found)).encode()
 
 
@@ -208,3 +210,18 @@ def _split(name: str) -> tuple[str, str]:
 def batch_of(day: int) -> Batch:
     start = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day - 1)
     return Batch(dataset=DATASET, start=start, end=start + timedelta(days=1))
+
+
+def path_source(form: str, suffix: str, **more: str) -> str:
+    extra = "".join(f", {name}: {value}" for name, value in more.items())
+    return f"{{kind: file, connection: police, path: '{{day}}.{suffix}', format: {form}{extra}}}"
+
+
+def leak(town: Town, *said: str) -> str | None:
+    """The text in front of the first planted value that was said or written down."""
+    everywhere = "\n".join([*town.said, town.written(), *said])
+    before, found, _ = everywhere.partition(CANARY)
+    return f"…{before[-300:]}" if found else None
+
+
+Found = Callable[..., Town]
