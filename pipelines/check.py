@@ -24,6 +24,7 @@ from lake.records import Checked, Standardised, Verdict
 from pipelines import checksql as sql
 from pipelines.context import Context
 from pipelines.engine import engine
+from pipelines.sqlrows import parquet
 from schemas.errors import CheckFailed, EngineError
 from schemas.model import Entry
 from schemas.sql import quote
@@ -85,7 +86,7 @@ def _engine_errors(entry: Entry, standardised: Standardised) -> Iterator[None]:
 
 def _prepare(ctx: Context, db: duckdb.DuckDBPyConnection, entry: Entry, standardised: Standardised) -> Known:
     """The batch and the datasets that it refers to as views."""
-    db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {sql.parquet([standardised.path])}")
+    db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {parquet([standardised.path])}")
     there = frozenset(name for name in referenced_datasets(entry) if _view(ctx, db, name))
     codes = {name: [code.code for code in listed] for name, listed in ctx.catalogue.codes.items()}
     return Known(standardised.batch.end, previous_rows(ctx, standardised), codes, there)
@@ -99,7 +100,7 @@ def _view(ctx: Context, db: duckdb.DuckDBPyConnection, dataset: str) -> bool:
     files = ctx.tables.data_files(table)
     empty = f"{quote(dataset_view(dataset))} form"
     db.register(empty, ctx.tables.schema(table).empty_table())
-    rows = f" UNION ALL BY NAME SELECT * FROM {sql.parquet(files, ', union_by_name = true')}" if files else ""
+    rows = f" UNION ALL BY NAME SELECT * FROM {parquet(files, ', union_by_name = true')}" if files else ""
     db.execute(f"CREATE TEMP VIEW {quote(dataset_view(dataset))} AS SELECT * FROM {quote(empty)}{rows}")
     return True
 

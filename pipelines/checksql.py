@@ -6,16 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from expectations.sqltables import BATCH, FAILURES
+from pipelines.sqlrows import as_json
 from schemas.model import Entry
-from schemas.sql import literal, quote
 
 BITS = 62
 """Checks per BIGINT of a row's failures: a sum of bits has a fixed size, so that DuckDB can spill millions of
 them."""
-
-
-def parquet(paths: Sequence[str], options: str = "") -> str:
-    return f"read_parquet([{', '.join(map(literal, paths))}]{options})"
 
 
 def _of(numbers: Sequence[int]) -> str:
@@ -41,19 +37,9 @@ def set_aside(entry: Entry, numbers: Sequence[int]) -> str:
         )
         words.append(f"bit_or(CASE number {cases} ELSE 0 END::BIGINT) AS bits{start // BITS}")
     failed = f"SELECT seq, {', '.join(words)} FROM {FAILURES} WHERE {_of(numbers)} GROUP BY seq"
-    values = ", ".join(f"{quote(name)} := {_value(entry, name)}" for name in entry.fields)
     return (
-        f"SELECT b._file AS file, b._row AS row, to_json(struct_pack({values}))::VARCHAR AS data, "
+        f"SELECT b._file AS file, b._row AS row, {as_json(entry, 'b')} AS data, "
         f"f.* EXCLUDE (seq) FROM {BATCH} AS b JOIN ({failed}) AS f ON b._seq = f.seq"
-    )
-
-
-def _value(entry: Entry, name: str) -> str:
-    """A decimal as text, since a JSON number would lose digits; bytes in base64."""
-    column = f"b.{quote(name)}"
-    kind = entry.fields[name].type
-    return (
-        f"{column}::VARCHAR" if kind == "decimal" else f"to_base64({column})" if kind == "binary" else column
     )
 
 

@@ -13,16 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lake.batch import Batch
+from pipelines.sqlrows import as_json, parquet
 from schemas.model import Entry
 from schemas.sql import literal, quote
 
 FILE = "_lake_file"
 AT = "file_row_number"
 BATCH = "_batch"
-
-
-def parquet(paths: Sequence[str], options: str = "") -> str:
-    return f"read_parquet([{', '.join(map(literal, paths))}]{options})"
 
 
 def _same(names: Iterable[str], left: str, right: str) -> str:
@@ -131,17 +128,7 @@ def result(entry: Entry, batch: Batch, touched: Sequence[str], columns: Sequence
 
 def refused(entry: Entry) -> str:
     """Rows that would change what an append-only table holds: file, row and the row's values as a JSON object."""
-    values = ", ".join(f"{quote(name)} := {_json_value(entry, name)}" for name in entry.fields)
     return (
-        f"SELECT i._file AS file, i._row AS row, to_json(struct_pack({values}))::VARCHAR AS data FROM incoming AS i "
+        f"SELECT i._file AS file, i._row AS row, {as_json(entry, 'i')} AS data FROM incoming AS i "
         "SEMI JOIN (SELECT _seq FROM plan WHERE action = 'quarantine') USING (_seq)"
     )
-
-
-def _json_value(entry: Entry, name: str) -> str:
-    """A decimal as text, since a JSON number would lose digits; bytes in base64; NaN and infinity, which JSON does
-    not know, as text."""
-    column, kind = f"i.{quote(name)}", entry.fields[name].type
-    if kind == "number":
-        return f"CASE WHEN isfinite({column}) THEN to_json({column}) ELSE to_json({column}::VARCHAR) END"
-    return {"decimal": f"{column}::VARCHAR", "binary": f"to_base64({column})"}.get(kind, column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -126,6 +127,20 @@ def test_failing_rows_are_set_aside_once_with_all_their_failures(city: Callable[
     assert json.loads(second["data"]) == {
         "no": CANARY, "secret": "s", "amount": "-98765432101234567.89", "day": "2026-03-02", "blob": "AP8=",
     }  # fmt: skip
+
+
+def test_what_json_has_no_number_for_is_set_aside_as_text(ctx: Context, make_catalogue: Make) -> None:
+    field = "fields:\n  ratio: {type: number, grade: 2, title: {zh: 率, en: Ratio}}\n"
+    yaml = ENTRY.replace("fields:\n", field) + QUARANTINE
+    ctx = replace(ctx, catalogue=make_catalogue({"civil/people.yaml": yaml}))
+    numbers = [math.nan, math.inf, -math.inf, 0.1, None]
+    run(ctx, [{**good(n), "no": "X", "ratio": value} for n, value in enumerate(numbers)])
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    rows = [json.loads(row["data"], parse_constant=refuse) for row in set_aside(ctx)]
+    assert [row["ratio"] for row in rows] == ["nan", "inf", "-inf", 0.1, None]
 
 
 def test_the_verdict_is_kept_as_json(city: Callable[[str], Context]) -> None:
