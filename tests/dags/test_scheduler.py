@@ -156,3 +156,39 @@ def test_secrets_and_values_stay_out_of_airflows_records(scheduled: Airflow, hom
         f"/dags/parks.park/dagRuns/{run['dag_run_id']}/taskInstances/collect/xcomEntries/return_value?deserialize=true",
     )["value"]
     assert set(value) == {"dataset", "start", "end", "pins", "id"}
+
+
+def test_a_backfill_runs_its_intervals_again_and_changes_nothing(scheduled: Airflow, home: Path) -> None:
+    """Backfill by data interval: the same batches, found again; neither rows nor snapshots differ."""
+    ledger = Ledger(Settings(home=home / "xuanwu").database_url)
+    before = standing(ledger)
+    body = {
+        "dag_id": "parks.park",
+        "from_date": "2026-03-01T16:00:00Z",
+        "to_date": "2026-03-03T15:59:59Z",
+        "max_active_runs": 1,
+        "reprocess_behavior": "completed",
+        "run_backwards": False,
+    }
+    tried = len(ledger.runs("parks.park"))
+    backfill = scheduled.call("POST", "/backfills", json=body)["id"]
+    deadline = time.monotonic() + 120
+    while scheduled.call("GET", f"/backfills/{backfill}")["completed_at"] is None:
+        assert time.monotonic() < deadline, "the backfill did not end"
+        time.sleep(1)
+    runs = [run for run in scheduled.runs() if run["dag_id"] == "parks.park"]
+    assert {(run["run_type"], run["state"]) for run in runs} == {("backfill", "success")}
+    assert len(ledger.runs("parks.park")) == 2 * tried
+    assert standing(ledger) == before
+
+
+def standing(ledger: Ledger) -> list[tuple]:
+    """What must be the same when batches are run again: every merge, and what is published of the newest batch.
+    (An older batch run again finds the newer publication and keeps it.)"""
+    done = ledger.done("parks.park")
+    newest = done[-1].batch.id
+    return [
+        (a.batch.id, a.stage, a.part, {name: count for name, count in a.counts.items() if name != "reused"})
+        for a in done
+        if a.stage != "publish" or a.batch.id == newest
+    ]
