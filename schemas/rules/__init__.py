@@ -27,6 +27,7 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (sources.schedule, ("source",)),
     (sources.database_cursor, ("source", "merge")),
     (sources.file_options, ("source",)),
+    (fields.names_free, ("fields",)),
     (fields.own_element_kept, ("fields",)),
     (fields.origin_kept, ("fields",)),
     (fields.key_required, ("fields", "key")),

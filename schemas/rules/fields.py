@@ -23,7 +23,17 @@ _FITS = {
     "precision": ("decimal",),
     "scale": ("decimal",),
 }
+RESERVED = ("file_row_number",)
+"""Columns that DuckDB adds to a Parquet file's own: it refuses a file that has one of the name."""
 _MOST = ("length", "precision", "scale")
+
+
+def names_free(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """No field has a name that the engine needs for itself."""
+    for name in RESERVED:
+        if name in written.fields:
+            expected = f"another name here, and `source: {name}`"
+            yield Finding(("fields", name), "the engine needs this name for a column of its own", expected)
 
 
 def own_element_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:

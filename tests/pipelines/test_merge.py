@@ -227,6 +227,23 @@ def test_rows_that_do_not_add_up_are_not_committed(city: Make) -> None:
 
 # ── values and names ──────────────────────────────────────────────────────────────────────────────────────
 
+OURS = (
+    "file",
+    "place",
+    "action",
+    "rank",
+    "row",
+    "seq",
+    "rowid",
+    "file_index",
+    "i",
+    "s",
+    "p",
+    "incoming",
+    "stored",
+    "plan",
+)
+"""Names of the engine's own columns and of relations in the statements."""
 EVERY = {
     "order": {"type": "string"},
     "select": {"type": "decimal", "precision": 38, "scale": 10},
@@ -236,6 +253,7 @@ EVERY = {
     "group": {"type": "boolean"},
     "null": {"type": "integer"},
     "filename": {"type": "string"},
+    **{name: {"type": "string"} for name in OURS},
 }
 
 
@@ -249,6 +267,7 @@ def every(**changed: Any) -> Row:
         "group": None,
         "null": 2**63 - 1,
         "filename": "",
+        **{name: name for name in OURS},
         **changed,
     }
 

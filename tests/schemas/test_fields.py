@@ -13,6 +13,12 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
             "civil_affairs/marriage.yaml:19: fields.id_no.grade: loosens element `resident_id`: grade 2 is below its 4; expected: 4 or more, or no `grade`"
         ],
     ),
+    "reserved": (
+        [(MARRIAGE, "  reg_no: {", "  file_row_number: {type: integer, grade: 1}\n  reg_no: {")],
+        [
+            "civil_affairs/marriage.yaml:18: fields.file_row_number: the engine needs this name for a column of its own; expected: another name here, and `source: file_row_number`"
+        ],
+    ),
     "loosen_type": (
         [(MARRIAGE, "{element: resident_id}", "{element: resident_id, type: integer}")],
         [
