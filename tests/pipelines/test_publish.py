@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from pyiceberg.avro.file import AvroFile
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
-from pyiceberg.typedef import Record
 
 from lake import renewal, store
 from lake.records import Published
@@ -24,6 +20,7 @@ from pipelines.publish import withdraw
 from schemas.errors import CommitConflict, LakeError, MaskError, Unbalanced
 from schemas.load import Catalogue
 from schemas.settings import Settings
+from tests.leaks import bytes_below
 from tests.pipelines.publishing import FIELDS, KEY, OPEN, SECRET, City, people
 
 
@@ -105,34 +102,6 @@ def test_an_empty_table_is_published_as_one(city: City) -> None:
 
 
 # ── nothing leaked ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def bytes_below(folder: Path) -> bytes:
-    """All that lies there: as it lies, and Parquet and Avro as read, statistics and metadata included."""
-    parts = []
-    for path in folder.rglob("*"):
-        if not path.is_file():
-            continue
-        parts.append(path.read_bytes())
-        if path.suffix == ".parquet":
-            with pq.ParquetFile(path) as file:
-                parts += [str(file.metadata.to_dict()).encode(), str(file.schema_arrow.metadata).encode()]
-                pieces = [file.read_row_group(i).to_pylist() for i in range(file.num_row_groups)]
-                parts.append(str(pieces).encode())
-        elif path.suffix == ".avro":
-            with AvroFile[Record](PyArrowFileIO().new_input(str(path))) as records:
-                parts += [found for record in records for found in raw_bytes(record)]
-    return b"\n".join(parts)
-
-
-def raw_bytes(value: Any) -> list[bytes]:
-    """Paths and bounds: bounds are single values as bytes."""
-    if isinstance(value, bytes | str):
-        return [value if isinstance(value, bytes) else value.encode()]
-    if isinstance(value, Record):
-        value = value._data
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [found for item in items for found in raw_bytes(item)]
 
 
 def raw_values(rows: list[dict[str, Any]]) -> list[bytes]:
@@ -391,12 +360,12 @@ def test_what_is_granted_no_more_is_gone(city: City) -> None:
 
 
 def test_a_dataset_s_withdrawal_leaves_its_neighbours_alone(city: City) -> None:
-    """`health.visit` and `health.visit__x` have tables whose names begin alike."""
-    for name in ("health__visit__x__default", "health__visits__default"):
+    """`health.visit` and `health.visit_x` have tables whose names begin alike."""
+    for name in ("health__visit_x__default", "health__visits__default"):
         city.ctx.tables.ensure(("share", name), pa.schema([("a", pa.string())]))
-    neighbour = city.entry.model_copy(update={"id": "health.visit__x"})
+    neighbour = city.entry.model_copy(update={"id": "health.visit_x"})
     catalogue = city.ctx.catalogue
-    entries = {**catalogue.entries, "health.visit__x": neighbour}
+    entries = {**catalogue.entries, "health.visit_x": neighbour}
     object.__setattr__(catalogue, "entries", entries)
     assert withdraw(city.ctx, city.entry) == []
     assert withdraw(city.ctx) == ["share.health__visits__default"]

@@ -19,10 +19,12 @@ from python_calamine import load_workbook
 from stdnum.cn import uscc
 from stdnum.iso7064 import mod_11_2
 
+from sample.city import DAYS
 from schemas.load import load_catalogue
 from schemas.settings import HERE
 
 Row = dict[str, Any]
+CURSORS = ("public_security.resident", "civil_affairs.marriage", "human_resources.social_insurance")
 FORMS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%Y年%m月%d日")
 CODES = {
     name: {word for code in codes for word in (code.code, code.zh, *code.aliases)}
@@ -178,3 +180,11 @@ def rows_of(folder: Path, dataset: str, day: str) -> list[Row]:
             return list(document["data"]["households"])
     document = json.loads((department / f"air_quality_{day}.json").read_bytes())
     return list(document["data"]["observations"])
+
+
+def arrived(rows: list[Row], dataset: str, day: int) -> list[Row]:
+    """The rows of a batch: of a table read by cursor, those from two hours before yesterday's last on."""
+    if dataset not in CURSORS or day == 1:
+        return rows
+    since = f"{DAYS[day - 2].isoformat()} 16:00:00"
+    return [row for row in rows if row["GXSJ"] >= since]

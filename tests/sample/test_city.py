@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from sample.city import DAYS, SOURCES, write_city
-from tests.sample.recount import BAD, Row, is_resident, plain, rows_of
+from tests.sample.recount import BAD, CURSORS, Row, arrived, is_resident, plain, rows_of
 
 ROWS = 2000
 DATASETS = sorted(source.dataset for source in SOURCES)
-CURSORS = ("public_security.resident", "civil_affairs.marriage", "human_resources.social_insurance")
 KEYS = {
     "public_security.resident": "GMSFHM",
     "civil_affairs.marriage": "DJZH",
@@ -39,14 +38,6 @@ def cities(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 def told(folder: Path, day: int, dataset: str) -> Row:
     return json.loads((folder / "faults.json").read_bytes())["days"][DAYS[day - 1].isoformat()][dataset]
-
-
-def arrived(rows: list[Row], dataset: str, day: int) -> list[Row]:
-    """The rows of a batch: of a table read by cursor, those from two hours before yesterday's last on."""
-    if dataset not in CURSORS or day == 1:
-        return rows
-    since = f"{DAYS[day - 2].isoformat()} 16:00:00"
-    return [row for row in rows if row["GXSJ"] >= since]
 
 
 @pytest.mark.parametrize("day", (1, 2, 3))
