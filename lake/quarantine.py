@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake import properties
 from lake.records import Stage
 from lake.tables import Identifier, Tables, identifier
 
@@ -59,7 +60,7 @@ def put(tables: Tables, dataset: str, batch_id: str, stage: Stage, rows: pa.Reco
     tables.ensure(name, SCHEMA)
     batches = _chain(first, new, _others(tables, name, old, batch_id, stage))
     reader = pa.RecordBatchReader.from_batches(SCHEMA, (batch.select(SCHEMA.names) for batch in batches))
-    tables.replace(name, reader, old, {"xuanwu.batch": batch_id, "xuanwu.stage": stage})
+    tables.replace(name, reader, old, properties.named(batch=batch_id, stage=stage))
     return new.rows
 
 

@@ -161,7 +161,7 @@ class Tables:
             yield snapshot.snapshot_id, commits.summary(snapshot)
 
     def find_snapshot(self, table: Identifier, **properties: str) -> tuple[int, dict[str, str]] | None:
-        """The newest snapshot whose properties are these, `**{"xuanwu.batch": id}`; id and whole summary."""
+        """The newest snapshot whose properties are these, `**properties.named(batch=id)`; id and whole summary."""
         for found, summary in self.snapshots(table):
             if properties.items() <= summary.items():
                 return found, summary

@@ -28,7 +28,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from lake import balance, quarantine, store
+from lake import balance, properties, quarantine, store
 from lake.records import Checked, Merged
 from lake.tables import Identifier
 from lake.version import code_version
@@ -103,12 +103,12 @@ def _digest(entry: Entry, checked: Checked) -> str:
 
 
 def _merged_before(job: _Job) -> Merged | None:
-    wanted = {"xuanwu.batch": job.checked.batch.id, "xuanwu.input": job.digest}
+    wanted = properties.named(batch=job.checked.batch.id, input=job.digest)
     found = job.ctx.tables.find_snapshot(job.table, **wanted)
     if found is None:
         return None
-    snapshot, properties = found
-    numbers = {name: int(properties[f"xuanwu.{name}"]) for name in COUNTED}
+    snapshot, summary = found
+    numbers = {name: int(properties.said(summary, name) or 0) for name in COUNTED}
     return Merged(batch=job.checked.batch, table=".".join(job.table), snapshot=snapshot, **numbers)
 
 
@@ -165,7 +165,7 @@ def _is_late(job: _Job) -> bool:
     """Whether this is a snapshot older than one merged before: an older whole must not undo a newer one."""
     if job.entry.merge.kind != "snapshot":
         return False
-    ends = (summary.get("xuanwu.interval_end") for _, summary in job.ctx.tables.snapshots(job.table))
+    ends = (properties.said(summary, "interval_end") for _, summary in job.ctx.tables.snapshots(job.table))
     return any(datetime.fromisoformat(end) > job.checked.batch.end for end in ends if end)
 
 
@@ -255,10 +255,11 @@ def _rows(
 
 def _properties(job: _Job, record: Merged) -> dict[str, str]:
     """What the snapshot says of itself. Counts only, so that anybody who sees the table may read it."""
-    return {
-        "xuanwu.batch": record.batch.id,
-        "xuanwu.interval_start": record.batch.start.isoformat(),
-        "xuanwu.interval_end": record.batch.end.isoformat(),
-        "xuanwu.input": job.digest,
-        "xuanwu.version": code_version(),
-    } | {f"xuanwu.{name}": str(getattr(record, name)) for name in COUNTED}
+    return properties.named(
+        batch=record.batch.id,
+        interval_start=record.batch.start.isoformat(),
+        interval_end=record.batch.end.isoformat(),
+        input=job.digest,
+        code_version=code_version(),
+        **{name: str(getattr(record, name)) for name in COUNTED},
+    )

@@ -30,6 +30,7 @@ import duckdb
 import pyarrow as pa
 
 from lake import renewal
+from lake.properties import named, said
 from lake.records import Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
@@ -48,9 +49,6 @@ from schemas.policy import mask_plan, policies
 __all__ = ["contract_hash", "publish", "published_table", "withdraw"]
 
 BATCH_ROWS = 32 * 1024
-CURATED, MASKS, KEY_VERSION, KEY_CHECK = (
-    f"xuanwu.{name}" for name in ("curated-snapshot", "masks", "key-version", "key-check")
-)
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,9 @@ class _Job:
 
     @property
     def stands_under(self) -> dict[str, str]:
-        """The properties by which a publication under the same masks and key is known."""
+        """What a snapshot says by which a publication under the same masks and key is known."""
         version, check = (self.key.version, self.key.check) if self.key else ("", "")
-        return {MASKS: self.masks_hash, KEY_VERSION: version, KEY_CHECK: check}
+        return {"masks": self.masks_hash, "key_version": version, "key_check": check}
 
 
 def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Published:
@@ -108,7 +106,7 @@ def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str)
     standing = next(ctx.tables.snapshots(job.table), None)
     source = _source(job, standing)
     alike = standing is not None and _under(job, standing[1])
-    if standing is not None and alike and standing[1].get(CURATED) == str(source):
+    if standing is not None and alike and said(standing[1], "curated_snapshot") == str(source):
         snapshot, reused = standing[0], True
         renewal.sweep(ctx.tables, job.table)
     else:
@@ -133,19 +131,19 @@ def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str
     return _Job(ctx, entry, merged, zone, policy, plan, key)
 
 
-def _under(job: _Job, properties: dict[str, str]) -> bool:
+def _under(job: _Job, summary: dict[str, str]) -> bool:
     """Whether a publication was made under these masks and this key.
 
     MaskError if it was made with another key of the same version: whoever joined by its tokens would no
     longer find anything, and nothing would say why."""
-    if not job.stands_under.items() - properties.items():
+    if all(said(summary, word) == value for word, value in job.stands_under.items()):
         return True
-    same_version = job.key is not None and properties.get(KEY_VERSION) == job.key.version
-    if same_version and job.stands_under[KEY_CHECK] != properties.get(KEY_CHECK):
+    same_version = job.key is not None and said(summary, "key_version") == job.key.version
+    if same_version and job.stands_under["key_check"] != said(summary, "key_check"):
         raise MaskError(
-            f"the masking key of version {properties[KEY_VERSION]} is not the one published with before",
+            f"the masking key of version {job.stands_under['key_version']} is not the one published with before",
             dataset=job.entry.id,
-            expected=f"the key whose check value is {properties.get(KEY_CHECK)}",
+            expected=f"the key whose check value is {said(summary, 'key_check')}",
             next_step="restore that key, or give the new one a version of its own (XUANWU_KEY_VERSION)",
         )
     return False
@@ -157,7 +155,7 @@ def _source(job: _Job, standing: tuple[int, dict[str, str]] | None) -> int:
     if standing is None:
         return job.merged.snapshot
     newest_first = [snapshot for snapshot, _ in job.ctx.tables.snapshots(job.curated)]
-    candidates = {job.merged.snapshot, int(standing[1].get(CURATED, job.merged.snapshot))}
+    candidates = {job.merged.snapshot, int(said(standing[1], "curated_snapshot") or job.merged.snapshot)}
     return next((each for each in newest_first if each in candidates), job.merged.snapshot)
 
 
@@ -238,18 +236,18 @@ def _keeping(rows: Iterable[pa.RecordBatch], failures: list[XuanwuError]) -> Ite
 def _properties(job: _Job, source: int) -> dict[str, str]:
     hashes = sorted({mask.hash for mask in job.plan.values() if isinstance(mask, Hmac)})
     made = job.ctx.tables.snapshots(job.curated)
-    batch = next((summary.get("xuanwu.batch", "") for found, summary in made if found == source), "")
-    return {
-        "xuanwu.dataset": job.entry.id,
-        "xuanwu.zone": job.zone,
-        "xuanwu.policy": job.policy,
-        "xuanwu.batch": batch or job.merged.batch.id,
-        CURATED: str(source),
-        "xuanwu.hash": ",".join(hashes),
-        "xuanwu.contract": contract_hash(job.entry),
-        "xuanwu.code-version": code_version(),
+    batch = next((said(summary, "batch") for found, summary in made if found == source), None)
+    return named(
+        dataset=job.entry.id,
+        zone=job.zone,
+        policy=job.policy,
+        batch=batch or job.merged.batch.id,
+        curated_snapshot=str(source),
+        hash=",".join(hashes),
+        contract=contract_hash(job.entry),
+        code_version=code_version(),
         **job.stands_under,
-    }
+    )
 
 
 def _record(job: _Job, source: int, snapshot: int, *, reused: bool) -> Published:

@@ -23,7 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake import store, zones
+from lake import properties, store, zones
 from lake.records import Download, Published
 from lake.tables import identifier
 from pipelines.context import Context
@@ -92,7 +92,7 @@ def _name(ctx: Context, entry: Entry, published: Published) -> str:
     _, summary = next(ctx.tables.snapshots(identifier("open", entry.id)))
     made_of = [RULES, published.snapshot, entry.model_dump_json(exclude={"file"})]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:8]
-    return f"{summary.get('xuanwu.batch', published.batch.id)}-{digest}"
+    return f"{properties.said(summary, 'batch') or published.batch.id}-{digest}"
 
 
 def _write(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mask], folder: str) -> Json:

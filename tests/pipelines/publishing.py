@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lake import properties
 from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Merged, Published
@@ -150,7 +151,7 @@ class City:
         self.ctx.tables.ensure(self.curated, schema)
         table = pa.Table.from_pylist([{**row, "_batch": batch.id} for row in rows], schema=schema)
         reader = table.to_reader(max_chunksize=3) if len(rows) < 100 else table.to_reader()
-        snapshot = self.ctx.tables.replace(self.curated, reader, "all", {"xuanwu.batch": batch.id})
+        snapshot = self.ctx.tables.replace(self.curated, reader, "all", properties.named(batch=batch.id))
         return Merged(
             batch=batch,
             table=".".join(self.curated),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lake import quarantine
+from lake import properties, quarantine
 from schemas.errors import CommitConflict, LakeError, Unbalanced
 from schemas.settings import Settings
 from tests.pipelines.merging import City, MakeCatalogue, Row, counts
@@ -344,6 +345,17 @@ def test_a_type_that_would_lose_values_is_refused(city: Make, kind: dict[str, An
     with pytest.raises(LakeError, match="cannot change v from decimal") as caught:
         here.merge(2, [])
     assert caught.value.next_step
+
+
+def test_the_snapshot_says_what_it_was_for(city: Make) -> None:
+    here = city()
+    merged = here.merge(1, pairs(a=1, b=2))
+    _, summary = next(here.ctx.tables.snapshots(here.ctx.tables.identifier("curated", "dept.data")))
+    assert properties.said(summary, "batch") == merged.batch.id
+    assert properties.said(summary, "interval_end") == merged.batch.end.isoformat()
+    ours = [name for name in summary if name.startswith("xuanwu.")]
+    assert "xuanwu.rows-in" in ours
+    assert not [name for name in ours if not re.fullmatch(r"xuanwu\.[a-z]+(-[a-z]+)*", name)]
 
 
 def test_a_conflict_that_does_not_end_is_reported(city: Make, monkeypatch: pytest.MonkeyPatch) -> None:

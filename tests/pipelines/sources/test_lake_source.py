@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lake import landing
+from lake import landing, properties
 from lake.records import Landed
 from pipelines.collect import collect
 from pipelines.context import Context
@@ -51,7 +51,7 @@ def merge(ctx: Context, entry: Entry, rows: Iterable[dict[str, object]], batch: 
     schema = entry_schema(entry).append(pa.field("_batch", pa.string()))
     data = pa.Table.from_pylist([row | {"_batch": batch} for row in rows], schema=schema)
     ctx.tables.ensure(table, schema)
-    return ctx.tables.replace(table, data.to_reader(), "all", {"xuanwu.batch": batch})
+    return ctx.tables.replace(table, data.to_reader(), "all", properties.named(batch=batch))
 
 
 @pytest.fixture
