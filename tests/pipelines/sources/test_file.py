@@ -32,7 +32,7 @@ from schemas.errors import LakeError, SettingsError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
 from tests.pipelines.building import NOW, batch_of, context_of, entry_of
-from tests.s3 import KEY, S3, SECRET, s3  # noqa: F401
+from tests.s3 import S3
 
 DATASET = "civil_affairs.list"
 Collect = Callable[..., Landed]
@@ -418,7 +418,7 @@ def test_200_megabytes_in_bounded_memory(tmp_path: Path) -> None:
 # ── S3 ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_s3(s3: S3, settings: Settings) -> None:  # noqa: F811
+def test_s3(s3: S3, settings: Settings) -> None:
     s3.bucket("department")
     for name, text in (
         ("in/2026/1.csv", "a,b\n1,2\n"),
@@ -439,20 +439,16 @@ def test_s3(s3: S3, settings: Settings) -> None:  # noqa: F811
 
 
 def test_a_lake_on_s3(
-    s3: S3,  # noqa: F811
+    s3: S3,
     drop: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     shared: Path,
 ) -> None:
     """Every kind of file lands on S3 and is read from there."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3.endpoint,
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-    }.items():
+    for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    settings = Settings(home=tmp_path / "home", lake=s3.bucket("lake"))
+    settings = Settings(home=tmp_path / "home", lake=f"{s3.bucket('lake')}/files")
     ctx = context_of(settings, urls={"drop": str(drop)})
     folder = shared / "messy-tabulator"
     for day, (name, form) in enumerate(
@@ -477,7 +473,7 @@ def test_a_lake_on_s3(
     assert cells(landed, entry("a.parquet", format="parquet")) == [("1", "2")]
 
 
-def test_s3_that_does_not_answer_or_refuses(s3: S3, settings: Settings) -> None:  # noqa: F811
+def test_s3_that_does_not_answer_or_refuses(s3: S3, settings: Settings) -> None:
     s3.bucket("refused")
     url = s3.connection("refused").replace("xuanwutestsecret", "wrongsecret")
     with pytest.raises(SourceError, match="the place of the files cannot be read") as caught:
