@@ -37,6 +37,7 @@ from lake.version import code_version
 from pipelines import downloads
 from pipelines.context import Context
 from pipelines.engine import engine
+from pipelines.gates import leak
 from pipelines.masks import RULES, apply, check_plan
 from pipelines.masks.keys import Key, load_key
 from pipelines.masks.tokens import Tokens
@@ -99,8 +100,9 @@ class _Job:
 def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Published:
     """Publish the batch's curated snapshot under a policy; what stands already is found and not repeated.
 
-    MaskError, with nothing published, where a mask does not fit or its key is missing; Unbalanced where rows
-    were lost on the way; CommitConflict if another run published meanwhile: run it again.
+    Where it raises nothing is committed and the publication before stands: LeakFound where a column holds
+    what it must not; MaskError where a mask does not fit or its key is missing; Unbalanced where rows were
+    lost on the way; CommitConflict if another run published meanwhile: run it again.
     """
     job = _planned(ctx, entry, merged, zone, policy)
     standing = next(ctx.tables.snapshots(job.table), None)
@@ -178,7 +180,8 @@ def _rows(job: _Job, source: int) -> Iterator[pa.RecordBatch]:
     from."""
     expected, written = job.ctx.tables.row_count(job.curated, source), 0
     masked = _masked(job, source)
-    for batch in _ordered(job, masked) if _hides(job) else masked:
+    rows = _ordered(job, masked) if _hides(job) else masked
+    for batch in leak.watch(leak.Watched(job.ctx, job.entry, job.zone, job.policy, job.plan, source), rows):
         written += batch.num_rows
         yield batch
     if written != expected:

@@ -1,15 +1,17 @@
 """The errors of Xuanwu. Every one is a message that a person can act on, and never holds a personal value.
 
-    XuanwuError                 where (dataset, file, row, field), what rule, what was expected, what to do
-    ├── CatalogueError          schemas: the catalogue is not valid; carries every problem at once
-    ├── SettingsError           schemas: a setting or a connection is missing or malformed
-    ├── LakeError               lake: a zone, a table or the ledger
-    │   ├── Unbalanced          rows in and rows out differ: the batch stops (law 2)
-    │   └── CommitConflict      another run committed first; plan again
-    ├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
-    ├── MaskError               pipelines: a mask cannot be applied (a missing key, a wrong type)
-    ├── CheckFailed             pipelines: a check with `on_fail: stop` failed; the batch stops
-    └── EngineError             expectations: the engine failed, which says nothing about the data
+XuanwuError                 where (dataset, file, row, field), what rule, what was expected, what to do
+├── CatalogueError          schemas: the catalogue is not valid; carries every problem at once
+├── SettingsError           schemas: a setting or a connection is missing or malformed
+├── LakeError               lake: a zone, a table or the ledger
+│   ├── Unbalanced          rows in and rows out differ: the batch stops (law 2)
+│   └── CommitConflict      another run committed first; plan again
+├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
+├── MaskError               pipelines: a mask cannot be applied (a missing key, a wrong type)
+├── LeakFound               pipelines: what is about to be published holds what it must not; nothing was published
+├── DisclosureRisk          pipelines: too many rows of an open release single persons out; nothing was published
+├── CheckFailed             pipelines: a check with `on_fail: stop` failed; the batch stops
+└── EngineError             expectations: the engine failed, which says nothing about the data
 """
 
 from __future__ import annotations
@@ -108,6 +110,14 @@ class SourceError(XuanwuError):
 
 class MaskError(XuanwuError):
     """A mask cannot be applied."""
+
+
+class LeakFound(XuanwuError):
+    """A column about to be published holds identifiers or unmasked values. Says where, of what kind and how many."""
+
+
+class DisclosureRisk(XuanwuError):
+    """An open release about persons is above the limit of GB/T 42460, and suppression would cost too many rows."""
 
 
 class CheckFailed(XuanwuError):

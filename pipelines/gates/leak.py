@@ -1,0 +1,201 @@
+"""The leak gate: every column that is about to be published is looked through while it is written.
+
+The masked rows pass through `watch`, which counts in each column of text (or of long whole numbers) the
+identifiers it holds (`patterns`) and the unmasked values of personal fields (`values`). If there are any, it raises
+LeakFound after the last row: the commit that waits for the end of the rows never happens, the files written for it
+are removed, and the publication before stands. The message names columns, kinds and counts, never a value.
+
+Not looked into: columns of tokens (they must have the form of tokens, which is checked) and of a constant; the
+values of a column of codes are not compared. A field that the entry explicitly keeps (`mask: {share: keep}`) may
+hold its own values, which is what was decided, but not those of another field. Of a grade below 3 that holds for
+everything but resident ids and bank cards: those are nobody's public contact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.tables import identifier
+from pipelines.context import Context
+from pipelines.gates.patterns import Tally
+from pipelines.gates.values import Personal, Seen, compared, seen
+from schemas.errors import LeakFound
+from schemas.model import Entry, Field, Keep, LakeSource, Mask, Zone
+from schemas.policy import policies
+
+PERSONAL_GRADE = 3
+_TOKEN = r"^[0-9a-f]{32}$"  # noqa: S105  the form of a token, not a secret
+_LONG_NUMBER = 10**10
+_NEVER_PUBLIC = ("resident_id", "bank_card")
+_SAID = {
+    "resident_id": "resident ids",
+    "phone": "mobile numbers",
+    "email": "e-mail addresses",
+    "bank_card": "bank card numbers",
+    "plate": "licence plates",
+    "uscc": "unified social credit codes",
+}
+Finding = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One publication as the gate sees it: `source` is the curated snapshot that is published."""
+
+    ctx: Context
+    entry: Entry
+    zone: Zone
+    policy: str
+    plan: Mapping[str, Mask]
+    source: int
+
+    def kept(self, name: str) -> bool:
+        """Whether the entry says in so many words that the field is given as it is."""
+        own = self.entry.fields[name].masks
+        said = own.share if self.zone == "share" else own.open
+        policy = policies(self.entry, self.zone)[self.policy]
+        return isinstance(self.plan[name], Keep) and (name in policy.mask or said is not None)
+
+    def allowed(self, name: str) -> tuple[str, ...]:
+        """Kinds of identifiers that are the column's own business."""
+        own = self.entry.fields[name]
+        checks = {each.expect for each in self.entry.checks if each.arguments.get("column") == name}
+        codes = ("uscc",) if "expect_column_values_to_be_valid_uscc" in checks else ()
+        if not self.kept(name):
+            return codes
+        return tuple(kind for kind in _SAID if own.grade >= PERSONAL_GRADE or kind not in _NEVER_PUBLIC)
+
+    @cached_property
+    def personal(self) -> list[Personal]:
+        """The fields whose values may stand in no column: this dataset's, and a derived one's inputs'."""
+        tables, catalogue = self.ctx.tables, self.ctx.catalogue
+        own = [
+            _personal(self.entry, each, self.source)
+            for each in self.entry.fields.values()
+            if not isinstance(self.plan.get(each.name), Keep) and _comparable(each)
+        ]
+        inputs = self.entry.source.inputs if isinstance(self.entry.source, LakeSource) else ()
+        derived = [
+            _personal(catalogue.entry(dataset), each, None)
+            for dataset in inputs
+            if tables.current_snapshot(identifier("curated", dataset)) is not None
+            for each in catalogue.entry(dataset).fields.values()
+            if _comparable(each)
+        ]
+        return own + derived
+
+    def foreign(self, name: str) -> list[Personal]:
+        """The personal fields that a column is compared with: not itself, unless its mask must hide all of a value;
+        and where it is kept, not those that hold the same kind of thing."""
+        own, found = self.entry.fields[name], []
+        for each in self.personal:
+            other = self.ctx.catalogue.entry(each.dataset).fields[each.field]
+            itself = each.dataset == self.entry.id and each.field == name
+            alike = own.element is not None and own.element == other.element
+            if not (itself and self.plan[name].kind != "partial") and not (self.kept(name) and alike):
+                found.append(each)
+        return found
+
+
+def _comparable(each: Field) -> bool:
+    return each.grade >= PERSONAL_GRADE and each.codes is None and each.type in ("string", "integer")
+
+
+def _personal(entry: Entry, each: Field, snapshot: int | None) -> Personal:
+    return Personal(entry.id, each.name, identifier("curated", entry.id), snapshot, each.type == "integer")
+
+
+def watch(publication: Watched, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The rows as they come. LeakFound after the last one, if any column holds what it must not."""
+    looked = [name for name, mask in publication.plan.items() if mask.kind not in ("hmac", "constant")]
+    tokens = [name for name, mask in publication.plan.items() if mask.kind == "hmac"]
+    found = _Found(publication, {name: Tally() for name in looked})
+    with ExitStack() as stack:
+        store = stack.enter_context(seen(publication.ctx.settings)) if publication.personal else None
+        for batch in rows:
+            for name in looked:
+                found.look(name, batch.column(name), store)
+            for name in tokens:
+                found.tokens(name, batch.column(name))
+            yield batch
+        found.judge(store)
+
+
+@dataclass
+class _Found:
+    """What the columns held, and the verdict on it."""
+
+    publication: Watched
+    tallies: dict[str, Tally]
+    malformed: dict[str, int] = field(default_factory=dict)
+
+    def look(self, name: str, values: pa.Array, store: Seen | None) -> None:
+        texts = _texts(values)
+        if texts is None:
+            return
+        counted = pc.value_counts(texts.drop_null())
+        distinct, rows = counted.field(0), counted.field(1)
+        self.tallies[name].look(distinct, rows)
+        if store is not None and len(distinct) and self.publication.entry.fields[name].codes is None:
+            store.add(name, distinct)
+
+    def tokens(self, name: str, values: pa.Array) -> None:
+        """A column of tokens holds tokens and nothing else, whatever made it."""
+        present = values.drop_null()
+        wrong = len(present) - (pc.sum(pc.match_substring_regex(present, _TOKEN)).as_py() or 0)
+        if wrong:
+            self.malformed[name] = self.malformed.get(name, 0) + wrong
+
+    def judge(self, store: Seen | None) -> None:
+        findings = [*self._identifiers(), *self._malformed()]
+        if store is not None:
+            findings += self._values(store)
+        if findings:
+            raise _leak(self.publication, findings)
+
+    def _identifiers(self) -> Iterator[Finding]:
+        for name, tally in self.tallies.items():
+            for kind, count in sorted(tally.counts.items()):
+                if kind not in self.publication.allowed(name):
+                    yield name, f"{_SAID[kind]} in {count} row(s)", count
+
+    def _malformed(self) -> Iterator[Finding]:
+        for name, count in self.malformed.items():
+            yield name, f"{count} row(s) without the form of a token", count
+
+    def _values(self, store: Seen) -> Iterator[Finding]:
+        columns = {name: self.publication.foreign(name) for name in self.tallies}
+        for name, personal, how, count in compared(store, columns, self.publication.ctx.tables):
+            verb = "are" if how == "same" else "hold"
+            yield name, f"{count} distinct value(s) that {verb} unmasked values of {personal.name}", count
+
+
+def _texts(values: pa.Array) -> pa.Array | None:
+    """A column as text, where it may hold an identifier: strings, and whole numbers of eleven digits or more."""
+    if pa.types.is_string(values.type):
+        return values
+    if not pa.types.is_integer(values.type):
+        return None
+    long = values.filter(pc.fill_null(pc.greater_equal(values, _LONG_NUMBER), False))
+    return long.cast(pa.string()) if len(long) else None
+
+
+def _leak(publication: Watched, findings: list[Finding]) -> LeakFound:
+    entry, said = publication.entry, "; ".join(f"column {name}: {what}" for name, what, _ in findings)
+    return LeakFound(
+        f"{publication.zone}/{publication.policy} would leak and was not published: {said}",
+        dataset=entry.id,
+        field=findings[0][0],
+        rule="nothing leaked (law 3)",
+        expected="no identifier and no unmasked value of a field graded 3 or more",
+        next_step=(
+            f"mask or drop the column in {entry.file}, or correct what fills it; "
+            "the publication before this one still stands"
+        ),
+    )

@@ -1,0 +1,163 @@
+"""Unmasked values in the columns of a publication: those of the dataset's own personal fields, and of its inputs'.
+
+Compared are the fields graded 3 or more that the publication does not give as they are: strings, and whole numbers
+of eight digits or more. Not compared are fields with a code list and days, sums and small numbers: equal ones are
+everyday coincidence. Two questions are asked of every column:
+
+- **The same value?** One is enough, of 4 characters or more, unless it is common: the same text in 21 rows or more
+  (a risk below 0.05, GB/T 42460) and with fewer than six digits, such as 暂无备注.
+- **Woven in?** A query can join a name to a label. Of up to 1,000 distinct values, half must hold a value of one
+  field, and the values held must be nearly as many as those that hold them: one place name in many addresses is no
+  person. Shorter values than 4 characters (most names) count at the start or the end or between separators only.
+
+The values seen are kept as 64-bit digests in a table of DuckDB, which spills beyond its memory; the personal values
+are streamed past it and never kept. At 10 million values on either side a collision has a chance of 1 in 200,000.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.tables import Identifier, Tables
+from pipelines.engine import engine
+from schemas.settings import Settings
+
+COMMON = 21
+"""Rows with the same value from which on it singles out nobody: 1/21 is below 0.05."""
+SHORTEST, LONGEST = 4, 40
+SAMPLE = 1000
+FEWEST = 5
+"""Distinct values at least of which a column is said to be woven."""
+MEMORY = "256MB"
+_MANY_DIGITS = 10**7
+
+
+@dataclass(frozen=True)
+class Personal:
+    """A field whose unmasked values must not be published: where its values lie, at which snapshot."""
+
+    dataset: str
+    field: str
+    table: Identifier
+    snapshot: int | None
+    number: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}.{self.field}"
+
+
+class Seen:
+    """The distinct values that each column of a publication held, as digests; a sample of them as they are."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._sampled: Counter[str] = Counter()
+        connection.execute("CREATE TABLE seen (name VARCHAR, digest UBIGINT)")
+        connection.execute("CREATE TABLE sampled (name VARCHAR, text VARCHAR)")
+
+    def add(self, name: str, texts: pa.Array) -> None:
+        """Take in distinct texts of one column's batch."""
+        long = texts.filter(pc.greater_equal(pc.utf8_length(texts), SHORTEST))
+        if len(long):
+            self._insert("INSERT INTO seen SELECT DISTINCT ?, hash(text) FROM batch", name, long)
+        if (wanted := SAMPLE - self._sampled[name]) > 0:
+            some = texts.slice(0, wanted)
+            self._sampled[name] += len(some)
+            self._insert("INSERT INTO sampled SELECT ?, text FROM batch", name, some)
+
+    def _insert(self, sql: str, name: str, texts: pa.Array) -> None:
+        self._connection.register("batch", pa.table({"text": texts}))
+        self._connection.execute(sql, [name])
+        self._connection.unregister("batch")
+
+    def split(self) -> None:
+        """Cut the sample into the pieces that a personal value may be."""
+        self._connection.execute(f"CREATE TABLE pieces AS {_PIECES}")
+
+    def same(self, field: Personal, tables: Tables) -> dict[str, int]:
+        """Distinct values by column that are values of the field."""
+        sql = f"""
+            WITH hits AS (
+                SELECT digest FROM (SELECT text, hash(text) AS digest FROM personal WHERE length(text) >= {SHORTEST})
+                WHERE digest IN (SELECT digest FROM seen)
+                GROUP BY digest
+                HAVING count(*) < {COMMON} OR length(regexp_replace(any_value(text), '[^0-9]', '', 'g')) >= 6
+            )
+            SELECT name, count(DISTINCT digest) FROM seen JOIN hits USING (digest) GROUP BY name"""
+        return dict(self._ask(sql, field, tables))
+
+    def woven(self, field: Personal, tables: Tables) -> dict[str, int]:
+        """Distinct values by column that hold a value of the field, where the column is made of such."""
+        sql = f"""
+            WITH hits AS (
+                SELECT DISTINCT name, text, piece FROM pieces
+                WHERE piece IN (SELECT DISTINCT text FROM personal WHERE length(text) BETWEEN 2 AND {LONGEST})
+            )
+            SELECT name, count(DISTINCT hits.text) AS holding FROM hits
+            GROUP BY name
+            HAVING holding >= {FEWEST} AND 2 * count(DISTINCT piece) >= holding
+               AND 2 * holding >= (SELECT count(DISTINCT text) FROM sampled WHERE sampled.name = hits.name)"""
+        return dict(self._ask(sql, field, tables))
+
+    def _ask(self, sql: str, field: Personal, tables: Tables) -> list[tuple[str, int]]:
+        self._connection.register("personal", _texts(field, tables))
+        try:
+            return self._connection.execute(sql).fetchall()
+        finally:
+            self._connection.unregister("personal")
+
+
+_PIECES = f"""
+    SELECT name, text, piece FROM (
+        SELECT name, text, unnest(list_concat(
+            [part FOR part IN regexp_split_to_array(text, '[^\\p{{L}}\\p{{N}}]+')],
+            [left(text, 2), left(text, 3), right(text, 2), right(text, 3)],
+            flatten([[substr(text, start, size) FOR start IN range(1, least(length(text), 60) - size + 2)]
+                     FOR size IN range({SHORTEST}, least(length(text), {LONGEST}) + 1)])
+        )) AS piece FROM sampled
+    ) WHERE length(piece) BETWEEN 2 AND {LONGEST}"""
+
+
+def _texts(field: Personal, tables: Tables) -> pa.RecordBatchReader:
+    """The field's values as text, streamed from the curated table; of numbers the long ones."""
+    batches = tables.scan(field.table, [field.field], field.snapshot)
+
+    def texts() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            values = batch.column(0)
+            if field.number:
+                values = values.filter(pc.fill_null(pc.greater_equal(values, _MANY_DIGITS), False))
+            yield pa.record_batch([values.cast(pa.string())], names=["text"])
+
+    return pa.RecordBatchReader.from_batches(pa.schema([("text", pa.string())]), texts())
+
+
+@contextmanager
+def seen(settings: Settings) -> Iterator[Seen]:
+    """A store of its own with little memory: another engine may be sorting the rows meanwhile."""
+    with engine(settings.model_copy(update={"memory": MEMORY})) as connection:
+        yield Seen(connection)
+
+
+def compared(
+    store: Seen, columns: Mapping[str, Iterable[Personal]], tables: Tables
+) -> Iterator[tuple[str, Personal, str, int]]:
+    """Column, field, how (`same` or `woven`) and distinct values, for every column that may not hold the field's."""
+    store.split()
+    fields = dict.fromkeys(field for several in columns.values() for field in several)
+    for field in fields:
+        for how, found in (("same", store.same(field, tables)), ("woven", store.woven(field, tables))):
+            for name, count in found.items():
+                if field in columns[name]:
+                    yield name, field, how, count
+
+
+__all__ = ["Personal", "Seen", "compared", "seen"]

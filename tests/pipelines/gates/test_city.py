@@ -1,0 +1,43 @@
+"""The sample city, every publication of it: nothing in it is taken for a leak."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lake.records import Published
+from pipelines.batches import batch_for
+from pipelines.context import Context
+from pipelines.stages import run_batch
+from sample.city import DAYS, write_city
+from sample.server import serving
+
+ROWS = 2000
+
+
+def published(ctx: Context, folder: Path, day: int) -> dict[tuple[str, str], Published]:
+    """One day of the city, the whole way; its publications by dataset and part."""
+    connections = write_city(folder, day, ROWS)
+    found = {}
+    with serving(folder) as served:
+        connected = replace(ctx, connect={**connections, **served}.__getitem__)
+        for dataset in ctx.catalogue.order():
+            batch = batch_for(connected, ctx.catalogue.entry(dataset), DAYS[day - 1])
+            for stage, part, record in run_batch(connected, batch):
+                if stage == "publish":
+                    found[dataset, part] = record
+    return found  # type: ignore[return-value]
+
+
+def test_two_days_of_the_city_are_published(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XUANWU_KEY_1", bytes(range(32)).hex())
+    for day in (1, 2):
+        found = published(ctx, tmp_path / "city", day)
+        shared = {dataset for dataset, part in found if part.startswith("share/")}
+        assert len(ctx.catalogue.entries) == 17 and shared == ctx.catalogue.entries.keys() - {
+            "statistics.household_survey"
+        }
