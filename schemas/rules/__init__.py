@@ -13,7 +13,7 @@ from schemas.draft import Draft
 from schemas.findings import Finding
 from schemas.house import House
 from schemas.model import EntryFile
-from schemas.rules import checks, circles, fields, names, onesource, publishing, shared, sources
+from schemas.rules import checks, circles, fields, names, onesource, publishing, regexes, shared, sources
 
 EntryRule = Callable[[EntryFile, Draft, House], Iterator[Finding]]
 CityRule = Callable[[House], Iterator[tuple[Draft, Finding]]]
@@ -50,6 +50,7 @@ CITY_RULES: tuple[CityRule, ...] = (
 )
 
 
+@regexes.engine_closed()
 def judge(house: House) -> None:
     """Adds what each rule finds to the findings of the file concerned."""
     shared.judge_shared(house)

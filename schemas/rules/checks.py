@@ -12,7 +12,7 @@ from schemas.house import HERE, House
 from schemas.model import Check, EntryFile
 from schemas.rules.fields import unknown_codes
 from schemas.rules.names import known_field, known_fields
-from schemas.rules.sources import is_regex
+from schemas.rules.regexes import EXPECTED, misread
 from schemas.yamlfile import parse
 
 
@@ -73,8 +73,9 @@ def _values(arguments: dict[str, Any], path: KeyPath, house: House) -> Iterator[
     for name in ("regex", "regex_list"):
         said = arguments.get(name, [])
         for pattern in [said] if isinstance(said, str) else said if isinstance(said, list) else []:
-            if not isinstance(pattern, str) or not is_regex(pattern):
-                yield Finding((*path, name), "is no regular expression", "a regex")
+            why = misread(pattern) if isinstance(pattern, str) else "is no regular expression"
+            if why:
+                yield Finding((*path, name), why, EXPECTED)
     mostly = arguments.get("mostly", 1)
     if isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 < mostly <= 1:
         yield Finding((*path, "mostly"), "is not a share of the rows", "more than 0, at most 1")

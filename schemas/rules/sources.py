@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 import string
 from collections.abc import Iterator
 from functools import lru_cache
@@ -14,6 +13,7 @@ from schemas.house import House
 from schemas.model import DatabaseSource, EntryFile, FileSource, LakeSource
 from schemas.rules.fields import is_zone
 from schemas.rules.names import known_field
+from schemas.rules.regexes import EXPECTED, misread
 
 PLACEHOLDERS = ("date", "year", "month", "day", "hour")
 _CRON_FIELDS = 5
@@ -116,8 +116,9 @@ def file_options(written: EntryFile, draft: Draft, house: House) -> Iterator[Fin
 
 
 def _patterns(source: FileSource) -> Iterator[Finding]:
-    if source.footer_pattern is not None and not is_regex(source.footer_pattern):
-        yield Finding(("source", "footer_pattern"), "is no regular expression", "a regex such as ^合计")
+    why = None if source.footer_pattern is None else misread(source.footer_pattern)
+    if why:
+        yield Finding(("source", "footer_pattern"), why, f"{EXPECTED}, such as ^合计")
     try:
         names = [name for _, name, _, _ in string.Formatter().parse(source.path) if name is not None]
     except ValueError:
@@ -137,16 +138,6 @@ def _is_encoding(name: str) -> bool:
         return codecs.lookup(name)._is_text_encoding
     except (LookupError, ValueError):
         return False
-
-
-@lru_cache(maxsize=10_000)
-def is_regex(pattern: str) -> bool:
-    """Whether it compiles."""
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):
-        return False
-    return True
 
 
 def lake_queries(house: House) -> Iterator[tuple[Draft, Finding]]:

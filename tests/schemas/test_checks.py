@@ -34,8 +34,29 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     ),
     "check_regex": (
         [(MARRIAGE, '"^J\\\\d{8}$"', '"("')],
-        ["civil_affairs/marriage.yaml:24: checks[0].regex: is no regular expression; expected: a regex"],
+        [
+            "civil_affairs/marriage.yaml:24: checks[0].regex: is no regular expression; expected: a regex as RE2 reads it, without look-ahead, look-behind and back-references"
+        ],
     ),
+    "check_regex_look_around": (
+        [(MARRIAGE, '"^J\\\\d{8}$"', '"^(?!J0)J"')],
+        [
+            "civil_affairs/marriage.yaml:24: checks[0].regex: is a regex of Perl's or Python's kind, which RE2 does not read; expected: a regex as RE2 reads it, without look-ahead, look-behind and back-references"
+        ],
+    ),
+    "check_regex_list_back_reference": (
+        [
+            (
+                MARRIAGE,
+                'to_match_regex, column: reg_no, regex: "^J\\\\d{8}$"',
+                "to_match_regex_list, column: reg_no, regex_list: ['(J)\\1', '^J']",
+            )
+        ],
+        [
+            "civil_affairs/marriage.yaml:24: checks[0].regex_list: is a regex of Perl's or Python's kind, which RE2 does not read; expected: a regex as RE2 reads it, without look-ahead, look-behind and back-references"
+        ],
+    ),
+    "check_regex_script": ([(MARRIAGE, '"^J\\\\d{8}$"', "'^\\p{Han}+$'")], []),
     "check_mostly": (
         [(RESIDENT, "column: id_no, on_fail: stop", "column: id_no, mostly: 95, on_fail: stop")],
         [

@@ -112,7 +112,7 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     "file_footer": (
         [(MARRIAGE, "format: csv", 'format: csv\n  footer_pattern: "("')],
         [
-            "civil_affairs/marriage.yaml:10: source.footer_pattern: is no regular expression; expected: a regex such as ^合计"
+            "civil_affairs/marriage.yaml:10: source.footer_pattern: is no regular expression; expected: a regex as RE2 reads it, without look-ahead, look-behind and back-references, such as ^合计"
         ],
     ),
     "file_path": (
