@@ -115,24 +115,29 @@ def status(
     datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
     as_json: AsJson = False,
     every: Annotated[bool, typer.Option("--all", help="every batch, not just each dataset's newest")] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="a line for every stage of each batch")] = False,
 ) -> None:
     """状态 Rows in and out of every stage of every batch; what failed and why; what is late."""
-    from pipelines.status import batch_statuses, late_datasets
+    from pipelines.status import batch_statuses, late_datasets, stage_statuses
 
     ctx = _context()
     rows = batch_statuses(ctx, [ctx.catalogue.entry(name).id for name in datasets] if datasets else None)
+    shown = rows if every else list({row.dataset: row for row in rows}.values())
     late = late_datasets(ctx)
     if as_json:
-        lateness = [{"dataset": item.dataset, "expected": item.expected.isoformat()} for item in late]
-        typer.echo(
-            json.dumps(
-                {"batches": [row.as_json() for row in rows], "late": lateness}, ensure_ascii=False, indent=1
-            )
-        )
+        body = {
+            "batches": [row.as_json() for row in rows],
+            "stages": [row.as_json() for row in stage_statuses(ctx, rows)],
+            "late": [{"dataset": item.dataset, "expected": item.expected.isoformat()} for item in late],
+        }
+        typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
-    from pipelines.show import show_status
+    from pipelines.show import show_stages, show_status
 
-    show_status(rows if every else list({row.dataset: row for row in rows}.values()), late)
+    if stages:
+        show_stages(stage_statuses(ctx, shown))
+    else:
+        show_status(shown, late)
 
 
 @app.command()

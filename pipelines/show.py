@@ -12,7 +12,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from lake.quarantine import Summary
-    from pipelines.status import BatchStatus, Lateness
+    from pipelines.status import BatchStatus, Lateness, StageStatus
 
 COLOURS = {"done": "green", "failed": "red", "running": "yellow", "lost": "red", "nothing new": "dim"}
 HEADINGS = (
@@ -59,6 +59,31 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
             f"[yellow]迟到 late[/yellow] {item.dataset}: due {item.expected:%Y-%m-%d %H:%M}, newest {newest}",
             highlight=False,
         )
+
+
+def show_stages(rows: Sequence[StageStatus]) -> None:
+    """Rows in and out of every stage of every batch, as the ledger holds them."""
+    table = Table(
+        title="各环节行数 Rows of every stage", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for heading in ("数据集\ndataset", "批次\nbatch", "环节\nstage"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("进\nrows in", "出\nrows out", "隔离\nset aside", "秒\nseconds", "次\nattempt"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("状态\nstate", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.dataset,
+            row.batch,
+            f"{row.stage} {row.part}".strip(),
+            _number(row.rows_in),
+            _number(row.rows_out),
+            _number(row.counts.get("quarantined")),
+            "-" if row.seconds is None else f"{row.seconds:.1f}",
+            str(row.attempt),
+            f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]",
+        )
+    _console().print(table)
 
 
 def _merged(row: BatchStatus) -> str:

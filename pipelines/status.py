@@ -87,6 +87,50 @@ def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:
 
 
 @dataclass(frozen=True)
+class StageStatus:
+    """One stage of one batch: its latest attempt, rows in and out, and every other count of its record."""
+
+    dataset: str
+    batch: str
+    stage: str
+    part: str
+    attempt: int
+    state: str
+    seconds: float | None
+    rows_in: int | None
+    rows_out: int | None
+    counts: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def stage_statuses(ctx: Context, batches: Iterable[BatchStatus]) -> list[StageStatus]:
+    """Every stage of these batches, in the order they began."""
+    wanted = {(row.dataset, row.batch) for row in batches}
+    last = {
+        (a.batch.dataset, a.batch.id, a.stage, a.part): a
+        for a in ctx.ledger.runs()
+        if (a.batch.dataset, a.batch.id) in wanted
+    }
+    return [
+        StageStatus(
+            dataset=a.batch.dataset,
+            batch=a.batch.id,
+            stage=a.stage,
+            part=a.part,
+            attempt=a.number,
+            state=a.state,
+            seconds=(a.finished - a.started).total_seconds() if a.finished else None,
+            rows_in=a.rows_in,
+            rows_out=a.rows_out,
+            counts=a.counts,
+        )
+        for a in sorted(last.values(), key=lambda a: (a.batch.dataset, a.batch.id, a.id))
+    ]
+
+
+@dataclass(frozen=True)
 class Lateness:
     """A dataset whose newest merged interval is older than its schedule and `late_after` allow."""
 
