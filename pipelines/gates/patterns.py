@@ -17,17 +17,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.masks.redact import Found, find
-from schemas.identifiers import USCC_ALPHABET, is_uscc
+from pipelines.masks.redact import find
+from schemas.buffers import Flags, Places, flags
+from schemas.identifiers import (
+    USCC_ALPHABET,
+    is_bank_card,
+    is_mobile,
+    is_old_resident_id,
+    is_resident_id,
+    is_uscc,
+)
 
-_SERIAL = re.compile(rb"[A-Z]{0,6}([0-9]{10,40}[0-9X])")
 _SCHEMES = re.compile(
     rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3(?:[4789]|0[0-5]|095|6|5(?:2[89]|[3-8]))|6[0245]|81|9[45]"
 )
@@ -48,26 +55,30 @@ class Tally:
     def look(self, texts: pa.Array, rows: pa.Array) -> None:
         """Take in distinct texts and how many rows have each."""
         times = rows.to_numpy(zero_copy_only=False)
-        self._serials(texts, times)
+        parts = pc.extract_regex(texts, r"^(?P<letters>[A-Z]{0,6})(?P<number>[0-9]{10,40}[0-9X])$")
+        number = pc.struct_field(parts, "number")
+        serial = flags(number.is_valid())
+        if serial.any():
+            lettered = flags(pc.fill_null(pc.not_equal(pc.struct_field(parts, "letters"), ""), False))
+            self._serials(number.filter(pa.array(serial)), lettered[serial], times[serial])
+        self._inside(texts.filter(pa.array(~serial)), times[~serial])
+
+    def _serials(self, numbers: pa.Array, lettered: Flags, times: Places) -> None:
+        lengths = pc.utf8_length(numbers).to_numpy(zero_copy_only=False)
+        for length in np.unique(lengths).tolist():
+            of_length = lengths == length
+            self.serial[length] += int(times[of_length].sum())
+            these = numbers.filter(pa.array(of_length))
+            for kind, proven in _proven(these, length, lettered[of_length]):
+                self.proven[length, kind] += int(times[of_length][proven].sum())
+
+    def _inside(self, texts: pa.Array, times: Places) -> None:
         for found in find(texts):
-            if _plausible(found):
-                self._place(found.kind, texts[found.row].as_py(), int(times[found.row]))
+            touched = found.glued and _weak(found.kind, len(found.number))
+            if not touched and (found.kind != "bank_card" or _SCHEMES.match(found.number)):
+                self.inside[found.kind] += int(times[found.row])
         for place in _codes(texts):
-            self._place("uscc", texts[place].as_py(), int(times[place]))
-
-    def _serials(self, texts: pa.Array, times: np.ndarray) -> None:
-        whole = pc.extract_regex(texts, r"^[A-Z]{0,6}(?P<number>[0-9]{10,40}[0-9X])$")
-        lengths = pc.fill_null(pc.utf8_length(pc.struct_field(whole, [0])), 0).to_numpy(zero_copy_only=False)
-        counts = np.bincount(lengths, weights=times)
-        for length in np.flatnonzero(counts[1:]) + 1:
-            self.serial[int(length)] += int(counts[length])
-
-    def _place(self, kind: str, text: str, times: int) -> None:
-        whole = _SERIAL.fullmatch(text.encode())
-        if whole is None:
-            self.inside[kind] += times
-        else:
-            self.proven[len(whole[1]), kind] += times
+            self.inside["uscc"] += int(times[place])
 
     @property
     def counts(self) -> Counter[str]:
@@ -79,10 +90,44 @@ class Tally:
         return +total
 
 
-def _plausible(found: Found) -> bool:
-    if found.kind == "bank_card":
-        return not found.glued and _SCHEMES.match(found.number) is not None
-    return not (found.kind == "resident_id" and len(found.number) == 15 and found.glued)
+def _weak(kind: str, length: int) -> bool:
+    """Whether little proves such a number, so that it counts only where no letter touches it."""
+    return kind == "bank_card" or (kind == "resident_id" and length == 15)
+
+
+def _proven(numbers: pa.Array, length: int, lettered: Flags) -> Iterator[tuple[str, Flags]]:
+    """What numbers of one length may be, and which of them are. Of no identifier's length: what they have inside."""
+    for kind, lengths, proves in _WHOLE:
+        if length in lengths:
+            proven = proves(numbers)
+            yield kind, proven & ~lettered if _weak(kind, length) else proven
+    if length == 12 or length > 19:
+        places: dict[str, set[int]] = {}
+        for found in find(numbers):
+            places.setdefault(found.kind, set()).add(found.row)
+        for kind, rows in places.items():
+            yield kind, np.isin(np.arange(len(numbers)), list(rows))
+
+
+def _is_card(numbers: pa.Array) -> Flags:
+    return is_bank_card(numbers) & flags(
+        pc.match_substring_regex(numbers, f"^(?:{_SCHEMES.pattern.decode()})")
+    )
+
+
+def _is_called(numbers: pa.Array) -> Flags:
+    """A mobile number behind its country's prefix."""
+    return is_mobile(pc.utf8_slice_codeunits(numbers, 2)) & flags(pc.starts_with(numbers, "86"))
+
+
+_WHOLE: tuple[tuple[str, range, Callable[[pa.Array], Flags]], ...] = (
+    ("phone", range(11, 12), is_mobile),
+    ("phone", range(13, 14), _is_called),
+    ("resident_id", range(15, 16), is_old_resident_id),
+    ("resident_id", range(18, 19), is_resident_id),
+    ("uscc", range(18, 19), is_uscc),
+    ("bank_card", range(13, 20), _is_card),
+)
 
 
 def _codes(texts: pa.Array) -> Iterator[int]:

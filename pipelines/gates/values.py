@@ -67,7 +67,7 @@ class Seen:
         """Take in distinct texts of one column's batch."""
         long = texts.filter(pc.greater_equal(pc.utf8_length(texts), SHORTEST))
         if len(long):
-            self._insert("INSERT INTO seen SELECT DISTINCT ?, hash(text) FROM batch", name, long)
+            self._insert("INSERT INTO seen SELECT ?, hash(text) FROM batch", name, long)
         if (wanted := SAMPLE - self._sampled[name]) > 0:
             some = texts.slice(0, wanted)
             self._sampled[name] += len(some)
@@ -79,42 +79,46 @@ class Seen:
         self._connection.unregister("batch")
 
     def split(self) -> None:
-        """Cut the sample into the pieces that a personal value may be."""
+        """Cut the sample into the pieces that a personal value may be; gather the digests of all that is looked for."""
         self._connection.execute(f"CREATE TABLE pieces AS {_PIECES}")
+        self._connection.execute(
+            "CREATE TABLE wanted AS SELECT digest FROM seen UNION ALL SELECT hash(piece) FROM pieces"
+        )
 
-    def same(self, field: Personal, tables: Tables) -> dict[str, int]:
-        """Distinct values by column that are values of the field."""
-        sql = f"""
-            WITH hits AS (
-                SELECT digest FROM (SELECT text, hash(text) AS digest FROM personal WHERE length(text) >= {SHORTEST})
-                WHERE digest IN (SELECT digest FROM seen)
-                GROUP BY digest
-                HAVING count(*) < {COMMON} OR length(regexp_replace(any_value(text), '[^0-9]', '', 'g')) >= 6
-            )
-            SELECT name, count(DISTINCT digest) FROM seen JOIN hits USING (digest) GROUP BY name"""
-        return dict(self._ask(sql, field, tables))
-
-    def woven(self, field: Personal, tables: Tables) -> dict[str, int]:
-        """Distinct values by column that hold a value of the field, where the column is made of such."""
-        sql = f"""
-            WITH hits AS (
-                SELECT DISTINCT name, text, piece FROM pieces
-                WHERE piece IN (SELECT DISTINCT text FROM personal WHERE length(text) BETWEEN 2 AND {LONGEST})
-            )
-            SELECT name, count(DISTINCT hits.text) AS holding FROM hits
-            GROUP BY name
-            HAVING holding >= {FEWEST} AND 2 * count(DISTINCT piece) >= holding
-               AND 2 * holding >= (SELECT count(DISTINCT text) FROM sampled WHERE sampled.name = hits.name)"""
-        return dict(self._ask(sql, field, tables))
-
-    def _ask(self, sql: str, field: Personal, tables: Tables) -> list[tuple[str, int]]:
+    def look(self, field: Personal, tables: Tables) -> None:
+        """Pass the field's values by and keep those that are looked for, and how many rows have each."""
         self._connection.register("personal", _texts(field, tables))
         try:
-            return self._connection.execute(sql).fetchall()
+            self._connection.execute(
+                "CREATE OR REPLACE TABLE hits AS SELECT text, count(*) AS times FROM personal "
+                "WHERE hash(text) IN (SELECT digest FROM wanted) GROUP BY text"
+            )
         finally:
             self._connection.unregister("personal")
 
+    def same(self) -> dict[str, int]:
+        """Distinct values by column that are values of the field looked at."""
+        return self._ask(_SAME)
 
+    def woven(self) -> dict[str, int]:
+        """Distinct values by column that hold a value of the field looked at, where the column is made of such."""
+        return self._ask(_WOVEN)
+
+    def _ask(self, sql: str) -> dict[str, int]:
+        return dict(self._connection.execute(sql).fetchall())
+
+
+_SAME = f"""
+    SELECT name, count(DISTINCT digest) FROM seen JOIN (
+        SELECT hash(text) AS digest FROM hits
+        WHERE length(text) >= {SHORTEST}
+          AND (times < {COMMON} OR length(regexp_replace(text, '[^0-9]', '', 'g')) >= 6)
+    ) USING (digest) GROUP BY name"""
+_WOVEN = f"""
+    SELECT name, count(DISTINCT pieces.text) AS holding FROM pieces JOIN hits ON piece = hits.text
+    GROUP BY name
+    HAVING holding >= {FEWEST} AND 2 * count(DISTINCT piece) >= holding
+       AND 2 * holding >= (SELECT count(DISTINCT text) FROM sampled WHERE sampled.name = pieces.name)"""
 _PIECES = f"""
     SELECT name, text, piece FROM (
         SELECT name, text, unnest(list_concat(
@@ -154,7 +158,8 @@ def compared(
     store.split()
     fields = dict.fromkeys(field for several in columns.values() for field in several)
     for field in fields:
-        for how, found in (("same", store.same(field, tables)), ("woven", store.woven(field, tables))):
+        store.look(field, tables)
+        for how, found in (("same", store.same()), ("woven", store.woven())):
             for name, count in found.items():
                 if field in columns[name]:
                     yield name, field, how, count
