@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 
 import duckdb
 
+from lake import scratch
 from schemas.settings import Settings
 
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory DuckDB that loads nothing from other hosts (law 8) and leaves no file behind."""
-    settings.scratch.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=settings.scratch, prefix="duckdb-") as spill,
+        scratch.folder(settings, "duckdb") as spill,
         duckdb.connect(
             config={
                 "memory_limit": settings.memory,
                 "threads": settings.threads,
-                "temp_directory": spill,
+                "temp_directory": str(spill),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
             }

@@ -13,18 +13,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake import scratch
 from lake.quarantine import FAILURE, SCHEMA
 from lake.store import full_disk_is_ours
 from pipelines.casts import Cast
 from pipelines.casts_text import convert
 from schemas.buffers import Flags, flags
+from schemas.settings import Settings
 
 MARKERS = ("_row", "_error", "_raw")
 """What a reader adds to the source's columns."""
@@ -58,12 +59,11 @@ class Spill:
 
 
 @contextmanager
-def spill(scratch: Path) -> Iterator[Spill]:
+def spill(settings: Settings) -> Iterator[Spill]:
     """A spill that leaves nothing behind. Its folder is for its owner only: it holds rows as the source gave
     them."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=scratch, prefix="rejects-") as folder:
-        yield Spill(Path(folder) / "rows.arrow")
+    with scratch.folder(settings, "rejects") as folder:
+        yield Spill(folder / "rows.arrow")
 
 
 def failed(raw: pa.RecordBatch, casts: Mapping[str, Cast]) -> Flags:

@@ -69,7 +69,7 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
     Raises SourceError where a file cannot be read or lacks a column that the entry names."""
     folder = zones.folder(ctx.settings, "standard", entry.id, landed.batch.id)
     path, schema = store.join(folder, "rows.parquet"), standard_schema(entry)
-    with spill(ctx.settings.scratch) as rejects:
+    with spill(ctx.settings) as rejects:
         work = Work(landed.batch.id, plan(entry, ctx.catalogue), schema, rejects, Tally(), ctx.clock())
         with store.atomic_parquet(path, schema) as writer:
             for table in store.row_groups(_good(entry, landed, work), schema):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
-from lake import store
+from lake import scratch, store
 from pipelines.downloads.cells import as_text
 from pipelines.downloads.dictionary import flat
 from schemas.settings import Settings
@@ -55,10 +54,9 @@ def write_xlsx(
     """A sheet `data` with a header row, and the data dictionary as a sheet of its own. Raises Unfit, before
     writing anything at `uri`, where there are too many rows or cells, or a text is too long for a cell."""
     _require_room(count, len(rows.schema), settings.xlsx_cells)
-    settings.scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=settings.scratch, prefix="xlsx-") as folder:
-        path = Path(folder) / "book.xlsx"
-        with xlsxwriter.Workbook(path, OPTIONS | {"tmpdir": folder}) as book:
+    with scratch.folder(settings, "xlsx") as folder:
+        path = folder / "book.xlsx"
+        with xlsxwriter.Workbook(path, OPTIONS | {"tmpdir": str(folder)}) as book:
             book.set_properties({"title": words["title"]["zh"], "created": now.replace(tzinfo=None)})
             day = book.add_format({"num_format": "yyyy-mm-dd"})
             _sheet(book.add_worksheet("data"), rows, day)
