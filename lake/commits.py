@@ -3,23 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.expressions import AlwaysTrue, And, EqualTo
 from pyiceberg.io.pyarrow import parquet_files_to_data_files, schema_to_pyarrow
 from pyiceberg.manifest import DataFile
-from pyiceberg.table import Table
+from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
-from lake import catalogue, datafiles
+from lake import catalogue, datafiles, store
 from schemas.errors import CommitConflict, LakeError
 
 Base = int | Literal["current"] | None
 Removal = Collection[str] | Literal["all"]
 TRIES: Final = 10
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A snapshot that is about to be committed: all its files lie there, and nobody reads them yet. `files` gives
+    the rows of each data file."""
+
+    snapshot: int
+    manifest_list: str
+    manifests: tuple[str, ...]
+    files: Mapping[str, int]
+
+
+class Seal(Protocol):
+    """What a snapshot must have before it is committed (law 4). Where `issue` raises nothing is committed."""
+
+    def properties(self, snapshot: int) -> Mapping[str, str]:
+        """What the snapshot says of its certificate."""
+
+    def issue(self, staged: Staged) -> None:
+        """Certify it."""
+
+
+class Unsealed(Exception):
+    """No certificate, no commit: nothing was committed and nothing will be. Its cause says why."""
+
+
+def named(producer: Any, seal: Seal | None) -> None:
+    """Let the snapshot that is being made name its certificate."""
+    if seal is not None:
+        producer.snapshot_properties = {
+            **producer.snapshot_properties,
+            **seal.properties(producer.snapshot_id),
+        }
+
+
+def sealed(transaction: Transaction, snapshot: int, seal: Seal | None) -> None:
+    """Certify the snapshot of a transaction that is whole but for its commit. Unsealed, with its manifests removed,
+    where that fails."""
+    if seal is None:
+        return
+    table = transaction._table
+    made = transaction.table_metadata.snapshot_by_id(snapshot)
+    if made is None:
+        raise LakeError(f"{name_of(table)} has no snapshot to certify")
+    manifests = made.manifests(table.io)
+    entries = [entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io)]
+    files = {entry.data_file.file_path: entry.data_file.record_count for entry in entries}
+    try:
+        seal.issue(Staged(snapshot, made.manifest_list, tuple(m.manifest_path for m in manifests), files))
+    except BaseException as error:
+        own = [each.manifest_path for each in manifests if each.added_snapshot_id == snapshot]
+        store.remove_files([made.manifest_list, *own])
+        raise Unsealed from error
+
+
+def _forget(table: Table, snapshot: int) -> None:
+    """Remove the metadata that a lost commit had written: nobody was ever led to it."""
+    for uri in store.list_files(store.join(table.location(), "metadata")):
+        if uri.endswith(
+            ".metadata.json"
+        ) and f'"current-snapshot-id":{snapshot},'.encode() in store.read_bytes(uri):
+            store.remove_files([uri])
 
 
 def name_of(table: Table) -> str:
@@ -67,7 +131,15 @@ def require_base(table: Table, base: Base) -> None:
         raise CommitConflict(f"{name_of(table)} has moved on since the plan was made", next_step="plan again")
 
 
-def commit(table: Table, written: list[str], remove: Removal, properties: dict[str, str], base: Base) -> int:
+def commit(
+    table: Table,
+    written: list[str],
+    remove: Removal,
+    properties: dict[str, str],
+    base: Base,
+    *,
+    seal: Seal | None = None,
+) -> int:
     """Commit written files; returns the snapshot's id.
 
     CommitConflict says that nothing was committed and nothing will be. Any other exception says nothing about it:
@@ -75,7 +147,7 @@ def commit(table: Table, written: list[str], remove: Removal, properties: dict[s
     added = list(parquet_files_to_data_files(table.io, table.metadata, iter(written)))
     for _ in range(TRIES if base == "current" else 1):
         try:
-            return _swap(table, added, _chosen(table, remove), properties)
+            return _swap(table, added, _chosen(table, remove), properties, seal)
         except (CommitFailedException, ValidationException):
             catalogue.wait()
             table.refresh()
@@ -93,7 +165,13 @@ def _chosen(table: Table, remove: Removal) -> list[DataFile]:
     return [found[path] for path in remove]
 
 
-def _swap(table: Table, added: list[DataFile], removed: list[DataFile], properties: dict[str, str]) -> int:
+def _swap(
+    table: Table,
+    added: list[DataFile],
+    removed: list[DataFile],
+    properties: dict[str, str],
+    seal: Seal | None,
+) -> int:
     transaction = table.transaction()
     update = transaction.update_snapshot(snapshot_properties=properties)
     with update.overwrite() if removed else update.merge_append() as producer:
@@ -101,5 +179,11 @@ def _swap(table: Table, added: list[DataFile], removed: list[DataFile], properti
             producer.append_data_file(file)
         for file in removed:
             producer.delete_data_file(file)
-    transaction.commit_transaction()
+        named(producer, seal)
+    sealed(transaction, producer.snapshot_id, seal)
+    try:
+        transaction.commit_transaction()
+    except (CommitFailedException, ValidationException):
+        _forget(table, producer.snapshot_id)
+        raise
     return int(producer.snapshot_id)

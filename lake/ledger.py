@@ -226,6 +226,10 @@ class Ledger:
             found = connection.execute(query.order_by(ATTEMPTS.c.id)).mappings().all()
         return [_attempt(dict(row)) for row in found]
 
+    def attempts(self, batch: str, dataset: str) -> list[Attempt]:
+        """Every attempt of one batch, in the order they began."""
+        return self._select(dataset, batch_id=batch)
+
     def runs(self, dataset: str | None = None) -> list[Attempt]:
         """Every attempt, of one dataset or of all, in the order they began."""
         found = self._select(dataset)

@@ -39,7 +39,7 @@ from pyiceberg.table.update import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from lake import datafiles, store
+from lake import commits, datafiles, store
 from lake.tables import Identifier, Tables, _arrow_schema
 from schemas.errors import CommitConflict, LakeError
 
@@ -52,6 +52,7 @@ def renew(
     *,
     properties: Mapping[str, str],
     base: int | None,
+    seal: commits.Seal | None = None,
 ) -> int:
     """Make the table these columns and rows and nothing else; returns the id of its one snapshot.
 
@@ -64,13 +65,16 @@ def renew(
     staged = _staged(loaded, begin)
     try:
         written = list(datafiles.write(f"{location}/data", _arrow_schema(staged), rows))
-        snapshot, added = _append(staged, written, properties)
+        snapshot, added = _append(staged, written, properties, seal)
         _commit(loaded, (*begin, *added), base)
     except _Unknown:
         raise LakeError(
             f"Iceberg's catalogue failed while {'.'.join(table)} was renewed",
             next_step="see XUANWU_ICEBERG, then run it again",
         ) from None
+    except commits.Unsealed as unsealed:
+        store.remove_tree(location)
+        raise (unsealed.__cause__ or unsealed) from None
     except BaseException:
         store.remove_tree(location)
         raise
@@ -116,12 +120,14 @@ def _staged(table: Table, updates: tuple[TableUpdate, ...]) -> Table:
 
 
 def _append(
-    staged: Table, written: list[str], properties: Mapping[str, str]
+    staged: Table, written: list[str], properties: Mapping[str, str], seal: commits.Seal | None
 ) -> tuple[int, tuple[TableUpdate, ...]]:
     transaction = staged.transaction()
     with transaction.update_snapshot(snapshot_properties=dict(properties)).fast_append() as producer:
         for file in parquet_files_to_data_files(staged.io, staged.metadata, iter(written)):
             producer.append_data_file(file)
+        commits.named(producer, seal)
+    commits.sealed(transaction, producer.snapshot_id, seal)
     return int(producer.snapshot_id), transaction._updates
 
 

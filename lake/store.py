@@ -202,6 +202,13 @@ def remove_file(uri: str) -> None:
         store.delete_file(path)
 
 
+def remove_files(uris: Iterable[str]) -> None:
+    """As many of them as can be removed are gone afterwards: for clearing up after an error that matters more."""
+    for uri in uris:
+        with suppress(OSError):
+            remove_file(uri)
+
+
 def remove_tree(uri: str) -> None:
     """The folder and all in it are gone afterwards, whether or not it was there."""
     store, path = filesystem(uri)

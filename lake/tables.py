@@ -134,6 +134,10 @@ class Tables:
         snapshot = self._load(table).current_snapshot()
         return None if snapshot is None else snapshot.snapshot_id
 
+    def metadata_file(self, table: Identifier) -> str:
+        """The file that holds the table's metadata now."""
+        return str(self._load(table).metadata_location)
+
     def data_files(self, table: Identifier, snapshot: int | None = None, **equal: str) -> list[str]:
         """The Parquet files that are the table, sorted; by default of the current snapshot. `equal` leaves out files
         whose statistics say that they hold no row with such values of string columns."""
@@ -192,23 +196,28 @@ class Tables:
         remove: Removal,
         properties: Mapping[str, str],
         base: Base = "current",
+        *,
+        seal: commits.Seal | None = None,
     ) -> int:
         """Add `rows` as new files and remove the named files in one commit with one snapshot; returns its id.
 
         There is a snapshot even when nothing changes, so that `properties` can be found again. `base` is the snapshot
         that the change was planned on (None: a table without one): CommitConflict if the table has moved on since. By
         default only the files to remove must still be there. Files of a commit that lost are deleted; where the
-        outcome is unknown they stay, since the table may need them.
+        outcome is unknown they stay, since the table may need them. `seal` certifies the snapshot before the commit.
         """
         loaded = self._load(table)
         commits.require_base(loaded, base)
         with store.full_disk_is_ours(loaded.location()), reachable():
             written = _write(loaded, rows or ())
             try:
-                return commits.commit(loaded, written, remove, dict(properties), base)
+                return commits.commit(loaded, written, remove, dict(properties), base, seal=seal)
             except CommitConflict:
-                _delete(written)
+                store.remove_files(written)
                 raise
+            except commits.Unsealed as unsealed:
+                store.remove_files(written)
+                raise (unsealed.__cause__ or unsealed) from None
 
 
 def _write(table: Table, rows: Iterable[pa.RecordBatch]) -> list[str]:
@@ -218,12 +227,6 @@ def _write(table: Table, rows: Iterable[pa.RecordBatch]) -> list[str]:
         for path in datafiles.write(f"{table.location()}/data", _arrow_schema(table), rows):
             written.append(path)
     except BaseException:
-        _delete(written)
+        store.remove_files(written)
         raise
     return written
-
-
-def _delete(paths: Iterable[str]) -> None:
-    for path in paths:
-        with suppress(OSError):
-            store.remove_file(path)

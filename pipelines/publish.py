@@ -34,7 +34,7 @@ from lake.properties import named, said
 from lake.records import Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
-from pipelines import downloads
+from pipelines import certifying, downloads
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.gates import leak
@@ -107,13 +107,15 @@ def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str)
     job = _planned(ctx, entry, merged, zone, policy)
     standing = next(ctx.tables.snapshots(job.table), None)
     source = _source(job, standing)
-    alike = standing is not None and _under(job, standing[1])
+    alike = standing is not None and _under(job, standing[1]) and certifying.certified(standing, ctx)
+    certifying.settle(ctx, job.table, standing)
     if standing is not None and alike and said(standing[1], "curated_snapshot") == str(source):
         snapshot, reused = standing[0], True
         renewal.sweep(ctx.tables, job.table)
     else:
         snapshot, reused = _write(job, source, standing, alike=alike), False
-    return _with_downloads(job, _record(job, source, snapshot, reused=reused))
+    published = _with_downloads(job, _record(job, source, snapshot, reused=reused))
+    return certifying.completed(ctx, job.table, published)
 
 
 def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> _Job:
@@ -168,11 +170,12 @@ def _write(job: _Job, source: int, standing: tuple[int, dict[str, str]] | None, 
     tables = job.ctx.tables
     rows = pa.RecordBatchReader.from_batches(job.schema, _rows(job, source))
     properties, base = _properties(job, source), standing[0] if standing else None
-    if alike:
-        return tables.replace(job.table, rows, "all", properties, base=base)
-    if not tables.exists(job.table):
-        tables.ensure(job.table, job.schema)
-    return renewal.renew(tables, job.table, job.schema, rows, properties=properties, base=base)
+    with _publication(job, source, standing, properties).committing() as seal:
+        if alike:
+            return tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
+        if not tables.exists(job.table):
+            tables.ensure(job.table, job.schema)
+        return renewal.renew(tables, job.table, job.schema, rows, properties=properties, base=base, seal=seal)
 
 
 def _rows(job: _Job, source: int) -> Iterator[pa.RecordBatch]:
@@ -250,6 +253,26 @@ def _properties(job: _Job, source: int) -> dict[str, str]:
         contract=contract_hash(job.entry),
         code_version=code_version(),
         **job.stands_under,
+    )
+
+
+def _publication(
+    job: _Job, source: int, standing: tuple[int, dict[str, str]] | None, properties: dict[str, str]
+) -> certifying.Publication:
+    return certifying.Publication(
+        ctx=job.ctx,
+        entry=job.entry,
+        zone=job.zone,
+        policy=job.policy,
+        table=job.table,
+        curated=job.curated,
+        source=source,
+        standing=standing,
+        plan=job.plan,
+        masks_hash=job.masks_hash,
+        key_version=job.key.version if job.key else None,
+        contract=contract_hash(job.entry),
+        batch=str(said(properties, "batch")),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lake import store
 from lake.tables import Identifier, identifier
-from pipelines import downloads
+from pipelines import certifying, downloads
 from pipelines.context import Context
 from schemas.errors import LakeError
 from schemas.model import Entry, Zone
@@ -29,7 +29,8 @@ def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
     granted = {table for each in entries.values() for table in _granted(each)}
     removed = [table for table in _published(ctx, entry) if table not in granted]
     for table in removed:
-        ctx.tables.drop(table)
+        with certifying.withdrawing(ctx, table):
+            ctx.tables.drop(table)
     for dataset in [entry.id] if entry else downloads.datasets(ctx.settings):
         if dataset not in entries or not _offers_downloads(entries[dataset]):
             downloads.withdraw(ctx.settings, dataset)
