@@ -1,10 +1,11 @@
 # `make demo` shows the whole way on a sample city; `make test` passes the tests; `make help` lists the rest.
 PYTHON ?= python3
+PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
-.PHONY: help demo up status report test check lock clean setup setup-dev
+.PHONY: help demo up status report test check lock clean setup setup-dev bench
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,14 +31,17 @@ setup-dev: $(VENV)/.dev          ## the environment that develops and tests it
 demo: setup      ## two days of the sample city through Airflow, and what came of it
 	@$(BIN)/python -m sample.demo demo
 
-up: setup        ## Airflow's UI on what the demo made; Ctrl-C stops it
-	@$(BIN)/python -m sample.demo up
+up: setup        ## Airflow's UI on what the demo made, at PORT (8080); Ctrl-C stops it
+	@$(BIN)/python -m sample.demo up --port $(PORT)
 
 status: setup    ## the demo's lake as a table
 	@. .demo/demo.env && $(BIN)/xuanwu status
 
 report: setup    ## the demo's quality report, written again
 	@. .demo/demo.env && $(BIN)/xuanwu report
+
+bench: setup     ## the way beside its peers, measured: ROWS=200000 REPEAT=1 ONLY=way
+	@$(BIN)/python -m benchmarks.run --rows $(or $(ROWS),200000) --repeat $(or $(REPEAT),1) --only "$(ONLY)"
 
 test: setup-dev  ## set up and pass the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

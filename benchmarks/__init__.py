@@ -1,0 +1,1 @@
+"""`make bench`: the way and its peers, measured in one run. See docs/performance.md."""

@@ -1,0 +1,160 @@
+"""`make bench`: every contender on the same sources in one run, by turns; a table, a JSON file and a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contest import FLOOR, OURS, WAY, Contender, Ground, groups
+from benchmarks.measure import Run
+from benchmarks.picture import picture
+from benchmarks.results import Line, Measured, as_json, goals, lines
+from benchmarks.same import published
+from benchmarks.sources import sources
+
+RESULTS = Path(__file__).parent / "results"
+COLUMNS = (
+    *("s", "starting", "rows/s", "×Xuanwu", "×floor", "work×floor", "CPU s", "CPU×floor", "peak MB"),
+    *("read MB", "written MB", "server CPU", "others' CPU", "same rows"),
+)
+console = Console(width=170, highlight=False)
+
+
+def bench(rows: int, repeat: int, chosen: str) -> list[Measured]:
+    """All runs, in the order they were made, and the files of the results."""
+    contests, missing = groups(chosen)
+    with (
+        TemporaryDirectory(prefix="xuanwu-bench-") as scratch,
+        sources(Path(scratch), rows, console.print) as made,
+    ):
+        missing += made.missing.values()
+        ground = Ground(Path(scratch), made)
+        measured: list[Measured] = []
+        for repetition in range(repeat):
+            for group, contenders in contests.items():
+                measured += _contest(ground, group, contenders, repetition)
+        sizes = made.sizes
+    for reason in missing:
+        console.print(f"[yellow]left out[/yellow] {reason}")
+    table = lines(measured, rows)
+    _show(table, rows)
+    _keep(measured, table, rows=rows, repeat=repeat, sources=sizes, missing=missing)
+    return measured
+
+
+def _contest(ground: Ground, group: str, contenders: list[Contender], repetition: int) -> list[Measured]:
+    """Each contender once; every second time in the other order. The floor of the whole way copies what Xuanwu
+    left, so that it comes right after it."""
+    there = [each for each in contenders if each.source in ground.sources.places]
+    order = there if repetition % 2 == 0 else _backwards(there, group)
+    found: list[Measured] = []
+    expected: tuple[str, str] | None = None
+    left: Path | None = None
+    for number, contender in enumerate(order):
+        if contender.module == "floor_way":
+            if left is None:
+                continue
+            contender.options["ours"] = str(left)
+        run, home = ground.run(contender, 100 * repetition + number)
+        console.print(_told(group, contender, run))
+        one = Measured(group, contender.name, repetition, run)
+        found.append(one)
+        if not run.error and "share" in run.report:
+            rows = published(run.report)
+            expected = rows if contender.name == OURS else expected
+            run.report["published"] = rows
+        if contender.name == OURS and group == WAY:
+            left = home
+        else:
+            shutil.rmtree(home)
+    for one in found:
+        if "published" in one.run.report:
+            one.same = one.run.report["published"] == expected
+    if left is not None:
+        shutil.rmtree(left)
+    return found
+
+
+def _backwards(contenders: list[Contender], group: str) -> list[Contender]:
+    turned = contenders[::-1]
+    if group != WAY:
+        return turned
+    return [each for each in turned if each.name != FLOOR] + [each for each in turned if each.name == FLOOR]
+
+
+def _told(group: str, contender: Contender, run: Run) -> str:
+    if run.error:
+        return f"[red]failed[/red] {group} {contender.name}: {run.error}"
+    return (
+        f"{group:20} {contender.name:18} {run.seconds:8.2f} s  {run.peak / 1e6:7,.0f} MB  load {run.load:.1f}"
+    )
+
+
+def _show(table: list[Line], rows: int) -> None:
+    for group, members in groupby(table, key=lambda line: line.group):
+        shown = Table(title=f"{group}: {rows:,} rows × 15 columns", title_justify="left", box=SIMPLE)
+        shown.add_column("")
+        for name in COLUMNS:
+            shown.add_column(name, justify="right")
+        for line in members:
+            shown.add_row(line.contender, *_cells(line))
+        console.print(shown)
+    for goal in goals(table):
+        verdict = "[green]met[/green]    " if goal.met else "[red]not met[/red]"
+        console.print(f"{verdict} {goal.goal}: {goal.measured}")
+
+
+def _cells(line: Line) -> list[str]:
+    def ratio(value: float | None) -> str:
+        return "" if value is None else f"{value:.2f}"
+
+    return [
+        f"{line.seconds:.2f}",
+        f"{line.starting:.2f}",
+        f"{line.rows_per_second:,.0f}",
+        ratio(line.to_ours),
+        ratio(line.to_floor),
+        ratio(line.work_to_floor),
+        f"{line.cpu:.2f}",
+        ratio(line.cpu_to_floor),
+        f"{line.peak / 1e6:,.0f}",
+        f"{line.read / 1e6:,.0f}",
+        f"{line.written / 1e6:,.0f}",
+        f"{line.servers:.1f}",
+        f"{line.others:.1f}",
+        {None: "", True: "yes", False: "NO"}[line.same],
+    ]
+
+
+def _keep(measured: list[Measured], table: list[Line], *, rows: int, **more: object) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    name = f"{date.today().isoformat()}-{rows}"
+    content = as_json(measured, table, date=date.today().isoformat(), rows=rows, **more)
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    title = f"{rows:,} residents × 15 columns: seconds of the whole process (pale: starting and importing)"
+    (RESULTS / f"{name}.svg").write_text(picture(table, title))
+    console.print(f"written: benchmarks/results/{name}.json and .svg")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--only", default="", help="groups whose name holds this: collect, csv, way …")
+    options = parser.parse_args()
+    measured = bench(options.rows, options.repeat, options.only)
+    failed = [each for each in measured if each.run.error or each.same is False]
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

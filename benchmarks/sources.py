@@ -1,0 +1,158 @@
+"""The same residents in PostgreSQL, MariaDB, CSV and Parquet. Databases have names of their own and are dropped after.
+
+`BENCH_POSTGRES` and `BENCH_MARIADB` are URLs of servers where a database may be created; the defaults are those of a
+developer's machine. A source whose server does not answer is left out, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pymysql
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+
+from benchmarks.residents import SCHEMA, residents
+
+TABLE = "residents"
+POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
+MARIADB = "mysql://root@127.0.0.1:3306/mysql"
+_LONG = {"address": 80, "remarks": 255, "name": 40}
+
+
+@dataclass
+class Sources:
+    """Where each source lies: URLs of databases, paths of files; and why one is missing."""
+
+    rows: int
+    places: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def sources(folder: Path, rows: int, say: Callable[[str], None] = print) -> Iterator[Sources]:
+    """Write the files, load the databases, and drop these at the end."""
+    made = Sources(rows)
+    made.places |= {kind: str(folder / f"{TABLE}.{kind}") for kind in ("csv", "parquet")}
+    _write_files(Path(made.places["csv"]), Path(made.places["parquet"]), rows)
+    made.sizes |= {kind: Path(path).stat().st_size for kind, path in made.places.items()}
+    name = f"xuanwu_bench_{uuid4().hex[:8]}"
+    drops: list[Callable[[], None]] = []
+    try:
+        for kind, load in (("postgresql", _postgresql), ("mariadb", _mariadb)):
+            say(f"loading {rows:,} rows into {kind} …")
+            try:
+                made.places[kind], made.sizes[kind] = load(name, Path(made.places["csv"]), drops)
+            except (psycopg.OperationalError, pymysql.err.OperationalError) as error:
+                made.missing[kind] = f"{kind}: {type(error).__name__}: {str(error.args[0])[:200]}"
+        yield made
+    finally:
+        for drop in reversed(drops):
+            drop()
+
+
+def _write_files(csv: Path, parquet: Path, rows: int) -> None:
+    with (
+        pacsv.CSVWriter(csv, SCHEMA) as lines,
+        pq.ParquetWriter(parquet, SCHEMA, compression="zstd") as groups,
+    ):
+        for batch in residents(rows):
+            lines.write_batch(batch)
+            groups.write_batch(batch)
+
+
+def _type(name: str, kind: pa.DataType, text: str, time: str) -> str:
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision}, {kind.scale})"
+    return time if pa.types.is_timestamp(kind) else f"{text}({_LONG.get(name, 20)})"
+
+
+def _columns(text: str, time: str) -> str:
+    return ", ".join(f"{field.name} {_type(field.name, field.type, text, time)}" for field in SCHEMA)
+
+
+# ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _postgresql(name: str, csv: Path, drops: list[Callable[[], None]]) -> tuple[str, int]:
+    server = os.environ.get("BENCH_POSTGRES", POSTGRES)
+    identifier = sql.Identifier(name)
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+        drops.append(lambda: _drop_postgresql(server, name))
+    url = make_url(server).set(database=name)
+    plain = url.render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLE {TABLE} ({_columns('varchar', 'timestamp')})".encode())
+        with connection.cursor() as cursor:
+            with (
+                cursor.copy(f"COPY {TABLE} FROM STDIN (FORMAT csv, HEADER)".encode()) as copy,
+                csv.open("rb") as lines,
+            ):
+                while block := lines.read(1 << 20):
+                    copy.write(block)
+            cursor.execute(f"ALTER TABLE {TABLE} ADD PRIMARY KEY (id_no)".encode())
+            cursor.execute(f"VACUUM (ANALYZE) {TABLE}".encode())
+            cursor.execute("CHECKPOINT")
+            size = cursor.execute(f"SELECT pg_total_relation_size('{TABLE}')".encode()).fetchone()
+    return plain, int(size[0]) if size else 0
+
+
+def _drop_postgresql(server: str, name: str) -> None:
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+# ── MariaDB ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _mysql(url: URL, database: str | None) -> pymysql.Connection:
+    return pymysql.connect(
+        host=url.host or "127.0.0.1",
+        port=url.port or 3306,
+        user=url.username or "root",
+        password=url.password or "",
+        database=database,
+        local_infile=True,
+        autocommit=True,
+        charset="utf8mb4",
+    )
+
+
+def _mariadb(name: str, csv: Path, drops: list[Callable[[], None]]) -> tuple[str, int]:
+    """The null of a CSV file is an empty cell without quotes, which MariaDB takes for an empty text."""
+    url = make_url(os.environ.get("BENCH_MARIADB", MARIADB))
+    with closing(_mysql(url, None)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        drops.append(lambda: _drop_mariadb(url, name))
+        cursor.execute(f"USE {name}")
+        cursor.execute(f"CREATE TABLE {TABLE} ({_columns('varchar', 'datetime(3)')}, PRIMARY KEY (id_no))")
+        read = ", ".join(f"@{field.name}" for field in SCHEMA)
+        kept = ", ".join(f"{field.name} = NULLIF(@{field.name}, '')" for field in SCHEMA)
+        cursor.execute(
+            f"LOAD DATA LOCAL INFILE %s INTO TABLE {TABLE} CHARACTER SET utf8mb4 "
+            f"FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' IGNORE 1 LINES ({read}) SET {kept}",
+            (str(csv),),
+        )
+        cursor.execute(f"ANALYZE TABLE {TABLE}")
+        cursor.execute(
+            "SELECT data_length + index_length FROM information_schema.tables WHERE table_schema = %s",
+            (name,),
+        )
+        size = cursor.fetchone()
+    return url.set(database=name).render_as_string(hide_password=False), int(size[0]) if size else 0
+
+
+def _drop_mariadb(url: URL, name: str) -> None:
+    with closing(_mysql(url, None)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {name}")
