@@ -14,6 +14,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +27,7 @@ from schemas.errors import LakeError
 BLOCK = 1 << 20
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 64 << 20
+_UNFINISHED = ".tmp"
 PARQUET = {"compression": "zstd", "compression_level": 3, "store_decimal_as_integer": True}
 
 
@@ -95,7 +97,7 @@ def output(uri: str) -> Iterator[IO[bytes]]:
     """A stream to a temporary name beside `uri`, flushed to the disk and moved into place on a clean exit."""
     store, path = filesystem(uri)
     folder, _, name = path.rpartition("/")
-    hidden = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"
+    hidden = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}{_UNFINISHED}"
     make_folder(uri.rpartition("/")[0])
     try:
         with full_disk_is_ours(uri):
@@ -188,6 +190,25 @@ def _entries(uri: str, kind: fs.FileType, *, recursive: bool) -> list[str]:
 def list_files(uri: str) -> list[str]:
     """Every finished file below a folder, sorted; none where the folder is absent."""
     return _entries(uri, fs.FileType.File, recursive=True)
+
+
+def files_unchanged_since(uri: str, moment: datetime) -> list[str]:
+    """Every file below a folder, half-written ones too, that was last changed before the moment. None where somebody
+    is removing folders just now: whoever asks will ask again."""
+    store, path = filesystem(uri)
+    prefix = "s3://" if uri.startswith("s3://") else ""
+    try:
+        found = store.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    except FileNotFoundError:
+        return []
+    files = (info for info in found if info.type == fs.FileType.File)
+    return sorted(prefix + info.path for info in files if info.mtime and info.mtime < moment)
+
+
+def is_unfinished(uri: str) -> bool:
+    """Whether this is a file being written, or one that was when its process was killed."""
+    name = uri.rsplit("/", 1)[-1]
+    return name.startswith(".") and name.endswith(_UNFINISHED)
 
 
 def list_folders(uri: str) -> list[str]:

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     memory: str = Field("1GB", pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B)$")
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
     threads: int = Field(2, ge=1)
+    keep_snapshot_days: int = Field(default=30, ge=1)
+    """How long `xuanwu upkeep` keeps the snapshots of tables; those of curated tables stay for 90 days at least."""
     xlsx_cells: int = 2_000_000
     """Cells that an XLSX download may have; a bigger table is left out as XLSX, and its index says so."""
     until: date | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from lake import landing, recordstore, store
+from lake import landing, recordstore, store, upkeep
 from schemas.settings import Settings
 from tests.lake.making import batch_of, landed
 from tests.pipelines.merging import City, MakeCatalogue, counts
@@ -57,5 +58,11 @@ def test_tables_and_merges(on_s3: Settings, make_catalogue: MakeCatalogue) -> No
     assert here.rows() == [{"id": "b", "v": 2}, {"id": "中", "v": 3}]
     assert all(path.startswith("s3://lake/") for path in here.files())
     table = here.ctx.tables.identifier("curated", "dept.data")
+    orphan = store.join(here.ctx.tables.location(table), "data", "orphan.parquet")
+    store.write_atomic(orphan, b"of a killed writer")
+    assert upkeep.clean(on_s3, here.ctx.tables, datetime.now(UTC)).files == 0
+    removed = upkeep.clean(on_s3, here.ctx.tables, datetime.now(UTC) + timedelta(days=91))
+    assert removed.snapshots == 1 and not store.exists(orphan)
+    assert here.rows() == [{"id": "b", "v": 2}, {"id": "中", "v": 3}]
     here.ctx.tables.drop(table)
     assert store.list_files(here.ctx.tables.location(table)) == []

@@ -1,0 +1,139 @@
+"""What passed time and killed runs leave behind: old snapshots, files that no snapshot names, half-written files.
+
+Whatever is removed here has not changed for a day: a writer at work has files that no snapshot names yet. What is
+younger waits for the next upkeep.
+
+**How long snapshots stay.** The current one always; others for `XUANWU_KEEP_SNAPSHOT_DAYS`. A curated table keeps
+90 days at least: a merge finds a batch that it has merged by its snapshot, and derived batches are pinned to theirs.
+An older batch run again is merged again, which changes no row, since all that it brings is stored or superseded
+(`pipelines.merge`). Snapshots go from the oldest on, never from the middle, so that the history stays a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, get_args
+
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.manifest import ManifestFile
+from pyiceberg.table import Table
+
+from lake import commits, scratch, store
+from lake.catalogue import TRIES, reachable, wait
+from lake.tables import Identifier, Tables
+from lake.zones import FileZone, TableZone
+from schemas.errors import CommitConflict, LakeError
+from schemas.settings import Settings
+
+AGE: Final = timedelta(days=1)
+CURATED: Final = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """How many of each were removed: scratch folders of killed processes, half-written files of the file zones,
+    snapshots of tables, files of tables (data and metadata) that no snapshot names."""
+
+    scratch: int
+    unfinished: int
+    snapshots: int
+    files: int
+
+
+def clean(settings: Settings, tables: Tables, now: datetime) -> Removed:
+    """Remove everything that is old and needed by nobody. May be killed and run again at any time, beside others.
+
+    LakeError, with nothing of that table removed, where a table names files outside its own folder."""
+    snapshots = files = 0
+    for zone in get_args(TableZone):
+        keep = timedelta(days=settings.keep_snapshot_days)
+        before = now - (max(keep, CURATED) if zone == "curated" else keep)
+        for table in tables.identifiers(zone):
+            snapshots += expire(tables, table, before)
+            files += remove_orphans(tables, table, now - AGE)
+    return Removed(scratch.sweep(settings, now - AGE), _unfinished(settings, now - AGE), snapshots, files)
+
+
+def expire(tables: Tables, table: Identifier, before: datetime) -> int:
+    """Forget the snapshots made before this moment, but never the current one; returns how many. Their files are
+    orphans from then on."""
+    for _ in range(TRIES):
+        loaded = tables._load(table)
+        old = _expired(loaded, before)
+        if not old:
+            return 0
+        try:
+            with reachable():
+                loaded.maintenance.expire_snapshots().by_ids(old).commit()
+            return len(old)
+        except (CommitFailedException, ValueError):  # ValueError: another process has expired some of them
+            wait()
+    raise CommitConflict(f"others keep committing to {'.'.join(table)}", next_step="run upkeep again later")
+
+
+def _expired(table: Table, before: datetime) -> list[int]:
+    moment = before.timestamp() * 1000
+    kept = {ref.snapshot_id for ref in table.metadata.refs.values()}
+    for snapshot in commits.history(table):
+        if snapshot.timestamp_ms < moment:
+            break
+        kept.add(snapshot.snapshot_id)
+    return [
+        each.snapshot_id
+        for each in table.metadata.snapshots
+        if each.timestamp_ms < moment and each.snapshot_id not in kept
+    ]
+
+
+def remove_orphans(tables: Tables, table: Identifier, before: datetime) -> int:
+    """Remove the files below the table's folder that no snapshot names and that have not changed since `before`;
+    returns how many. Files are listed first and snapshots read then, so that a commit in between counts."""
+    home = tables.location(table)
+    found = store.files_unchanged_since(home, before)
+    named = set(_named(tables._load(table)))
+    if elsewhere := sum(not path.startswith(f"{home}/") for path in named):
+        raise LakeError(
+            f"{'.'.join(table)} names {elsewhere} files outside its folder, so none were removed",
+            file=home,
+            next_step="see whether XUANWU_LAKE is the path that the table was made with",
+        )
+    orphans = [path for path in found if path not in named]
+    for path in orphans:
+        store.remove_file(path)
+    return len(orphans)
+
+
+def _named(table: Table) -> Iterator[str]:
+    """Every file that the table's metadata leads to."""
+    metadata = table.metadata
+    yield from (_plain(path) for path in (table.metadata_location, *_of_metadata(table)))
+    manifests: dict[str, ManifestFile] = {}
+    for snapshot in metadata.snapshots:
+        yield _plain(snapshot.manifest_list)
+        manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(table.io)}
+    for path, manifest in manifests.items():
+        yield _plain(path)
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            yield _plain(entry.data_file.file_path)
+
+
+def _of_metadata(table: Table) -> Iterator[str]:
+    yield from (entry.metadata_file for entry in table.metadata.metadata_log)
+    yield from (each.statistics_path for each in table.metadata.statistics)
+    yield from (each.statistics_path for each in table.metadata.partition_statistics)
+
+
+def _plain(path: str) -> str:
+    return path.removeprefix("file://")
+
+
+def _unfinished(settings: Settings, before: datetime) -> int:
+    """Files that were being written when their process was killed. A table's own are among its orphans."""
+    folders = [store.join(settings.lake_root, zone) for zone in get_args(FileZone)]
+    files = [path for folder in folders for path in store.files_unchanged_since(folder, before)]
+    unfinished = [path for path in files if store.is_unfinished(path)]
+    for path in unfinished:
+        store.remove_file(path)
+    return len(unfinished)
