@@ -34,11 +34,14 @@ demo: setup      ## two days of the sample city through Airflow, and what came o
 up: setup        ## Airflow's UI on what the demo made, at PORT (8080); Ctrl-C stops it
 	@$(BIN)/python -m sample.demo up --port $(PORT)
 
-status: setup    ## the demo's lake as a table
-	@. .demo/demo.env && $(BIN)/xuanwu status
+.demo/demo.env:
+	@echo "There is no demo yet: make demo" >&2; exit 1
 
-report: setup    ## the demo's quality report, written again
-	@. .demo/demo.env && $(BIN)/xuanwu report
+status: setup .demo/demo.env    ## the demo's lake as a table
+	@. ./.demo/demo.env && $(BIN)/xuanwu status
+
+report: setup .demo/demo.env    ## the demo's quality report, written again
+	@. ./.demo/demo.env && $(BIN)/xuanwu report
 
 bench: setup     ## the way beside its peers, measured: ROWS=200000 REPEAT=1 ONLY=way
 	@$(BIN)/python -m benchmarks.run --rows $(or $(ROWS),200000) --repeat $(or $(REPEAT),1) --only "$(ONLY)"

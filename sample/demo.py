@@ -6,34 +6,54 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sample.city import DAYS, write_city
 from sample.local_airflow import Airflow, AirflowFailed, airflow, environment, free_port, migrate
+from sample.progress import unfinished
 from sample.server import serving
+from schemas.errors import XuanwuError
 from schemas.load import Catalogue, load_catalogue
 from schemas.settings import Settings
 
 console = Console()
 ENVIRONMENT = "demo.env"
 FINISHED = ("success", "failed")
+INTERRUPTED = 130
+
+
+class DemoFailed(RuntimeError):
+    """The demo cannot go on; the message says what to do."""
 
 
 def home_variables(home: Path) -> dict[str, str]:
-    """Xuanwu's settings for this home: its state, a masking key made once, and a calendar that ends with the city's."""
+    """Xuanwu's settings for this home: its state, a masking key made once, and a calendar that ends with the city's.
+
+    A lost key is not replaced: tables masked under another key would not join with those that are there.
+    """
     key = home / "masking.key"
     if not key.exists():
+        if (home / "lake" / "share").exists():
+            raise DemoFailed(
+                f"{key} is gone, and the tables in {home / 'lake'} are masked with it; "
+                f"put it back, or begin again without them: rm -rf {home}"
+            )
         home.mkdir(parents=True, exist_ok=True)
         key.touch(mode=0o600)
         key.write_text(secrets.token_hex(32))
@@ -51,7 +71,6 @@ def home_variables(home: Path) -> dict[str, str]:
 @contextmanager
 def city_in_airflow(home: Path, port: int, rows: int, day: int) -> Iterator[tuple[Airflow, Catalogue]]:
     """The sample city's sources as on `day`, its HTTP source, and Airflow on top of them."""
-    os.environ.update(home_variables(home))
     env = environment(home / "airflow", port)
     connections = write_city(home / "city", day, rows)
     migrate(home / "airflow", env)
@@ -64,21 +83,42 @@ def city_in_airflow(home: Path, port: int, rows: int, day: int) -> Iterator[tupl
 
 
 def demo(home: Path, rows: int, days: int) -> int:
-    """Run the days, show the result; the exit code."""
+    """Run the days that have not run, show the result; the exit code."""
     started = time.monotonic()
-    console.print("[bold]玄武 Xuanwu[/bold]: writing the sample city and starting Airflow …")
-    with city_in_airflow(home, free_port(), rows, 1) as (running, catalogue):
-        for day in range(1, days + 1):
-            if day > 1:
-                write_city(home / "city", day, rows)
-            _run_day(running, catalogue, day)
-        failed = running.failed_tasks()
+    os.environ.update(home_variables(home))
+    catalogue = load_catalogue(Settings().catalogue)
+    first = unfinished(catalogue, _batches(home), DAYS[:days])
+    failed = _run_days(home, rows, first, days) if first else []
+    if first is None:
+        console.print(f"[bold]玄武 Xuanwu[/bold]: {days} days have run here before; nothing is run again.")
     for task in failed:
         console.print(f"[red]failed[/red] {task['dag_id']} {task['task_id']} {task['dag_run_id']}")
     _xuanwu("status")
     _xuanwu("report")
-    _show_where(home, time.monotonic() - started)
+    _show_where(home, time.monotonic() - started, bool(failed))
     return 1 if failed else 0
+
+
+def _batches(home: Path) -> list[dict[str, Any]]:
+    """What the ledger says of every batch; nothing on a new home."""
+    if not (home / "ledger.db").exists():
+        return []
+    command = [sys.executable, "-m", "pipelines.cli", "status", "--all", "--json"]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # noqa: S603
+    return list(json.loads(answer.stdout)["batches"])
+
+
+def _run_days(home: Path, rows: int, first: int, days: int) -> list[dict[str, Any]]:
+    """Run the days from `first` on, each with the sources as on that day; the tasks that failed."""
+    goes_on = f", from day {first} on" if (home / "ledger.db").exists() else ""
+    console.print(f"[bold]玄武 Xuanwu[/bold]: writing the sample city and starting Airflow{goes_on} …")
+    with city_in_airflow(home, free_port(), rows, first) as (running, catalogue):
+        running.retry_failed()
+        for day in range(first, days + 1):
+            if day > first:
+                write_city(home / "city", day, rows)
+            _run_day(running, catalogue, day)
+        return running.failed_tasks()
 
 
 def _wait_for_dags(running: Airflow, expected: set[str], patience: float = 120) -> None:
@@ -104,7 +144,7 @@ def _run_day(running: Airflow, catalogue: Catalogue, day: int) -> None:
             _wait_for_runs(running, [entry.id for entry in wave], day, line.update)
         derived = [entry.id for entry in catalogue.entries.values() if entry.schedule is None]
         _wait_for_runs(running, derived, day, line.update)
-    console.print(f"day {day}, {DAYS[day - 1]}: done")
+    console.print(f"day {day}, {DAYS[day - 1]}: every DAG has run")
 
 
 def _wait_for_runs(running: Airflow, dags: list[str], day: int, say: object, patience: float = 600) -> None:
@@ -134,40 +174,59 @@ def _xuanwu(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "pipelines.cli", *arguments], check=True)  # noqa: S603
 
 
-def _show_where(home: Path, seconds: float) -> None:
+def _show_where(home: Path, seconds: float, failed: bool) -> None:
     here = Path.cwd()
     place = home.relative_to(here) if home.is_relative_to(here) else home
-    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
-    for name, words in (
-        ("report.html", "质量报告 the quality report for auditors"),
-        ("lake/downloads/", "开放数据 open data: CSV, JSON Lines, Parquet, XLSX"),
-        ("lake/share/ lake/open/", "脱敏表 masked tables (Apache Iceberg)"),
-        ("city/faults.json", "样例中埋下的问题 the faults that were planted"),
+    table = Table(box=None, padding=(0, 1, 0, 2), show_header=False)
+    for name, zh, en in (
+        ("report.html", "质量报告", "the quality report"),
+        ("lake/downloads/", "开放数据", "CSV, JSON Lines, Parquet, XLSX"),
+        ("lake/share/", "共享表", "masked tables (Iceberg)"),
+        ("city/faults.json", "埋下的问题", "the faults that were planted"),
     ):
-        table.add_row(" ".join(f"{place}/{part}" for part in name.split()), words)
+        table.add_row(f"{place}/{name}", zh, en)
     console.print(f"[bold]{seconds:.0f} s[/bold] for everything above. 去哪里看 Where to look:", table)
+    if failed:
+        console.print("[red]Tasks failed[/red]: the reasons are above; `make demo` tries them again.")
     console.print("下一步 Next: [bold]make up[/bold] opens Airflow on these DAGs. Or look into the lake:")
-    console.print(
-        f"  . .venv/bin/activate && . {place}/{ENVIRONMENT} && xuanwu quarantine list education.school"
-    )
+    console.print(f"  . .venv/bin/activate && . {place}/{ENVIRONMENT}", soft_wrap=True)
+    console.print("  xuanwu quarantine list education.school")
 
 
 def up(home: Path, rows: int, port: int) -> int:
     """Keep Airflow running until interrupted."""
+    _refuse_taken(port)
+    os.environ.update(home_variables(home))
+    console.print("[bold]玄武 Xuanwu[/bold]: starting Airflow …")
     with city_in_airflow(home, port, rows, len(DAYS)) as (running, _):
         console.print(f"""Airflow: [bold]{running.url}[/bold]
-user [bold]admin[/bold], password in {running.home}/simple_auth_manager_passwords.json.generated
+user [bold]admin[/bold], password [bold]{running.password()}[/bold]
 Ctrl-C stops it.""")
-        try:
+        with suppress(KeyboardInterrupt):
             while True:
                 running.check_alive()
                 time.sleep(1)
-        except KeyboardInterrupt:
-            return 0
+    return 0
+
+
+def _refuse_taken(port: int) -> None:
+    """DemoFailed where something listens on the port, before anything is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DemoFailed(
+                f"port {port} cannot be used ({error.strerror}); choose another: make up PORT={port + 1}"
+            ) from None
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> None:
-    """Parse the arguments and run; a failure is one message and exit code 1."""
+    """Parse the arguments and run; a failure is one message and exit code 1, an interruption 130."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("command", choices=("demo", "up"), nargs="?", default="demo")
     parser.add_argument("--home", type=Path, default=Path(".demo"))
@@ -176,13 +235,20 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080)
     arguments = parser.parse_args()
     home = arguments.home.resolve()
+    for asked in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, _interrupt)
     try:
         if arguments.command == "up":
             sys.exit(up(home, arguments.rows, arguments.port))
         sys.exit(demo(home, arguments.rows, arguments.days))
-    except AirflowFailed as error:
-        console.print(f"[red]error:[/red] {error}")
+    except (AirflowFailed, DemoFailed, XuanwuError) as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
+    except subprocess.CalledProcessError:  # it has said why
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("interrupted; everything is stopped, and the same command goes on from here")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,10 @@ class Airflow:
             body = {"dag_run_id": run, "logical_date": complete.isoformat()}
             self.call("POST", f"/dags/{dag}/dagRuns", json=body)
 
+    def password(self) -> str:
+        """The administrator's password, which Airflow made for this home."""
+        return str(json.loads((self.home / PASSWORDS).read_text())["admin"])
+
     def check_alive(self) -> None:
         """Raise AirflowFailed when a component has stopped."""
         for name, process in self.processes.items():
@@ -152,6 +156,13 @@ class Airflow:
     def runs(self) -> list[dict[str, Any]]:
         """Every DAG run, newest first, at most the last thousand."""
         return list(self.call("GET", "/dags/~/dagRuns?limit=1000&order_by=-run_after")["dag_runs"])
+
+    def retry_failed(self) -> None:
+        """Clear what failed or was left undone in the failed runs, so that it runs again; the rest keeps its result."""
+        for run in self.runs():
+            if run["state"] == "failed":
+                path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/clear"
+                self.call("POST", path, json={"dry_run": False, "only_failed": True})
 
     def failed_tasks(self) -> list[dict[str, Any]]:
         return list(
@@ -205,9 +216,8 @@ def _log_in(running: Airflow, patience: float = 120) -> None:
     while time.monotonic() < deadline:
         running.check_alive()
         try:
-            passwords = json.loads((running.home / PASSWORDS).read_text())
             answer = running.client.post(
-                "/auth/token", json={"username": "admin", "password": passwords["admin"]}
+                "/auth/token", json={"username": "admin", "password": running.password()}
             )
             running.client.headers["Authorization"] = (
                 f"Bearer {answer.raise_for_status().json()['access_token']}"
