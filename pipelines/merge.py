@@ -165,8 +165,17 @@ def _is_late(job: _Job) -> bool:
     """Whether this is a snapshot older than one merged before: an older whole must not undo a newer one."""
     if job.entry.merge.kind != "snapshot":
         return False
-    ends = (properties.said(summary, "interval_end") for _, summary in job.ctx.tables.snapshots(job.table))
-    return any(datetime.fromisoformat(end) > job.checked.batch.end for end in ends if end)
+    newest = _newest_end(job)
+    return newest is not None and newest > job.checked.batch.end
+
+
+def _newest_end(job: _Job) -> datetime | None:
+    """The latest end of an interval merged so far. Each snapshot says it, so that it outlives those that upkeep
+    forgets: a late batch may be the last one that was merged."""
+    for _, summary in job.ctx.tables.snapshots(job.table):
+        if newest := properties.said(summary, "newest_end"):
+            return datetime.fromisoformat(newest)
+    return None
 
 
 def _all_superseded(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -259,6 +268,7 @@ def _properties(job: _Job, record: Merged) -> dict[str, str]:
         batch=record.batch.id,
         interval_start=record.batch.start.isoformat(),
         interval_end=record.batch.end.isoformat(),
+        newest_end=max(record.batch.end, _newest_end(job) or record.batch.end).isoformat(),
         input=job.digest,
         code_version=code_version(),
         **{name: str(getattr(record, name)) for name in COUNTED},

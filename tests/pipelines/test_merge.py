@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lake import properties, quarantine
+from lake.upkeep import expire
 from schemas.errors import CommitConflict, LakeError, Unbalanced
 from schemas.settings import Settings
 from tests.pipelines.merging import City, MakeCatalogue, Row, counts
@@ -356,6 +357,30 @@ def test_the_snapshot_says_what_it_was_for(city: Make) -> None:
     ours = [name for name in summary if name.startswith("xuanwu.")]
     assert "xuanwu.rows-in" in ours
     assert not [name for name in ours if not re.fullmatch(r"xuanwu\.[a-z]+(-[a-z]+)*", name)]
+
+
+def test_a_snapshot_stays_late_when_upkeep_has_forgotten_the_newer_one(city: Make) -> None:
+    here = city(kind="snapshot")
+    here.merge(3, pairs(a=3))
+    assert counts(here.merge(1, pairs(a=1, b=1))) == {"superseded": 2}
+    table = here.ctx.tables.identifier("curated", "dept.data")
+    assert expire(here.ctx.tables, table, datetime.now(UTC) + timedelta(days=1)) >= 1
+    assert len(list(here.ctx.tables.snapshots(table))) == 1
+    assert counts(here.merge(2, pairs(a=2))) == {"superseded": 1}
+    assert here.rows() == pairs(a=3)
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "append", "upsert"])
+def test_a_batch_that_upkeep_has_forgotten_changes_no_row_when_merged_again(city: Make, kind: str) -> None:
+    here = city(TIMED, order_by="t", kind=kind)
+    first = timed(("a", 1, 1), ("b", 1, 1), ("c", 1, None))
+    here.merge(1, first)
+    here.merge(2, timed(("a", 2, 2), ("b", 1, 1)))
+    before, table = here.rows("id", "v", "t", "_batch"), here.ctx.tables.identifier("curated", "dept.data")
+    expire(here.ctx.tables, table, datetime.now(UTC) + timedelta(days=1))
+    again = here.merge(1, first)
+    assert (again.inserted, again.updated, again.deleted) == (0, 0, 0)
+    assert here.rows("id", "v", "t", "_batch") == before
 
 
 def test_a_conflict_that_does_not_end_is_reported(city: Make, monkeypatch: pytest.MonkeyPatch) -> None:
