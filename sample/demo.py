@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080)
     arguments = parser.parse_args()
     home = arguments.home.resolve()
-    for asked in (signal.SIGTERM, signal.SIGHUP):
+    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, _interrupt)
     try:
         if arguments.command == "up":

@@ -59,6 +59,7 @@ def environment(home: Path, port: int, extra: Mapping[str, str] | None = None) -
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": str(os.cpu_count() or 2),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__SENSITIVE_VAR_CONN_NAMES": "url",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / PASSWORDS),
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
