@@ -28,6 +28,9 @@ TypeName = Literal["string", "integer", "decimal", "number", "boolean", "date", 
 OnFail = Literal["stop", "quarantine", "warn"]
 Dimension = Literal["conformity", "completeness", "accuracy", "consistency", "timeliness", "accessibility"]
 Zone = Literal["share", "open"]
+Risk = Literal["none", "sensitive", "quasi", "direct"]
+"""What a field tells of the person that a row is about (GB/T 42460, GB/T 37964), the least telling first."""
+Subject = Literal["person", "organisation", "thing"]
 Normaliser = Literal["trim", "half_width", "upper", "lower", "digits", "squeeze"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -321,6 +324,12 @@ class Open(Policy):
     conditions: Text | None = None
     basis: Text | None = None
     downloads: tuple[Literal["csv", "jsonl", "parquet", "xlsx"], ...] = ("csv", "jsonl", "parquet", "xlsx")
+    suppress_up_to: float = Key(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="of persons: share of the rows that may be left out because they single somebody out",
+    )
 
 
 class Check(BaseModel):
@@ -382,6 +391,10 @@ class FieldFile(Model):
     scale: int | None = Key(default=None, ge=0, le=38)
     length: int | None = Key(default=None, ge=1, description="characters at most")
     mask: Masks | None = None
+    risk: Risk | None = Key(
+        default=None,
+        description="direct identifier, quasi-identifier, sensitive attribute or none (GB/T 42460)",
+    )
 
 
 class EntryFile(Model):
@@ -394,6 +407,9 @@ class EntryFile(Model):
         pattern=r"^[0-9]{6,}/[0-9]+$", description="政务信息资源代码: 类(1) 项(2) 目(3) 细目(var) / serial"
     )
     owner: Name
+    subject: Subject | None = Key(
+        default=None, description="what one row is about; the open zone shows no single person; default thing"
+    )
     source: Source
     schedule: Schedule | None = None
     key: tuple[Name, ...] = Key(min_length=1)
@@ -422,6 +438,7 @@ class ElementFile(Model):
     scale: int | None = None
     length: int | None = None
     mask: Masks | None = None
+    risk: Risk | None = None
     checks: tuple[Check, ...] = Key(default=(), description="without `column`: it is the field's")
 
 
@@ -464,6 +481,7 @@ class Field(Model):
     scale: int = 2
     length: int | None = None
     masks: Masks = Masks()
+    risk: Risk | None = None
 
 
 class Entry(Model):
@@ -474,6 +492,7 @@ class Entry(Model):
     summary: Title
     code: str
     owner: str
+    subject: Subject | None = None
     source: Source
     schedule: Schedule | None
     key: tuple[str, ...]

@@ -11,7 +11,7 @@ from schemas.draft import Draft
 from schemas.findings import Finding, KeyPath, listed, near
 from schemas.model import Check, ElementFile, Entry, EntryFile, Field, FieldFile, Masks, SharedFrom, Title
 
-INHERITED = ("type", "grade", "formats", "codes", "normalise", "precision", "scale", "length")
+INHERITED = ("type", "grade", "formats", "codes", "normalise", "precision", "scale", "length", "risk")
 FROM = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 NOT_NULL = "expect_column_values_to_not_be_null"
 

@@ -13,7 +13,18 @@ from schemas.draft import Draft
 from schemas.findings import Finding
 from schemas.house import House
 from schemas.model import EntryFile
-from schemas.rules import checks, circles, fields, names, onesource, publishing, regexes, shared, sources
+from schemas.rules import (
+    checks,
+    circles,
+    fields,
+    names,
+    onesource,
+    publishing,
+    regexes,
+    shared,
+    sources,
+    subject,
+)
 
 EntryRule = Callable[[EntryFile, Draft, House], Iterator[Finding]]
 CityRule = Callable[[House], Iterator[tuple[Draft, Finding]]]
@@ -40,6 +51,9 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (publishing.open_reasons, ("open",)),
     (publishing.share_masks, ("share", "fields")),
     (publishing.open_masks, ("open", "fields")),
+    (subject.subject_said, ("subject", "fields")),
+    (subject.subject_of_derived, ("subject", "source")),
+    (subject.risks_said, ("subject", "open", "fields")),
     (checks.own_checks, ()),
 )
 CITY_RULES: tuple[CityRule, ...] = (

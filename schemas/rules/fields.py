@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 from schemas.draft import Draft
 from schemas.findings import Finding, KeyPath, near
 from schemas.formats import parse_format
 from schemas.house import House
-from schemas.model import ElementFile, EntryFile, Field, FieldFile, Masks, Policy
+from schemas.model import ElementFile, EntryFile, Field, FieldFile, Masks, Policy, Risk
 from schemas.rules.masks import misfit, weaker
 
 MOMENTS = ("date", "timestamp")
@@ -61,6 +62,8 @@ def _loosened(field: FieldFile, element: ElementFile) -> Iterator[tuple[str, str
         own, base = getattr(field, key), getattr(element, key)
         if own is not None and base is not None and own > base:
             yield key, f"{own} is more than its {base}", f"{base} at most"
+    if own_risk := _less_risky(field.risk, element.risk):
+        yield "risk", own_risk, f"`{element.risk}` or more, or no `risk`"
     lost = set(element.normalise or ()) - set(field.normalise or element.normalise or ())
     if lost:
         lost_names = ", ".join(sorted(lost))
@@ -69,6 +72,13 @@ def _loosened(field: FieldFile, element: ElementFile) -> Iterator[tuple[str, str
     for zone, own, base in (("share", own_masks.share, masks.share), ("open", own_masks.open, masks.open)):
         if own is not None and base is not None and weaker(own, base):
             yield f"mask.{zone}", f"{own.kind} hides less than its {base.kind}", f"`{base.kind}` or stronger"
+
+
+def _less_risky(own: Risk | None, base: Risk | None) -> str:
+    """Why a risk loosens another; empty where it does not."""
+    order = get_args(Risk)
+    loosens = own is not None and base is not None and order.index(own) < order.index(base)
+    return f"risk {own} is below its {base}" if loosens else ""
 
 
 def origin_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
@@ -86,6 +96,10 @@ def origin_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Find
         if field.grade < source.grade:
             why = f"loosens its origin: grade {field.grade} is below the {source.grade} of `{where}`"
             yield Finding(("fields", name, "grade"), why, f"{source.grade} or more")
+        if loosened := _less_risky(field.risk, source.risk):
+            yield Finding(
+                ("fields", name, "risk"), f"loosens its origin `{where}`: {loosened}", f"`{source.risk}`"
+            )
         if source.shared_from is not None:
             first = f"{source.shared_from.dataset}.{source.shared_from.field}"
             why = f"`{where}` is itself obtained by sharing, from `{first}`"
