@@ -152,6 +152,25 @@ def report(
     typer.echo(str(path))
 
 
+@app.command()
+def verify(
+    lake: Annotated[str | None, typer.Argument(help="a lake or a copy of one; default XUANWU_LAKE")] = None,
+    keys: Annotated[
+        list[Path] | None, typer.Option("--key", help="public key that you trust (PEM); may be repeated")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="proof/log/head.json as you kept it on another day")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="everything that is wrong, not just the first")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="compare XUANWU_DATABASE with the certificates too")] = False,
+) -> None:
+    """核验 Check a lake from its files alone: log, certificates, digests, balances. Exit code 1 if wrong."""
+    from pipelines.verifying import verify_lake
+
+    if not verify_lake(lake, keys or [], checkpoint, every=every, with_ledger=ledger):
+        raise typer.Exit(1)
+
+
 @quarantine_app.command("list")
 def quarantine_list(
     datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None, as_json: AsJson = False

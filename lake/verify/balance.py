@@ -1,0 +1,64 @@
+"""The sums of a certificate: every landed row is accounted for, up to the rows that are published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from lake.balance import Sum
+from lake.certificates import Balance, BatchProof, Certificate
+
+
+def sums(certificate: Certificate) -> Iterator[str]:
+    """Every sum that does not hold, in words, and every number that is missing."""
+    for batch in certificate.batches:
+        yield from _of_batch(batch)
+    yield from (f"the rows do not balance: {each}" for each in _of_table(certificate) if not each.holds)
+    if not certificate.batches:
+        yield "it names no batch"
+    elif certificate.batches[-1].id != certificate.batch:
+        yield "its last batch is not the one that was published"
+
+
+def _of_table(certificate: Certificate) -> Iterator[Sum]:
+    rows = certificate.rows
+    yield Sum(
+        (("curated", certificate.rows_in),), (("published", rows), ("suppressed", certificate.suppressed))
+    )
+    yield Sum(
+        (("published", rows),), (("rows of its files", sum(file.rows or 0 for file in certificate.data)),)
+    )
+    totals = [batch.balance for batch in certificate.batches if batch.balance.total is not None]
+    for before, after in pairwise(totals):
+        yield Sum(
+            (("total before", after.total_before or 0),), (("total of the batch before", before.total or 0),)
+        )
+    if totals:
+        yield Sum((("curated", certificate.rows_in),), (("total of the last batch", totals[-1].total or 0),))
+
+
+def _of_batch(batch: BatchProof) -> Iterator[str]:
+    missing = [name for name, value in batch.balance if value is None and name != "counted"]
+    if missing:
+        yield f"the balance of batch {batch.id} lacks {', '.join(missing)}"
+        return
+    landed = sum(file.rows for file in batch.landed)
+    for each in (
+        *_stages(batch.balance),
+        Sum((("landed", batch.balance.landed or 0),), (("rows of its files", landed),)),
+    ):
+        if not each.holds:
+            yield f"the rows of batch {batch.id} do not balance: {each}"
+
+
+def _stages(b: Balance) -> Iterator[Sum]:
+    def terms(*names: str) -> tuple[tuple[str, int], ...]:
+        return tuple((name.replace("_", " "), getattr(b, name)) for name in names)
+
+    if b.counted is not None:
+        yield Sum(terms("counted"), terms("landed"))
+    yield Sum(terms("landed"), terms("standardised", "standardise_quarantined"))
+    yield Sum(terms("standardised"), terms("checked", "check_quarantined"))
+    kinds = ("inserted", "updated", "unchanged", "superseded", "merge_quarantined")
+    yield Sum(terms("checked"), terms(*kinds))
+    yield Sum(terms("total", "deleted"), terms("total_before", "inserted"))

@@ -1,0 +1,64 @@
+"""A lake to be looked at: its files by their paths below it, each read and digested once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pyarrow import fs
+
+from lake import store
+from lake.certificates import Certificate, FileProof
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and where: a path below the lake, or a table."""
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+
+@dataclass
+class Copy:
+    """`root` is a path or URI. The counts say how much was looked at."""
+
+    root: str
+    entries: int = 0
+    checkpoint: dict[str, object] = field(default_factory=dict)
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def uri(self, path: str) -> str:
+        return store.join(self.root, path)
+
+    def exists(self, path: str) -> bool:
+        return store.exists(self.uri(path))
+
+    def read(self, path: str) -> bytes:
+        return store.read_bytes(self.uri(path))
+
+    def sha256(self, path: str) -> str:
+        if path not in self.digests:
+            self.digests[path] = store.sha256_of(self.uri(path))
+            self.sizes[path] = store.size_of(self.uri(path))
+        return self.digests[path]
+
+    def below(self, folder: str) -> list[str]:
+        """Every file below a folder, hidden and unfinished ones too."""
+        filesystem, root = store.filesystem(self.root)
+        selector = fs.FileSelector(f"{root}/{folder}", recursive=True, allow_not_found=True)
+        found = filesystem.get_file_info(selector)
+        return sorted(info.path[len(root) + 1 :] for info in found if info.type == fs.FileType.File)
+
+    def same(self, proof: FileProof) -> Iterator[Finding]:
+        """The file is there and is, byte for byte, the one that was certified."""
+        if not self.exists(proof.path):
+            yield Finding(proof.path, "the file is missing")
+        elif self.sha256(proof.path) != proof.sha256 or self.sizes[proof.path] != proof.size:
+            yield Finding(proof.path, "the file is not the one that was certified: it was changed")

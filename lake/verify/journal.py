@@ -1,0 +1,156 @@
+"""The audit log, read from its first line: every entry, every root, every signature; and what it says stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lake.auditlog import HEAD, LOG, SEGMENT, read_line, segment_name, signed_checkpoint
+from lake.merkle import Frontier, leaf_hash
+from lake.signing import Trust, canonical
+from lake.verify.copy import Copy, Finding
+
+Entry = dict[str, Any]
+
+
+@dataclass
+class Log:
+    """What follows from the entries. `certificates` lists the digests that a certificate has had, in order."""
+
+    roots: list[str] = field(default_factory=list)
+    checkpoints: list[Entry] = field(default_factory=list)
+    certificates: dict[str, list[str]] = field(default_factory=dict)
+    last: dict[str, Entry] = field(default_factory=dict)
+    index: dict[str, int] = field(default_factory=dict)
+    standing: dict[str, Entry] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+
+    def take(self, entry: Entry) -> None:
+        if entry.get("action") == "publish" and "certificate" in entry:
+            self._publish(entry)
+        elif entry.get("action") == "withdraw":
+            self.standing.pop(entry["table"], None)
+        elif verdict := entry.get("verdict"):
+            self.verdicts[verdict["path"]] = verdict["sha256"]
+        self.removed += entry.get("removed", [])
+
+    def _publish(self, entry: Entry) -> None:
+        certificate, metadata = entry["certificate"], entry.get("metadata")
+        self.certificates.setdefault(certificate["path"], []).append(certificate["sha256"])
+        self.last[certificate["path"]] = entry
+        self.index[certificate["path"]] = len(self.roots) - 1
+        if metadata:
+            self.metadata[metadata["path"]] = metadata["sha256"]
+        if entry["phase"] == "outcome":
+            self.standing[entry["table"]] = entry
+
+    def gone(self, path: str) -> bool:
+        """Whether the log says that what lay there was removed, as retention and erasure do."""
+        return any(path == each or path.startswith(f"{each}/") for each in self.removed)
+
+
+def replay(copy: Copy, trust: Trust, kept: Mapping[str, Any] | None) -> Generator[Finding, None, Log]:
+    """The log from its beginning; it ends where a line is wrong, since every root after it hangs on that line."""
+    log, frontier = Log(), Frontier()
+    for place, line in _lines(copy):
+        wrong = _wrong(line, frontier, trust)
+        if wrong:
+            yield Finding(place, f"{wrong}; nothing after it in the log is proved")
+            break
+        entry, checkpoint = read_line(line)
+        log.roots.append(frontier.root().hex())
+        log.checkpoints.append(checkpoint)
+        log.take(entry)
+    copy.entries = len(log.roots)
+    copy.checkpoint = log.checkpoints[-1] if log.checkpoints else {}
+    yield from _strangers(copy, log)
+    yield from _head(copy, log, trust)
+    if kept is not None:
+        yield from _kept(log, trust, kept)
+    return log
+
+
+def _lines(copy: Copy) -> Iterator[tuple[str, bytes]]:
+    """Each line with its place. What follows the last line's end is a line too, and will be found to be none."""
+    start = 0
+    while copy.exists(path := f"{LOG}/{segment_name(start)}"):
+        data = copy.read(path)
+        lines = data.split(b"\n")
+        whole = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+        for number, line in enumerate(whole, 1):
+            yield f"{path} line {number}", line
+        if len(whole) != SEGMENT:
+            return
+        start += SEGMENT
+
+
+def _wrong(line: bytes, frontier: Frontier, trust: Trust) -> str | None:
+    """What is wrong with the line; None, with its entry in the tree, if nothing is."""
+    if not line.endswith(b"\n"):
+        return "the line is unfinished: an append was cut off, and the next one will remove it, or it was changed"
+    try:
+        entry, checkpoint = read_line(line)
+    except ValueError:
+        return "the line was changed: it is no longer in its canonical form"
+    frontier.append(leaf_hash(canonical(entry)))
+    if (checkpoint["size"], checkpoint["root"]) != (frontier.size, frontier.root().hex()):
+        return "the log was changed: the signed root is not the root of what the log holds up to here"
+    if checkpoint["key"] not in trust.keys:
+        return f"the checkpoint is signed by the key {checkpoint['key']}, which is not trusted"
+    if not signed_checkpoint(checkpoint, trust):
+        return "the checkpoint's signature is not right"
+    return None if checkpoint["time"] == entry.get("at") else "entry and checkpoint tell different times"
+
+
+def _strangers(copy: Copy, log: Log) -> Iterator[Finding]:
+    named = {f"{LOG}/{HEAD}"} | {
+        f"{LOG}/{segment_name(start)}" for start in range(0, len(log.roots) + 1, SEGMENT)
+    }
+    for path in copy.below(LOG):
+        if path not in named:
+            yield Finding(path, "this is no part of the log")
+
+
+def _head(copy: Copy, log: Log, trust: Trust) -> Iterator[Finding]:
+    """The newest checkpoint tells that the log's end was not cut off."""
+    path = f"{LOG}/{HEAD}"
+    if not copy.exists(path):
+        yield Finding(path, "the newest checkpoint is missing")
+        return
+    data = copy.read(path)
+    try:
+        head = json.loads(data)
+        checkpoint, size = head["checkpoint"], int(head["checkpoint"]["size"])
+        peaks = [bytes.fromhex(peak) for peak in head["frontier"]]
+        fits = Frontier(size, peaks).sound and Frontier(size, peaks).root().hex() == checkpoint["root"]
+        exact = [peak.hex() for peak in peaks] == head["frontier"] and canonical(head) + b"\n" == data
+        right = fits and exact and signed_checkpoint(checkpoint, trust)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        right = False
+    if not right:
+        yield Finding(path, "the newest checkpoint was changed, or its signature is not right")
+    elif size > len(log.roots):
+        yield Finding(
+            path, f"the log's end is missing: {size} entries were signed, {len(log.roots)} are there"
+        )
+    elif size < len(log.roots) - 1 or checkpoint != log.checkpoints[size - 1]:
+        yield Finding(path, "the newest checkpoint is not the log's")
+    elif size < len(log.roots):
+        copy.notes.append(
+            "the last entry's process was killed before it moved the log's head; the next one will"
+        )
+
+
+def _kept(log: Log, trust: Trust, kept: Mapping[str, Any]) -> Iterator[Finding]:
+    checkpoint = kept.get("checkpoint", kept)
+    size = checkpoint.get("size")
+    if not isinstance(size, int) or size < 1 or not signed_checkpoint(checkpoint, trust):
+        yield Finding("the kept checkpoint", "it is none that a trusted key signed")
+    elif size > len(log.roots) or log.roots[size - 1] != checkpoint["root"]:
+        yield Finding(
+            LOG, f"the log is not the one of the kept checkpoint: its first {size} entries were others"
+        )
