@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,8 +71,8 @@ class Ground:
     sources: Sources
     key: str = field(default_factory=lambda: secrets.token_hex(32))
 
-    def run(self, contender: Contender, number: int) -> tuple[Run, Path]:
-        """One run in an empty home; the home is the caller's to remove."""
+    def run(self, contender: Contender, number: int, before: Sequence[str] = ()) -> tuple[Run, Path]:
+        """One run in an empty home, which is the caller's to remove. `before` is a program that runs it."""
         home = self.folder / f"{number:03d}-{contender.module}"
         home.mkdir()
         task = {
@@ -85,7 +86,7 @@ class Ground:
         }
         told = self.folder / f"{home.name}.json"
         told.write_text(json.dumps(task))
-        program = [contender.python, "-m", f"benchmarks.contenders.{contender.module}", str(told)]
+        program = [*before, contender.python, "-m", f"benchmarks.contenders.{contender.module}", str(told)]
         log = self.folder / f"{home.name}.log"
         return measure(program, cwd=ROOT, log=log, env=self._environment(contender.source, home)), home
 

@@ -50,7 +50,7 @@ class _Seen:
 
 
 def measure(command: Sequence[str], *, cwd: Path, log: Path, env: dict[str, str]) -> Run:
-    """Run a program to its end. Its last line of output is its report, a JSON object; a program that fails is
+    """Run a program to its end. Its last line of JSON is its report; a program that fails is
     told by `error`, with the end of its log."""
     load, servers, busy = os.getloadavg()[0], _servers(), _busy()
     start = time.perf_counter()
@@ -62,9 +62,12 @@ def measure(command: Sequence[str], *, cwd: Path, log: Path, env: dict[str, str]
             stderr=subprocess.STDOUT,
             env=os.environ | env | {"BENCH_STARTED": str(time.time())},
         )
-        seen = _watch(process.pid)
-        seconds = time.perf_counter() - start
-        code = process.wait()
+        try:
+            seen = _watch(process.pid)
+            seconds = time.perf_counter() - start
+            code = process.wait()
+        finally:  # an interruption ends what it interrupts
+            _end(process)
     cpu, took = sum(seen.cpu.values()), _servers() - servers
     io = {name: sum(each[name] for each in seen.io.values()) for name in _IO}
     run = Run(seconds, cpu, seen.peak, io, took, max(0.0, _busy() - busy - cpu - took), load)
@@ -72,8 +75,15 @@ def measure(command: Sequence[str], *, cwd: Path, log: Path, env: dict[str, str]
     if code:
         run.error = f"exit code {code}: " + " | ".join(lines[-3:])[-500:]
     else:
-        run.report = json.loads(lines[-1])
+        run.report = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
     return run
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        for each in (*_children(psutil.Process(process.pid)), process):
+            each.kill()
+        process.wait()
 
 
 def _watch(pid: int) -> _Seen:

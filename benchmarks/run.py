@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
+import sys
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -32,9 +34,10 @@ console = Console(width=170, highlight=False)
 def bench(rows: int, repeat: int, chosen: str) -> list[Measured]:
     """All runs, in the order they were made, and the files of the results."""
     contests, missing = groups(chosen)
+    kinds = {contender.source for each in contests.values() for contender in each}
     with (
         TemporaryDirectory(prefix="xuanwu-bench-") as scratch,
-        sources(Path(scratch), rows, console.print) as made,
+        sources(Path(scratch), rows, kinds, console.print) as made,
     ):
         missing += made.missing.values()
         ground = Ground(Path(scratch), made)
@@ -151,6 +154,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--only", default="", help="groups whose name holds this: collect, csv, way …")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that databases are dropped
     measured = bench(options.rows, options.repeat, options.only)
     failed = [each for each in measured if each.run.error or each.same is False]
     raise SystemExit(1 if failed else 0)

@@ -7,7 +7,7 @@ developer's machine. A source whose server does not answer is left out, with the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +40,10 @@ class Sources:
 
 
 @contextmanager
-def sources(folder: Path, rows: int, say: Callable[[str], None] = print) -> Iterator[Sources]:
-    """Write the files, load the databases, and drop these at the end."""
+def sources(
+    folder: Path, rows: int, kinds: Collection[str], say: Callable[[str], None] = print
+) -> Iterator[Sources]:
+    """Write the files, load those databases that are among `kinds`, and drop these at the end."""
     made = Sources(rows)
     made.places |= {kind: str(folder / f"{TABLE}.{kind}") for kind in ("csv", "parquet")}
     _write_files(Path(made.places["csv"]), Path(made.places["parquet"]), rows)
@@ -50,6 +52,8 @@ def sources(folder: Path, rows: int, say: Callable[[str], None] = print) -> Iter
     drops: list[Callable[[], None]] = []
     try:
         for kind, load in (("postgresql", _postgresql), ("mariadb", _mariadb)):
+            if kind not in kinds:
+                continue
             say(f"loading {rows:,} rows into {kind} …")
             try:
                 made.places[kind], made.sizes[kind] = load(name, Path(made.places["csv"]), drops)
