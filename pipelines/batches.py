@@ -23,6 +23,18 @@ def batch_for(ctx: Context, entry: Entry, day: date | None = None) -> Batch:
     return batch_of(ctx, entry, _input_interval(ctx, entry))
 
 
+def newest_batch(ctx: Context, entry: Entry) -> Batch:
+    """The newest batch that has been collected: what a later stage alone is run for."""
+    collected = [attempt.batch for attempt in ctx.ledger.done(entry.id) if attempt.stage == "collect"]
+    if not collected:
+        raise XuanwuError(
+            "no batch of this dataset has been collected yet",
+            dataset=entry.id,
+            next_step=f"run it from its first stage: xuanwu run {entry.id}",
+        )
+    return max(collected, key=lambda batch: (batch.end, batch.start))
+
+
 def batch_of(ctx: Context, entry: Entry, interval: Interval) -> Batch:
     """The batch of an interval, pinned to the current snapshots of its inputs where it is derived."""
     pins = ""

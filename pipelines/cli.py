@@ -79,7 +79,7 @@ def run(
     datasets: Datasets,
     day: Annotated[
         date | None,
-        typer.Option("--date", parser=_day, metavar="DAY", help="the data's day; default the latest"),
+        typer.Option("--date", parser=_day, metavar="DAY", help="the data's day; default the newest"),
     ] = None,
     start: Annotated[
         str, typer.Option("--from", help="first stage to run: collect, standardise, check, merge, publish")
@@ -87,7 +87,7 @@ def run(
 ) -> None:
     """运行 Run datasets from their source to the share and open zones, without Airflow."""
     from lake.records import STAGES
-    from pipelines.batches import batch_for
+    from pipelines.batches import batch_for, newest_batch
     from pipelines.stages import run_batch
 
     if start not in STAGES:
@@ -95,7 +95,9 @@ def run(
     ctx = _context()
     wanted = {ctx.catalogue.entry(name).id for name in datasets}
     for dataset in (name for name in ctx.catalogue.order() if name in wanted):
-        batch = batch_for(ctx, ctx.catalogue.entry(dataset), day)
+        entry = ctx.catalogue.entry(dataset)
+        later = start != "collect" and day is None
+        batch = newest_batch(ctx, entry) if later else batch_for(ctx, entry, day)
         typer.secho(f"{dataset} {batch.id}", bold=True)
         for stage, part, record in run_batch(ctx, batch, start):
             typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
@@ -161,8 +163,12 @@ def verify(
     checkpoint: Annotated[
         Path | None, typer.Option(help="proof/log/head.json as you kept it on another day")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="everything that is wrong, not just the first")] = False,
-    ledger: Annotated[bool, typer.Option("--ledger", help="compare XUANWU_DATABASE with the certificates too")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="everything that is wrong, not just the first")
+    ] = False,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="compare XUANWU_DATABASE with the certificates too")
+    ] = False,
 ) -> None:
     """核验 Check a lake from its files alone: log, certificates, digests, balances. Exit code 1 if wrong."""
     from pipelines.verifying import verify_lake
@@ -193,6 +199,18 @@ def quarantine_list(
     from pipelines.show import show_quarantine
 
     show_quarantine(found)
+
+
+@app.command()
+def upkeep() -> None:
+    """日常维护 Remove what is granted no more, old snapshots, and what killed runs left; safe beside other runs."""
+    from dataclasses import asdict
+
+    from pipelines.upkeep import upkeep
+
+    done = upkeep(_context())
+    for name, count in {**asdict(done.removed), "withdrawn tables": len(done.withdrawn)}.items():
+        typer.echo(f"removed {name:<18}{count:>8,}")
 
 
 @app.command()

@@ -1,0 +1,48 @@
+"""Which batch a command is for."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from lake.batch import Batch
+from lake.records import Landed
+from pipelines.batches import batch_for, newest_batch
+from pipelines.context import Context
+from schemas.errors import XuanwuError
+
+DATASET = "education.school"
+
+
+def collected(ctx: Context, end: datetime) -> Batch:
+    """A batch that the ledger knows as collected, with nothing in it."""
+    batch = Batch(dataset=DATASET, start=end - timedelta(days=1), end=end)
+    attempt = ctx.ledger.begin(batch, "collect")
+    ctx.ledger.finish(attempt, Landed(batch=batch, files=(), rows=0, collected_at=end))
+    return batch
+
+
+def test_a_later_stage_is_run_for_the_newest_interval_not_the_last_one_run(ctx: Context) -> None:
+    entry = ctx.catalogue.entry(DATASET)
+    newest = collected(ctx, datetime(2026, 3, 3, 19, tzinfo=UTC))
+    collected(ctx, datetime(2026, 3, 2, 19, tzinfo=UTC))
+    assert newest_batch(ctx, entry) == newest
+
+
+def test_a_later_stage_of_nothing_says_what_to_run_first(ctx: Context) -> None:
+    with pytest.raises(XuanwuError, match=rf"xuanwu run {DATASET}"):
+        newest_batch(ctx, ctx.catalogue.entry(DATASET))
+
+
+def test_a_day_gives_the_interval_that_starts_on_it_and_none_the_latest(ctx: Context) -> None:
+    entry = ctx.catalogue.entry(DATASET)
+    assert entry.schedule is not None
+    assert batch_for(ctx, entry, date(2026, 3, 2)).start == datetime(2026, 3, 1, 19, tzinfo=UTC)
+    assert batch_for(ctx, entry).end == datetime(2026, 3, 4, 19, tzinfo=UTC)
+
+
+def test_a_derived_dataset_without_inputs_says_what_to_run_first(ctx: Context) -> None:
+    with pytest.raises(XuanwuError, match="xuanwu run") as caught:
+        batch_for(ctx, ctx.catalogue.entry("base.population"))
+    assert "public_security.resident" in str(caught.value)
