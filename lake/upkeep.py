@@ -11,7 +11,7 @@ An older batch run again is merged again, which changes no row, since all that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, get_args
@@ -25,6 +25,7 @@ from lake.catalogue import TRIES, reachable, wait
 from lake.tables import Identifier, Tables
 from lake.zones import FileZone, TableZone
 from schemas.errors import CommitConflict, LakeError
+from schemas.policy import ZONES
 from schemas.settings import Settings
 
 AGE: Final = timedelta(days=1)
@@ -42,8 +43,12 @@ class Removed:
     files: int
 
 
-def clean(settings: Settings, tables: Tables, now: datetime) -> Removed:
+def clean(
+    settings: Settings, tables: Tables, now: datetime, attest: Callable[[Identifier], None] = lambda _: None
+) -> Removed:
     """Remove everything that is old and needed by nobody. May be killed and run again at any time, beside others.
+    `attest` is called for each published table between forgetting its snapshots and removing their files, since its
+    proof names its metadata.
 
     LakeError, with nothing of that table removed, where a table names files outside its own folder."""
     snapshots = files = 0
@@ -52,6 +57,8 @@ def clean(settings: Settings, tables: Tables, now: datetime) -> Removed:
         before = now - (max(keep, CURATED) if zone == "curated" else keep)
         for table in tables.identifiers(zone):
             snapshots += expire(tables, table, before)
+            if zone in ZONES:
+                attest(table)
             files += remove_orphans(tables, table, now - AGE)
     return Removed(scratch.sweep(settings, now - AGE), _unfinished(settings, now - AGE), snapshots, files)
 

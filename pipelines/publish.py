@@ -155,12 +155,11 @@ def _under(job: _Job, summary: dict[str, str]) -> bool:
 
 def _source(job: _Job, standing: tuple[int, dict[str, str]] | None) -> int:
     """The curated snapshot to publish: the batch's, or the newer one that the publication stands on
-    already."""
-    if standing is None:
-        return job.merged.snapshot
+    already; the current one where upkeep has forgotten both."""
     newest_first = [snapshot for snapshot, _ in job.ctx.tables.snapshots(job.curated)]
-    candidates = {job.merged.snapshot, int(said(standing[1], "curated_snapshot") or job.merged.snapshot)}
-    return next((each for each in newest_first if each in candidates), job.merged.snapshot)
+    stood_on = said(standing[1], "curated_snapshot") if standing else None
+    candidates = {job.merged.snapshot, int(stood_on or job.merged.snapshot)}
+    return next((each for each in newest_first if each in candidates), newest_first[0])
 
 
 # ── the rows ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyiceberg.table import Table
 from lake import renewal, store
 from lake.records import Published
 from lake.tables import Tables
+from lake.upkeep import expire
 from pipelines import publish as module
 from pipelines.masks.keys import Key
 from pipelines.masks.tokens import hash_values
@@ -270,6 +272,13 @@ def test_exactly_the_batch_s_snapshot_is_published_though_there_is_a_newer_one(c
 
 
 # ── no key, no publication ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_batch_whose_snapshot_upkeep_has_forgotten_publishes_the_current_rows(city: City) -> None:
+    first = city.curate(1, people(day=1))
+    second = city.curate(2, people(day=2))
+    assert expire(city.ctx.tables, city.curated, datetime.now(UTC) + timedelta(days=1)) == 1
+    assert city.publish(first).curated_snapshot == second.snapshot
 
 
 def test_without_a_key_nothing_is_published(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
