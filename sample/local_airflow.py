@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+import psutil
 
 REPOSITORY = Path(__file__).parents[1]
 AIRFLOW = Path(sys.executable).with_name("airflow")
@@ -35,6 +35,8 @@ COMPONENTS: dict[str, list[str]] = {
 CITY = ZoneInfo("Asia/Shanghai")
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between tries of a call that Airflow could not answer: its SQLite database may be locked for a moment."""
+PATIENCE = 10.0
+"""Seconds that a component, and the tasks under way, have to end."""
 PASSWORDS = "simple_auth_manager_passwords.json.generated"
 
 
@@ -70,6 +72,7 @@ def environment(home: Path, port: int, extra: Mapping[str, str] | None = None) -
         "API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
         "SCHEDULER__ENABLE_HEALTH_CHECK": "False",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
         "LOGGING__LOGGING_LEVEL": "WARNING",
@@ -197,19 +200,43 @@ def airflow(
             _log_in(running)
             yield running
     finally:
-        for process in processes.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in processes.values():
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        _stop(processes)
+
+
+def _stop(processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """The scheduler first, while its tasks can still report what they did, then the other components; each has
+    PATIENCE to end. Then whatever is left of them or was begun by them is killed: a batch can be killed anywhere."""
+    family: set[psutil.Process] = set()
+    for names in ({"scheduler"}, set(processes) - {"scheduler"}):
+        running = [process for name, process in processes.items() if name in names and process.poll() is None]
+        family.update(*(_family(process.pid) for process in running))
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + PATIENCE
+        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    family.update(*(_family(process.pid) for process in tuple(family)))
+    for each in family:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    for process in processes.values():
+        process.wait()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process and all its descendants; tasks have process groups of their own."""
+    try:
+        head = psutil.Process(pid)
+        return [head, *head.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _start(home: Path, name: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a component in a session of its own, so that Ctrl-C on the terminal reaches only whoever stops them."""
     with log_file(home, name).open("wb") as log:
-        return subprocess.Popen([AIRFLOW, *COMPONENTS[name]], env=dict(env), stdout=log, stderr=log)  # noqa: S603
+        command = [str(AIRFLOW), *COMPONENTS[name]]
+        return subprocess.Popen(command, env=dict(env), stdout=log, stderr=log, start_new_session=True)  # noqa: S603
 
 
 def _log_in(running: Airflow, patience: float = 120) -> None:
