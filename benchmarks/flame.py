@@ -39,6 +39,7 @@ def flame(rows: int, picture: Path) -> None:
 def without_places(svg: str) -> str:
     """Paths from where the code is installed to nothing: the picture is committed."""
     svg = re.sub(r"[^\s(&\"]*/site-packages/", "", svg)
+    svg = re.sub(r"/[^\s]*xuanwu-flame-[^/]*/", "", svg)
     return re.sub(r"[^\s(&\"]*/lib/python3\.\d+/", "", svg).replace(f"{ROOT}/", "")
 
 
