@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from lake.balance import previous
 from lake.batch import Batch
 from lake.ledger import Attempt
+from lake.records import Stage
 from pipelines.context import Context
 from pipelines.intervals import Interval, interval_of, latest_interval
 from schemas.errors import XuanwuError
@@ -23,16 +25,18 @@ def batch_for(ctx: Context, entry: Entry, day: date | None = None) -> Batch:
     return batch_of(ctx, entry, _input_interval(ctx, entry))
 
 
-def newest_batch(ctx: Context, entry: Entry) -> Batch:
-    """The newest batch that has been collected: what a later stage alone is run for."""
-    collected = [attempt.batch for attempt in ctx.ledger.done(entry.id) if attempt.stage == "collect"]
-    if not collected:
+def newest_batch(ctx: Context, entry: Entry, start: Stage) -> Batch:
+    """The newest batch that has come as far as `start`, a later stage: what that stage alone is run for. A batch that
+    brought no file is not one: nothing was done with it."""
+    before = previous(start)
+    ready = [a for a in ctx.ledger.done(entry.id) if a.stage == before and a.counts.get("files") != 0]
+    if not ready:
         raise XuanwuError(
-            "no batch of this dataset has been collected yet",
+            f"no batch of this dataset has come as far as {start} yet",
             dataset=entry.id,
             next_step=f"run it from its first stage: xuanwu run {entry.id}",
         )
-    return max(collected, key=lambda batch: (batch.end, batch.start))
+    return max((attempt.batch for attempt in ready), key=lambda batch: (batch.end, batch.start))
 
 
 def batch_of(ctx: Context, entry: Entry, interval: Interval) -> Batch:

@@ -97,7 +97,7 @@ def run(
     for dataset in (name for name in ctx.catalogue.order() if name in wanted):
         entry = ctx.catalogue.entry(dataset)
         later = start != "collect" and day is None
-        batch = newest_batch(ctx, entry) if later else batch_for(ctx, entry, day)
+        batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
         typer.secho(f"{dataset} {batch.id}", bold=True)
         for stage, part, record in run_batch(ctx, batch, start):
             typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from lake.batch import Batch
-from lake.records import Landed
+from lake.records import Landed, LandedFile, Standardised
 from pipelines.batches import batch_for, newest_batch
 from pipelines.context import Context
 from schemas.errors import XuanwuError
@@ -15,11 +15,12 @@ from schemas.errors import XuanwuError
 DATASET = "education.school"
 
 
-def collected(ctx: Context, end: datetime) -> Batch:
-    """A batch that the ledger knows as collected, with nothing in it."""
+def collected(ctx: Context, end: datetime, files: int = 1) -> Batch:
+    """A batch that the ledger knows as collected, with files of no rows."""
     batch = Batch(dataset=DATASET, start=end - timedelta(days=1), end=end)
+    file = LandedFile(path="x", origin="x", sha256="", size=0, rows=0, format="csv")
     attempt = ctx.ledger.begin(batch, "collect")
-    ctx.ledger.finish(attempt, Landed(batch=batch, files=(), rows=0, collected_at=end))
+    ctx.ledger.finish(attempt, Landed(batch=batch, files=(file,) * files, rows=0, collected_at=end))
     return batch
 
 
@@ -27,12 +28,23 @@ def test_a_later_stage_is_run_for_the_newest_interval_not_the_last_one_run(ctx: 
     entry = ctx.catalogue.entry(DATASET)
     newest = collected(ctx, datetime(2026, 3, 3, 19, tzinfo=UTC))
     collected(ctx, datetime(2026, 3, 2, 19, tzinfo=UTC))
-    assert newest_batch(ctx, entry) == newest
+    assert newest_batch(ctx, entry, "standardise") == newest
+
+
+def test_a_later_stage_is_run_for_the_newest_batch_that_has_come_so_far(ctx: Context) -> None:
+    entry = ctx.catalogue.entry(DATASET)
+    first = collected(ctx, datetime(2026, 3, 2, 19, tzinfo=UTC))
+    done = Standardised(batch=first, path="x", rows_in=0, rows_out=0, quarantined=0)
+    ctx.ledger.finish(ctx.ledger.begin(first, "standardise"), done)
+    second = collected(ctx, datetime(2026, 3, 3, 19, tzinfo=UTC))
+    collected(ctx, datetime(2026, 3, 4, 19, tzinfo=UTC), files=0)
+    assert newest_batch(ctx, entry, "standardise") == second
+    assert newest_batch(ctx, entry, "check") == first
 
 
 def test_a_later_stage_of_nothing_says_what_to_run_first(ctx: Context) -> None:
     with pytest.raises(XuanwuError, match=rf"xuanwu run {DATASET}"):
-        newest_batch(ctx, ctx.catalogue.entry(DATASET))
+        newest_batch(ctx, ctx.catalogue.entry(DATASET), "publish")
 
 
 def test_a_day_gives_the_interval_that_starts_on_it_and_none_the_latest(ctx: Context) -> None:
