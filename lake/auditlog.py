@@ -20,7 +20,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +157,19 @@ class AuditLog:
 def segment_name(index: int) -> str:
     """The file that holds an entry, named by its first entry's index."""
     return f"{index - index % SEGMENT:08d}.jsonl"
+
+
+def logged(lake: str) -> dict[tuple[str, str], int]:
+    """The index of each certificate's entry, by its path and digest; for showing, without proving the log."""
+    found: dict[tuple[str, str], int] = {}
+    start = 0
+    while store.exists(uri := store.join(lake, LOG, segment_name(start))):
+        for number, line in enumerate(_lines(uri), start):
+            with suppress(ValueError):
+                if certificate := read_line(line)[0].get("certificate"):
+                    found[certificate["path"], certificate["sha256"]] = number
+        start += SEGMENT
+    return found
 
 
 def line_of(entry: Entry, checkpoint: Entry) -> bytes:

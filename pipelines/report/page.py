@@ -11,6 +11,7 @@ from lake import store
 from pipelines.context import Context
 from pipelines.report.charts import trend
 from pipelines.report.facts import DIMENSIONS, DatasetFacts, gather
+from pipelines.report.proof import proofs
 from pipelines.report.words import (
     CHECK_WORDS,
     DIMENSION_WORDS,
@@ -34,8 +35,10 @@ def write_report(ctx: Context, path: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"share": _share, "number": _number, "tone": _tone}
+    facts = gather(ctx)
     page = environment.get_template("report.html.j2").render(
-        facts=gather(ctx),
+        facts=facts,
+        proofs=proofs(ctx, [each for dataset in facts.datasets for each in dataset.publications]),
         zone=CITY,
         trend=_trend,
         dimensions=DIMENSIONS,

@@ -23,6 +23,7 @@ from lake.signing import Signer, Trust, canonical
 from lake.verify import Copy, Finding, ledger, verify
 from pipelines.cli import app
 from pipelines.publish import withdraw
+from pipelines.report import write_report
 from schemas.settings import Settings
 from tests.pipelines.badinput.town import KEY, Town, csv_of, path_source, rows
 
@@ -335,6 +336,22 @@ def test_the_command(town: Town, copy: Path, tmp_path: Path) -> None:
     every = CliRunner().invoke(app, ["verify", str(copy), "--all"])
     assert first.exit_code == every.exit_code == 1
     assert first.output.count("wrong") == 1 < every.output.count("wrong")
+
+
+def test_the_report_tells_each_certificate_in_words(town: Town, tmp_path: Path) -> None:
+    page = write_report(town.ctx, tmp_path / "report.html").read_text()
+    key = signing.load_signer(town.settings, lambda _: "").id
+    for zone, name in (("share", "police__person__default"), ("open", "police__person")):
+        snapshot = town.ctx.tables.current_snapshot((zone, name))
+        assert f"已认证：快照 {snapshot}，40 行" in page
+        assert f"proof/certificates/{zone}/{name}/{snapshot}.json" in page
+    assert page.count(f"由密钥 {key} 签名，审计日志第 ") == 2
+    newest = town.ctx.tables.current_snapshot(("open", "police__person"))
+    path = one(Path(town.settings.lake_root), f"proof/certificates/open/*/{newest}.json")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"rows":', b'"rows" :'))
+    assert "✗ 未认证" in write_report(town.ctx, tmp_path / "report.html").read_text()
+    path.write_bytes(data)
 
 
 def test_what_was_withdrawn_is_gone_and_the_log_says_so(town: Town, trust: Trust, tmp_path: Path) -> None:
