@@ -66,6 +66,15 @@ class Line:
     same: bool | None
 
 
+def compare(measured: list[Measured]) -> None:
+    """Set `same` on every run that published rows: whether they are those of Xuanwu's run beside it."""
+    for each in measured:
+        mine = (other for other in measured if other.group == each.group and other.contender == OURS)
+        ours = next((other for other in mine if other.repetition == each.repetition), None)
+        if "published" in each.run.report and ours is not None:
+            each.same = each.run.report["published"] == ours.run.report.get("published")
+
+
 def lines(measured: list[Measured], rows: int) -> list[Line]:
     """A line for each contender that finished, in the order in which they are compared."""
     done = [each for each in measured if not each.run.error]

@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.contest import FLOOR, OURS, WAY, Contender, Ground, groups
 from benchmarks.measure import Run
 from benchmarks.picture import picture
-from benchmarks.results import Line, Measured, as_json, goals, lines
+from benchmarks.results import Line, Measured, as_json, compare, goals, lines
 from benchmarks.same import published
 from benchmarks.sources import sources
 
@@ -32,59 +32,58 @@ console = Console(width=170, highlight=False)
 
 
 def bench(rows: int, repeat: int, chosen: str) -> list[Measured]:
-    """All runs, in the order they were made, and the files of the results."""
+    """All runs, in the order they were made, shown and kept; where it is interrupted, those made until then."""
     contests, missing = groups(chosen)
     kinds = {contender.source for each in contests.values() for contender in each}
+    measured: list[Measured] = []
     with (
         TemporaryDirectory(prefix="xuanwu-bench-") as scratch,
         sources(Path(scratch), rows, kinds, console.print) as made,
     ):
         missing += made.missing.values()
         ground = Ground(Path(scratch), made)
-        measured: list[Measured] = []
-        for repetition in range(repeat):
-            for group, contenders in contests.items():
-                measured += _contest(ground, group, contenders, repetition)
-        sizes = made.sizes
-    for reason in missing:
-        console.print(f"[yellow]left out[/yellow] {reason}")
-    table = lines(measured, rows)
-    _show(table, rows)
-    _keep(measured, table, rows=rows, repeat=repeat, sources=sizes, missing=missing)
+        try:
+            for repetition in range(repeat):
+                for group, contenders in contests.items():
+                    _contest(ground, group, contenders, repetition, measured)
+        finally:
+            _tell(measured, rows=rows, repeat=repeat, sources=made.sizes, missing=missing)
     return measured
 
 
-def _contest(ground: Ground, group: str, contenders: list[Contender], repetition: int) -> list[Measured]:
+def _contest(
+    ground: Ground, group: str, contenders: list[Contender], repetition: int, measured: list[Measured]
+) -> None:
     """Each contender once; every second time in the other order. The floor of the whole way copies what Xuanwu
     left, so that it comes right after it."""
     there = [each for each in contenders if each.source in ground.sources.places]
-    order = there if repetition % 2 == 0 else _backwards(there, group)
-    found: list[Measured] = []
-    expected: tuple[str, str] | None = None
     left: Path | None = None
-    for number, contender in enumerate(order):
+    for number, contender in enumerate(there if repetition % 2 == 0 else _backwards(there, group)):
         if contender.module == "floor_way":
             if left is None:
                 continue
             contender.options["ours"] = str(left)
         run, home = ground.run(contender, 100 * repetition + number)
         console.print(_told(group, contender, run))
-        one = Measured(group, contender.name, repetition, run)
-        found.append(one)
-        if not run.error and "share" in run.report:
-            rows = published(run.report)
-            expected = rows if contender.name == OURS else expected
-            run.report["published"] = rows
+        if "share" in run.report:
+            run.report["published"] = published(run.report)
+        measured.append(Measured(group, contender.name, repetition, run))
         if contender.name == OURS and group == WAY:
             left = home
         else:
             shutil.rmtree(home)
-    for one in found:
-        if "published" in one.run.report:
-            one.same = one.run.report["published"] == expected
     if left is not None:
         shutil.rmtree(left)
-    return found
+
+
+def _tell(measured: list[Measured], *, rows: int, missing: list[str], **more: object) -> None:
+    """The table, the goals and the files."""
+    for reason in missing:
+        console.print(f"[yellow]left out[/yellow] {reason}")
+    compare(measured)
+    table = lines(measured, rows)
+    _show(table, rows)
+    _keep(measured, table, rows=rows, missing=missing, **more)
 
 
 def _backwards(contenders: list[Contender], group: str) -> list[Contender]:
