@@ -26,16 +26,19 @@ from rich.table import Table
 
 from sample.city import DAYS, write_city
 from sample.local_airflow import Airflow, AirflowFailed, airflow, environment, free_port, migrate
-from sample.progress import unfinished
+from sample.progress import city_entries, unfinished
 from sample.server import serving
 from schemas.errors import XuanwuError
 from schemas.load import Catalogue, load_catalogue
+from schemas.model import Entry
 from schemas.settings import Settings
 
 console = Console()
 ENVIRONMENT = "demo.env"
 FINISHED = ("success", "failed")
 INTERRUPTED = 130
+OTHERS = ("XUANWU_LAKE", "XUANWU_CATALOGUE", "XUANWU_DATABASE", "XUANWU_ICEBERG", "XUANWU_KEY_VERSION")
+"""Settings of another lake, which the demo does not touch even where its shell has them."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -63,7 +66,9 @@ def home_variables(home: Path) -> dict[str, str]:
         "XUANWU_UNTIL": (DAYS[-1] + timedelta(days=1)).isoformat(),
         "XUANWU_RETRIES": "0",
     }
-    lines = [f"export {name}='{value}'" for name, value in variables.items()]
+    for name in OTHERS:
+        os.environ.pop(name, None)
+    lines = [f"unset {' '.join(OTHERS)}", *(f"export {name}='{value}'" for name, value in variables.items())]
     lines += [f"export XUANWU_KEY_1=$(cat '{key}')", "set -a", f". '{home}/city/connections.env'", "set +a"]
     (home / ENVIRONMENT).write_text("# for `xuanwu` on what the demo made\n" + "\n".join(lines) + "\n")
     return {**variables, "XUANWU_KEY_1": key.read_text().strip()}
@@ -87,8 +92,7 @@ def demo(home: Path, rows: int, days: int) -> int:
     """Run the days that have not run, show the result; the exit code."""
     started = time.monotonic()
     os.environ.update(home_variables(home))
-    catalogue = load_catalogue(Settings().catalogue)
-    first = unfinished(catalogue, _batches(home), DAYS[:days])
+    first = unfinished(city_entries(load_catalogue(Settings().catalogue)), _batches(home), DAYS[:days])
     failed = _run_days(home, rows, first, days) if first else []
     if first is None:
         console.print(f"[bold]玄武 Xuanwu[/bold]: {days} days have run here before; nothing is run again.")
@@ -114,12 +118,13 @@ def _run_days(home: Path, rows: int, first: int, days: int) -> list[dict[str, An
     goes_on = f", from day {first} on" if (home / "ledger.db").exists() else ""
     console.print(f"[bold]玄武 Xuanwu[/bold]: writing the sample city and starting Airflow{goes_on} …")
     with city_in_airflow(home, free_port(), rows, first) as (running, catalogue):
-        running.retry_failed()
+        entries = city_entries(catalogue)
+        running.retry_failed({entry.id for entry in entries})
         for day in range(first, days + 1):
             if day > first:
                 write_city(home / "city", day, rows)
-            _run_day(running, catalogue, day)
-        return running.failed_tasks()
+            _run_day(running, entries, day)
+        return [task for task in running.failed_tasks() if task["dag_id"] in {entry.id for entry in entries}]
 
 
 def _wait_for_dags(running: Airflow, expected: set[str], patience: float = 120) -> None:
@@ -133,17 +138,17 @@ def _wait_for_dags(running: Airflow, expected: set[str], patience: float = 120) 
         time.sleep(0.5)
 
 
-def _run_day(running: Airflow, catalogue: Catalogue, day: int) -> None:
+def _run_day(running: Airflow, entries: list[Entry], day: int) -> None:
     """Run one day of every scheduled DAG; the derived ones follow by their assets. A dataset that obtains columns
     from others, or is checked against them, waits for them: its own schedule is later in the night."""
-    scheduled = [entry for entry in catalogue.entries.values() if entry.schedule is not None]
+    scheduled = [entry for entry in entries if entry.schedule is not None]
     with console.status(f"day {day}, {DAYS[day - 1]}") as line:
         needs = {entry.id: {*entry.inputs, *entry.references} for entry in scheduled}
         for wave in ([e for e in scheduled if not needs[e.id]], [e for e in scheduled if needs[e.id]]):
             for entry in wave:
                 running.trigger(entry.id, DAYS[day - 1])
             _wait_for_runs(running, [entry.id for entry in wave], day, line.update)
-        derived = [entry.id for entry in catalogue.entries.values() if entry.schedule is None]
+        derived = [entry.id for entry in entries if entry.schedule is None]
         _wait_for_runs(running, derived, day, line.update)
     console.print(f"day {day}, {DAYS[day - 1]}: every DAG has run")
 

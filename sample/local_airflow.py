@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -161,10 +161,11 @@ class Airflow:
         """Every DAG run, newest first, at most the last thousand."""
         return list(self.call("GET", "/dags/~/dagRuns?limit=1000&order_by=-run_after")["dag_runs"])
 
-    def retry_failed(self) -> None:
-        """Clear what failed or was left undone in the failed runs, so that it runs again; the rest keeps its result."""
+    def retry_failed(self, dags: Collection[str]) -> None:
+        """Clear what failed or was left undone in these DAGs' failed runs, so that it runs again; the rest keeps its
+        result."""
         for run in self.runs():
-            if run["state"] == "failed":
+            if run["state"] == "failed" and run["dag_id"] in dags:
                 path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/clear"
                 self.call("POST", path, json={"dry_run": False, "only_failed": True})
 

@@ -1,4 +1,4 @@
-"""How far the demo came, read from the ledger as `xuanwu status --all --json` tells it."""
+"""What the demo runs, and how far it came: read from the ledger as `xuanwu status --all --json` tells it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sample.city import SOURCES
 from schemas.load import Catalogue
 from schemas.model import Entry
 
@@ -14,15 +15,27 @@ CITY = ZoneInfo("Asia/Shanghai")
 ENDED = ("done", "nothing new")
 
 
+def city_entries(catalogue: Catalogue) -> list[Entry]:
+    """The entries that the sample city has sources for, and those derived from them alone, inputs first. Whatever else
+    stands in the catalogue, such as a dataset of one's own, is not the demo's to run."""
+    found: dict[str, Entry] = {}
+    sources = {source.dataset for source in SOURCES}
+    for name in catalogue.order():
+        entry = catalogue.entries[name]
+        if name in sources or (entry.schedule is None and set(entry.inputs) <= set(found)):
+            found[name] = entry
+    return list(found.values())
+
+
 def unfinished(
-    catalogue: Catalogue, batches: Sequence[Mapping[str, Any]], days: Sequence[date]
+    entries: Sequence[Entry], batches: Sequence[Mapping[str, Any]], days: Sequence[date]
 ) -> int | None:
     """The first day that still has something to do, counted from 1; None where every day has run its way.
 
     A dataset has a day when a batch of it ended well whose interval reaches into the day after.
     """
     for number, day in enumerate(days, 1):
-        if not all(_has(entry, batches, day) for entry in catalogue.entries.values()):
+        if not all(_has(entry, batches, day) for entry in entries):
             return number
     return None
 
