@@ -17,6 +17,7 @@ from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
 from lake import catalogue, datafiles, store
 from schemas.errors import CommitConflict, LakeError
+from schemas.policy import ZONES
 
 Base = int | Literal["current"] | None
 Removal = Collection[str] | Literal["all"]
@@ -42,6 +43,12 @@ class Seal(Protocol):
 
     def issue(self, staged: Staged) -> None:
         """Certify it."""
+
+
+def require_seal(table: tuple[str, str], seal: Seal | None) -> None:
+    """LakeError where a published table would get a snapshot without a certificate (law 4)."""
+    if table[0] in ZONES and seal is None:
+        raise LakeError(f"{'.'.join(table)} is published: a snapshot of it needs its certificate")
 
 
 class Unsealed(Exception):

@@ -3,13 +3,12 @@
 A log that only grows needs of its tree no more than the roots of its perfect subtrees, the frontier: as many as the
 size has bits that are set. Appending and the root of the whole are then logarithmic, and whoever reads the log once
 recomputes the root of every size on the way: that is a proof of inclusion of every entry and of consistency between
-all sizes. For those who hold one entry and not the log there are paths (2.1.1).
+all sizes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -50,39 +49,3 @@ class Frontier:
     def sound(self) -> bool:
         """As many peaks as a tree of this size has."""
         return len(self.peaks) == self.size.bit_count() and all(len(peak) == 32 for peak in self.peaks)
-
-
-def root(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
-    return frontier.root()
-
-
-def inclusion_path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """PATH of RFC 6962, 2.1.1: the nodes that lead from a leaf to the root, the lowest first."""
-    if len(leaves) == 1:
-        return []
-    half = 1 << (len(leaves) - 1).bit_length() - 1
-    if index < half:
-        return [*inclusion_path(index, leaves[:half]), root(leaves[half:])]
-    return [*inclusion_path(index - half, leaves[half:]), root(leaves[:half])]
-
-
-def root_of_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """The root to which a path leads (RFC 9162, 2.1.3.2); None where the path has not the length of such a tree's."""
-    if not 0 <= index < size:
-        return None
-    node, last = leaf, size - 1
-    for sibling in path:
-        if last == 0:
-            return None
-        if index & 1 or index == last:
-            node = node_hash(sibling, node)
-            while not index & 1 and index:
-                index, last = index >> 1, last >> 1
-        else:
-            node = node_hash(node, sibling)
-        index, last = index >> 1, last >> 1
-    return node if last == 0 else None

@@ -59,6 +59,7 @@ def renew(
     `base` is the snapshot that was current when the renewal was planned (None: there was none).
     CommitConflict if the table has moved on since; nothing is changed then, and nothing when `rows` raises.
     """
+    commits.require_seal(table, seal)
     loaded = tables._load(table)
     location = store.join(tables.location(table), uuid.uuid4().hex[:12])
     begin = _begin(loaded.metadata, schema, location)

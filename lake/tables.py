@@ -206,6 +206,7 @@ class Tables:
         default only the files to remove must still be there. Files of a commit that lost are deleted; where the
         outcome is unknown they stay, since the table may need them. `seal` certifies the snapshot before the commit.
         """
+        commits.require_seal(table, seal)
         loaded = self._load(table)
         commits.require_base(loaded, base)
         with store.full_disk_is_ours(loaded.location()), reachable():

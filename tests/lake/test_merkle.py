@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from lake.merkle import Frontier, inclusion_path, leaf_hash, root, root_of_path
+from lake.merkle import Frontier, leaf_hash
 
 INPUTS = [
     bytes.fromhex(text)
@@ -34,6 +34,13 @@ ROOTS = (
 LEAVES = [leaf_hash(data) for data in INPUTS]
 
 
+def root(leaves: list[bytes]) -> bytes:
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.append(leaf)
+    return frontier.root()
+
+
 @pytest.mark.parametrize("size", range(1, 9))
 def test_roots(size: int) -> None:
     assert root(LEAVES[:size]).hex() == ROOTS[size - 1]
@@ -41,26 +48,6 @@ def test_roots(size: int) -> None:
 
 def test_the_empty_tree() -> None:
     assert root([]) == hashlib.sha256(b"").digest()
-
-
-def test_a_path_of_the_vectors() -> None:
-    path = inclusion_path(5, LEAVES)
-    assert [node.hex()[:8] for node in path] == ["bc1a0643", "ca854ea1", "d37ee418"]
-
-
-@pytest.mark.parametrize("size", [*range(1, 18), 33, 100])
-def test_every_path_leads_to_the_root_and_no_other_leaf_s_does(size: int) -> None:
-    leaves = [leaf_hash(bytes([n])) for n in range(size)]
-    whole = root(leaves)
-    for index in range(size):
-        path = inclusion_path(index, leaves)
-        assert root_of_path(leaves[index], index, size, path) == whole
-        assert root_of_path(leaf_hash(b"other"), index, size, path) != whole
-        assert root_of_path(leaves[index], (index + 1) % size, size, path) != whole or size == 1
-        assert root_of_path(leaves[index], index, size, [*path, whole]) is None
-        if path:
-            assert root_of_path(leaves[index], index, size, path[:-1]) != whole
-    assert root_of_path(leaves[0], size, size, []) is None
 
 
 def test_a_frontier_of_another_size_is_not_sound() -> None:

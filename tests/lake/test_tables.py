@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from lake import datafiles, store
 from lake.tables import Tables, identifier
+from lake.zones import TableZone
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
 
@@ -212,7 +213,7 @@ VALUES = {
 
 
 def test_every_type_comes_back_as_it_went(settings: Settings) -> None:
-    tables, table = Tables(settings), identifier("share", "dept.data", "default")
+    tables, table = Tables(settings), identifier("curated", "dept.data")
     tables.ensure(table, EVERY)
     given = pa.Table.from_pylist([VALUES, dict.fromkeys(VALUES)], schema=EVERY)
     tables.replace(table, given.to_reader(), (), {})
@@ -315,3 +316,12 @@ def test_processes_make_one_table_and_lose_no_row(settings: Settings) -> None:
     assert ids(tables) == [i * 10 + n for i in range(3) for n in range(5)]
     assert sorted(tables.schema(TABLE).names) == ["id", "own0", "own1", "own2", "v"]
     assert len(list(tables.snapshots(TABLE))) == 15
+
+
+@pytest.mark.parametrize("zone", ["share", "open"])
+def test_no_snapshot_of_a_published_table_without_a_certificate(tables: Tables, zone: TableZone) -> None:
+    table = identifier(zone, "a.b", "default")
+    tables.ensure(table, SCHEMA)
+    with pytest.raises(LakeError, match="certificate"):
+        tables.replace(table, rows(1), (), {})
+    assert tables.current_snapshot(table) is None

@@ -17,7 +17,7 @@ from lake.upkeep import Removed, clean, expire, remove_orphans
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
-TABLE = identifier("share", "dept.data", "default")
+TABLE = identifier("quarantine", "dept.data")
 CURATED = identifier("curated", "dept.data")
 SCHEMA = pa.schema([("id", pa.int64())])
 DAY = timedelta(days=1)
@@ -42,7 +42,7 @@ def rows():
 
 tables = Tables(Settings(home=Path(sys.argv[1])))
 reader = pa.RecordBatchReader.from_batches(SCHEMA, rows())
-tables.replace(("share", "dept__data__default"), reader, (), {"xuanwu.batch": "killed"})
+tables.replace(("quarantine", "dept__data"), reader, (), {"xuanwu.batch": "killed"})
 """
 
 
