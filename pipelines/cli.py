@@ -6,13 +6,14 @@ import json
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from schemas.errors import CatalogueError, XuanwuError
 
 if TYPE_CHECKING:
+    from lake.records import Stage
     from pipelines.context import Context
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -199,6 +200,65 @@ def quarantine_list(
     from pipelines.show import show_quarantine
 
     show_quarantine(found)
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    dataset: Annotated[str, typer.Argument(help="department.dataset")],
+    batch: Annotated[str | None, typer.Option(help="one batch, by its id; default all")] = None,
+    stage: Annotated[str | None, typer.Option(help="standardise, check or merge; default all")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="rows at most")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """查看隔离行 Rows set aside: where, why, and their data, of which fields graded 3 or more are digests only.
+
+    `#0123456789ab (18)` is a keyed digest and the number of characters; `(18)` alone stands for what cannot be read.
+    """
+    from itertools import islice
+
+    from pipelines.aside import asides
+
+    if stage not in (None, "standardise", "check", "merge"):
+        raise typer.BadParameter("one of standardise, check, merge", param_hint="--stage")
+    ctx = _context()
+    found = asides(ctx, ctx.catalogue.entry(dataset), batch, cast("Stage | None", stage))
+    rows = list(islice(found, limit))
+    if as_json:
+        from dataclasses import asdict
+
+        typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
+        return
+    from pipelines.show import show_asides
+
+    show_asides(rows)
+    if next(found, None) is not None:
+        typer.echo(f"… only the first {limit} rows: --limit shows more", err=True)
+    elif not rows:
+        typer.echo("no rows are set aside", err=True)
+
+
+@app.command()
+def mask(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or XLSX with the dataset's columns")],
+    *,
+    dataset: Annotated[str, typer.Option(help="department.dataset: whose masks")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV, JSON Lines or Parquet to write")],
+    zone: Annotated[str, typer.Option(help="share or open")],
+    policy: Annotated[str | None, typer.Option(help="of the share zone; default `default`")] = None,
+    encoding: Annotated[str | None, typer.Option(help="of a text file; default a guess")] = None,
+) -> None:
+    """文件脱敏 Mask a file as its dataset would be published. Its rows keep their order and pass no gate."""
+    from pipelines.maskfile import mask_file
+    from schemas.policy import ZONES
+
+    if zone not in ZONES:
+        raise typer.BadParameter("one of share, open", param_hint="--zone")
+    ctx, chosen = _context(), policy or ("open" if zone == "open" else "default")
+    entry = ctx.catalogue.entry(dataset)
+    done = mask_file(ctx, file, output, entry=entry, zone=zone, policy=chosen, encoding=encoding)
+    typer.echo(f"{done.rows:,} rows of {', '.join(done.fields)} → {output}")
+    if done.absent:
+        typer.echo(f"not in the file: {', '.join(done.absent)}", err=True)
 
 
 @app.command()

@@ -38,14 +38,14 @@ from pipelines import certifying, downloads
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.gates import leak
-from pipelines.masks import RULES, apply, check_plan
-from pipelines.masks.keys import Key, load_key
+from pipelines.masks import RULES, apply
+from pipelines.masks.keys import Key
+from pipelines.masks.plan import planned
 from pipelines.masks.tokens import Tokens
 from pipelines.withdrawal import published_table, withdraw
 from schemas.arrow import published_schema
 from schemas.errors import EngineError, MaskError, Unbalanced, XuanwuError
 from schemas.model import Entry, Hmac, Mask, Zone
-from schemas.policy import mask_plan, policies
 
 __all__ = ["contract_hash", "publish", "published_table", "withdraw"]
 
@@ -120,19 +120,8 @@ def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str)
 
 def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> _Job:
     """The plan, tried on no rows: what cannot work is known before anything is written."""
-    granted = policies(entry, zone).get(policy)
-    plan = {} if granted is None else mask_plan(entry, zone, granted)
-    if not plan:
-        raise MaskError(
-            f"policy {policy} of zone {zone} grants no field",
-            dataset=entry.id,
-            expected=", ".join(policies(entry, zone)) or f"no publication: {zone}.type is none",
-            next_step=f"see `{zone}:` in {entry.file}",
-        )
-    keyed = any(isinstance(mask, Hmac) for mask in plan.values())
-    key = load_key(ctx.settings.key_version, ctx.connect) if keyed else None
-    check_plan(plan, entry.fields, Tokens(key, zone) if key else None)
-    return _Job(ctx, entry, merged, zone, policy, plan, key)
+    work = planned(ctx, entry, zone, policy)
+    return _Job(ctx, entry, merged, zone, policy, work.plan, work.key)
 
 
 def _under(job: _Job, summary: dict[str, str]) -> bool:

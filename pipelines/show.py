@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from lake.quarantine import Summary
+    from pipelines.aside import Aside
     from pipelines.status import BatchStatus, Lateness, StageStatus
 
 COLOURS = {"done": "green", "failed": "red", "running": "yellow", "lost": "red", "nothing new": "dim"}
@@ -108,6 +110,26 @@ def show_quarantine(found: Sequence[tuple[str, Summary]]) -> None:
     for dataset, row in found:
         table.add_row(dataset, row.batch, row.stage, row.field, row.rule, f"{row.rows:,}")
     _console().print(table)
+
+
+def show_asides(rows: Iterable[Aside]) -> None:
+    """A few lines for each row: where it stands, what it broke, its masked data."""
+    console = _console()
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(text, style), soft_wrap=True)
+
+    for row in rows:
+        say(f"{_printable(row.file)} 行 row {row.row}  [{row.stage} {row.batch}]", "bold")
+        for failure in row.failures:
+            say(f"  {failure.field or '整行 the row'}: {failure.rule}; expected: {failure.expected}", "red")
+        for name, value in row.data.items():
+            say(f"    {_printable(name)} = {'null' if value is None else _printable(value)}")
+
+
+def _printable(text: str) -> str:
+    """Without anything that a terminal would obey: sources are not ours."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _number(value: int | None) -> str:

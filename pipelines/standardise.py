@@ -88,10 +88,13 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
 
 def plan(entry: Entry, catalogue: Catalogue) -> tuple[Column, ...]:
     """The collected fields in the entry's order, with their code lists ready."""
-    return tuple(Column(f, f.source or f.name, _codes(entry, f, catalogue)) for f in entry.collected.values())
+    return tuple(
+        Column(f, f.source or f.name, codes_of(entry, f, catalogue)) for f in entry.collected.values()
+    )
 
 
-def _codes(entry: Entry, field: Field, catalogue: Catalogue) -> Codebook | None:
+def codes_of(entry: Entry, field: Field, catalogue: Catalogue) -> Codebook | None:
+    """The field's code list, ready for columns; None where it has none."""
     if field.codes is None:
         return None
     if field.codes in catalogue.codes:

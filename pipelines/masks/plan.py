@@ -1,0 +1,40 @@
+"""What a policy makes of an entry: the mask of each published field, tried on no rows, and the key if one is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.context import Context
+from pipelines.masks import check_plan
+from pipelines.masks.keys import Key, load_key
+from pipelines.masks.tokens import Tokens
+from schemas.errors import MaskError
+from schemas.model import Entry, Hmac, Mask, Zone
+from schemas.policy import mask_plan, policies
+
+
+@dataclass(frozen=True)
+class Planned:
+    """`key` is None where no mask needs one."""
+
+    plan: dict[str, Mask]
+    key: Key | None
+
+
+def planned(ctx: Context, entry: Entry, zone: Zone, policy: str) -> Planned:
+    """The plan, tried on no rows: what cannot work is known before anything is written.
+
+    MaskError where the policy grants no field, a mask does not fit, or the key is missing."""
+    granted = policies(entry, zone).get(policy)
+    plan = {} if granted is None else mask_plan(entry, zone, granted)
+    if not plan:
+        raise MaskError(
+            f"policy {policy} of zone {zone} grants no field",
+            dataset=entry.id,
+            expected=", ".join(policies(entry, zone)) or f"no publication: {zone}.type is none",
+            next_step=f"see `{zone}:` in {entry.file}",
+        )
+    keyed = any(isinstance(mask, Hmac) for mask in plan.values())
+    key = load_key(ctx.settings.key_version, ctx.connect) if keyed else None
+    check_plan(plan, entry.fields, Tokens(key, zone) if key else None)
+    return Planned(plan, key)
