@@ -116,8 +116,34 @@ class Download(BaseModel):
     rows: int
 
 
+class Disclosure(BaseModel):
+    """What the disclosure gate measured of an open release about persons (GB/T 42460), after suppression. `k` is the
+    smallest class over the published quasi-identifiers `quasi` (None: no row), `risk` = 1/k the greatest of a record,
+    `mean_risk` = classes/rows; `l` the least distinct values of a sensitive field in a class, `t` the greatest
+    distance of a class from the whole. Numbers with a fraction are decimals in text, so that they can be signed.
+
+    `small` rows were in classes too small; `suppressed` are those and the ones that would have stood out against the
+    `compared` earlier releases; `departed` are rows of an earlier release that can be told by their absence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    quasi: tuple[str, ...]
+    k: int | None
+    classes: int
+    risk: str
+    mean_risk: str
+    level: Literal[1, 2, 3, 4]
+    l: int | None = None  # noqa: E741  the standard's name
+    t: str | None = None
+    small: int
+    suppressed: int
+    departed: int
+    compared: int
+
+
 class Published(Record):
-    """One policy of one zone: rows_in = rows_out + suppressed. `reused` says that the publication already stood
+    """One policy of one zone: rows_in = rows_out + suppressed. `disclosure` is there of open releases about persons,
+    and then its `suppressed` is that one. `reused` says that the publication already stood
     (same curated snapshot, same masks, same key version)."""
 
     zone: Literal["share", "open"]
@@ -130,6 +156,7 @@ class Published(Record):
     rows_in: int
     rows_out: int
     suppressed: int = 0
+    disclosure: Disclosure | None = None
     downloads: tuple[Download, ...] = ()
     reused: bool = False
 

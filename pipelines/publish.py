@@ -23,7 +23,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import duckdb
@@ -31,13 +31,13 @@ import pyarrow as pa
 
 from lake import renewal
 from lake.properties import named, said
-from lake.records import Merged, Published
+from lake.records import Disclosure, Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
 from pipelines import certifying, downloads
 from pipelines.context import Context
 from pipelines.engine import engine
-from pipelines.gates import leak
+from pipelines.gates import disclosure, leak
 from pipelines.masks import RULES, apply
 from pipelines.masks.keys import Key
 from pipelines.masks.plan import planned
@@ -88,7 +88,9 @@ class _Job:
             ]
             for name, mask in self.plan.items()
         }
-        return _digest({"rules": RULES, "zone": self.zone, "fields": list(fields.items())})
+        gate = disclosure.rules(self.entry, self.zone, self.plan)
+        judged = {"gate": gate} if gate else {}
+        return _digest({"rules": RULES, "zone": self.zone, "fields": list(fields.items()), **judged})
 
     @property
     def stands_under(self) -> dict[str, str]:
@@ -101,8 +103,9 @@ def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str)
     """Publish the batch's curated snapshot under a policy; what stands already is found and not repeated.
 
     Where it raises nothing is committed and the publication before stands: LeakFound where a column holds
-    what it must not; MaskError where a mask does not fit or its key is missing; Unbalanced where rows were
-    lost on the way; CommitConflict if another run published meanwhile: run it again.
+    what it must not; DisclosureRisk where persons would be singled out; MaskError where a mask does not fit
+    or its key is missing; Unbalanced where rows were lost on the way; CommitConflict if another run published
+    meanwhile: run it again.
     """
     job = _planned(ctx, entry, merged, zone, policy)
     standing = next(ctx.tables.snapshots(job.table), None)
@@ -156,9 +159,10 @@ def _source(job: _Job, standing: tuple[int, dict[str, str]] | None) -> int:
 
 def _write(job: _Job, source: int, standing: tuple[int, dict[str, str]] | None, *, alike: bool) -> int:
     tables = job.ctx.tables
-    rows = pa.RecordBatchReader.from_batches(job.schema, _rows(job, source))
-    properties, base = _properties(job, source), standing[0] if standing else None
-    with _publication(job, source, standing, properties).committing() as seal:
+    judged = _judged(job, source, alike=alike)
+    rows = pa.RecordBatchReader.from_batches(job.schema, _rows(job, source, judged))
+    properties, base = _properties(job, source, judged), standing[0] if standing else None
+    with _publication(job, source, standing, properties, judged).committing() as seal:
         if alike:
             return tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
         if not tables.exists(job.table):
@@ -166,18 +170,36 @@ def _write(job: _Job, source: int, standing: tuple[int, dict[str, str]] | None, 
         return renewal.renew(tables, job.table, job.schema, rows, properties=properties, base=base, seal=seal)
 
 
-def _rows(job: _Job, source: int) -> Iterator[pa.RecordBatch]:
+def _judged(job: _Job, source: int, *, alike: bool) -> disclosure.Judged:
+    """The disclosure gate's verdict, held against the releases before that have the same form."""
+    tables = job.ctx.tables
+    before = [snapshot for snapshot, _ in tables.snapshots(job.table)] if alike else []
+    return disclosure.judge(
+        disclosure.Opening(
+            settings=job.ctx.settings,
+            entry=job.entry,
+            zone=job.zone,
+            plan=job.plan,
+            schema=job.schema,
+            rows=lambda: _masked(job, source),
+            earlier=[partial(tables.scan, job.table, job.schema.names, snapshot) for snapshot in before],
+        )
+    )
+
+
+def _rows(job: _Job, source: int, judged: disclosure.Judged) -> Iterator[pa.RecordBatch]:
     """The rows to write. Unbalanced at their end, before the commit, if they are not as many as were read
     from."""
-    expected, written = job.ctx.tables.row_count(job.curated, source), 0
-    masked = _masked(job, source)
+    expected, written = job.ctx.tables.row_count(job.curated, source) - len(judged.gone), 0
+    masked = judged.passed(_masked(job, source))
     rows = _ordered(job, masked) if _hides(job) else masked
     for batch in leak.watch(leak.Watched(job.ctx, job.entry, job.zone, job.policy, job.plan, source), rows):
         written += batch.num_rows
         yield batch
     if written != expected:
         raise Unbalanced(
-            f"curated rows {expected} ≠ published rows {written}",
+            f"curated rows {expected} ≠ published rows {written}"
+            + (f", without {len(judged.gone)} suppressed" if len(judged.gone) else ""),
             dataset=job.entry.id,
             batch=job.merged.batch.id,
             rule="nothing lost (law 2)",
@@ -227,7 +249,7 @@ def _keeping(rows: Iterable[pa.RecordBatch], failures: list[XuanwuError]) -> Ite
 # ── what is written down ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _properties(job: _Job, source: int) -> dict[str, str]:
+def _properties(job: _Job, source: int, judged: disclosure.Judged) -> dict[str, str]:
     hashes = sorted({mask.hash for mask in job.plan.values() if isinstance(mask, Hmac)})
     made = job.ctx.tables.snapshots(job.curated)
     batch = next((said(summary, "batch") for found, summary in made if found == source), None)
@@ -240,12 +262,17 @@ def _properties(job: _Job, source: int) -> dict[str, str]:
         hash=",".join(hashes),
         contract=contract_hash(job.entry),
         code_version=code_version(),
+        **({"disclosure": judged.record.model_dump_json()} if judged.record else {}),
         **job.stands_under,
     )
 
 
 def _publication(
-    job: _Job, source: int, standing: tuple[int, dict[str, str]] | None, properties: dict[str, str]
+    job: _Job,
+    source: int,
+    standing: tuple[int, dict[str, str]] | None,
+    properties: dict[str, str],
+    judged: disclosure.Judged,
 ) -> certifying.Publication:
     return certifying.Publication(
         ctx=job.ctx,
@@ -261,11 +288,16 @@ def _publication(
         key_version=job.key.version if job.key else None,
         contract=contract_hash(job.entry),
         batch=str(said(properties, "batch")),
+        risk=judged.certified,
+        suppressed=len(judged.gone),
     )
 
 
 def _record(job: _Job, source: int, snapshot: int, *, reused: bool) -> Published:
     tables = job.ctx.tables
+    summary = next(summary for found, summary in tables.snapshots(job.table) if found == snapshot)
+    told = said(summary, "disclosure")
+    risk = Disclosure.model_validate_json(told) if told else None
     return Published(
         batch=job.merged.batch,
         zone=job.zone,
@@ -277,6 +309,8 @@ def _record(job: _Job, source: int, snapshot: int, *, reused: bool) -> Published
         key_version=job.key.version if job.key else None,
         rows_in=tables.row_count(job.curated, source),
         rows_out=tables.row_count(job.table, snapshot),
+        suppressed=risk.suppressed if risk else 0,
+        disclosure=risk,
         reused=reused,
     )
 

@@ -1,4 +1,4 @@
-"""The sample city, every publication of it: nothing in it is taken for a leak."""
+"""The sample city, every publication of it: nothing in it is taken for a leak, and long bus rides are left out."""
 
 from __future__ import annotations
 
@@ -41,3 +41,11 @@ def test_two_days_of_the_city_are_published(
         assert len(ctx.catalogue.entries) == 17 and shared == ctx.catalogue.entries.keys() - {
             "statistics.household_survey"
         }
+        judged = {dataset: each for (dataset, _), each in found.items() if each.disclosure}
+        assert judged.keys() == {"government_services.work_order", "transport.bus_ride"}
+        orders, rides = judged["government_services.work_order"], judged["transport.bus_ride"]
+        assert orders.suppressed == 0 < rides.suppressed < 0.05 * rides.rows_in
+        for each in (orders, rides):
+            assert each.rows_in == each.rows_out + each.suppressed
+            assert each.disclosure is not None and (each.disclosure.k or 0) >= 21
+            assert (each.disclosure.level, each.disclosure.compared) == (3, day - 1)
