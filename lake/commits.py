@@ -119,7 +119,10 @@ def files(
     if table.current_snapshot() is None:
         return {}
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
-        raise LakeError(f"{name_of(table)} has no snapshot {snapshot}")
+        raise LakeError(
+            f"{name_of(table)} has no snapshot {snapshot}",
+            next_step="upkeep forgets old ones (XUANWU_KEEP_SNAPSHOT_DAYS): run the newest batch",
+        )
     terms = [EqualTo(term=name, value=value) for name, value in equal.items()]
     where = And(AlwaysTrue(), *terms) if terms else AlwaysTrue()
     tasks = list(table.scan(where, snapshot_id=snapshot).plan_files())
