@@ -108,7 +108,9 @@ def test_a_row_that_does_not_convert_is_named_and_nothing_is_written(town: Town)
 def test_what_cannot_be_masked_is_said_plainly(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     good = given(town, csv_of(rows(1)))
     header = ("no", "nome", "phone", "age", "district")
-    assert "column name is missing (near: nome)" in refused(town, given(town, csv_of(rows(1), header), "other.csv"))
+    assert "column name is missing (near: nome)" in refused(
+        town, given(town, csv_of(rows(1), header), "other.csv")
+    )
     assert "no such file" in refused(town, town.root / "absent.csv")
     assert "no such input format" in refused(town, given(town, b"x", "people.doc"))
     assert "no such output format" in refused(town, good, out="masked.doc")
