@@ -141,6 +141,7 @@ def _mariadb(name: str, csv: Path, drops: list[Callable[[], None]]) -> tuple[str
         cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         drops.append(lambda: _drop_mariadb(url, name))
         cursor.execute(f"USE {name}")
+        cursor.execute("SET SESSION net_read_timeout = 3600, net_write_timeout = 3600")
         cursor.execute(f"CREATE TABLE {TABLE} ({_columns('varchar', 'datetime(3)')})")
         read = ", ".join(f"@{field.name}" for field in SCHEMA)
         kept = ", ".join(f"{field.name} = NULLIF(@{field.name}, '')" for field in SCHEMA)
