@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from expectations import great
-from schemas.model import _duration
+from schemas.model.basics import as_duration
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
@@ -31,7 +31,7 @@ def oldest_allowed(end: datetime, within: str | None, within_working_days: int |
     """The moment before which the newest value is not recent. Working days count back from the last day of
     the interval, in Shanghai: 1 is the working day before it, from midnight on."""
     if within is not None:
-        allowed: timedelta = _duration(within)
+        allowed: timedelta = as_duration(within)
         return end - allowed
     last = (end.astimezone(HERE) - timedelta(microseconds=1)).date()
     if not within_working_days:
@@ -69,7 +69,7 @@ class ExpectColumnMaxToBeRecent(great.ColumnAggregateExpectation):
         if (within is None) == (days is None):
             raise ValueError("either `within`, such as 2d, or `within_working_days`, such as 1")
         if within is not None:
-            _duration(within)
+            as_duration(within)
         return values
 
     def _validate(

@@ -1,0 +1,48 @@
+"""The `xuanwu` command: every step of the way, without Airflow."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from pipelines.cli import catalogue, evidence, files, quarantine, way
+from schemas.errors import CatalogueError, XuanwuError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+for command in (
+    catalogue.check,
+    way.run,
+    way.status,
+    evidence.report,
+    evidence.verify,
+    files.mask,
+    way.upkeep,
+    catalogue.pools,
+    files.sample,
+):
+    app.command()(command)
+app.add_typer(quarantine.app, name="quarantine")
+
+
+def main() -> None:
+    """Run a command. An error of ours is one message on standard error and exit code 1, never a traceback."""
+    try:
+        app()
+    except CatalogueError as error:
+        _problems(error)
+        sys.exit(1)
+    except XuanwuError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)
+    except OSError as error:
+        from lake.store import refused
+
+        typer.secho(f"error: {refused(error)}", fg="red", err=True)
+        sys.exit(1)
+
+
+def _problems(error: CatalogueError) -> None:
+    for problem in error.problems:
+        typer.echo(str(problem), err=True)
+    typer.secho(f"{len(error.problems)} problem(s) in the catalogue", fg="red", err=True)

@@ -1,0 +1,29 @@
+"""What every command shares: arguments that recur, and the context, opened late so that `--help` is quick."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.context import Context
+
+Datasets = Annotated[list[str], typer.Argument(help="department.dataset; several may be named")]
+AsJson = Annotated[bool, typer.Option("--json", help="as JSON, for programs")]
+
+
+def open_context() -> Context:
+    """The context of the environment's settings."""
+    from pipelines.context import open_context as opened
+
+    return opened()
+
+
+def day(value: str) -> date:
+    """A day of an option. BadParameter where it is none."""
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").date()
+    except ValueError:
+        raise typer.BadParameter("a day such as 2026-03-02") from None

@@ -1,0 +1,43 @@
+"""Commands for auditors: the report, and the proof that needs no database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.common import open_context
+
+
+def report(
+    output: Annotated[Path | None, typer.Option(help="where to write it; default <home>/report.html")] = None,
+) -> None:
+    """质量报告 Write the quality report for auditors: one HTML page that needs nothing else."""
+    from pipelines.report import write_report
+
+    ctx = open_context()
+    path = write_report(ctx, output or ctx.settings.home / "report.html")
+    typer.echo(str(path))
+
+
+def verify(
+    lake: Annotated[str | None, typer.Argument(help="a lake or a copy of one; default XUANWU_LAKE")] = None,
+    keys: Annotated[
+        list[Path] | None, typer.Option("--key", help="public key that you trust (PEM); may be repeated")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="proof/log/head.json as you kept it on another day")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="everything that is wrong, not just the first")
+    ] = False,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="compare XUANWU_DATABASE with the certificates too")
+    ] = False,
+) -> None:
+    """核验 Check a lake from its files alone: log, certificates, digests, balances. Exit code 1 if wrong."""
+    from pipelines.verifying import verify_lake
+
+    if not verify_lake(lake, keys or [], checkpoint, every=every, with_ledger=ledger):
+        raise typer.Exit(1)

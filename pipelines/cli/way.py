@@ -1,0 +1,89 @@
+"""Commands that move data, and tell how far it has come."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli.common import AsJson, Datasets, open_context
+from pipelines.cli.common import day as as_day
+
+
+def run(
+    datasets: Datasets,
+    day: Annotated[
+        date | None,
+        typer.Option("--date", parser=as_day, metavar="DAY", help="the data's day; default the newest"),
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--from", help="first stage to run: collect, standardise, check, merge, publish")
+    ] = "collect",
+) -> None:
+    """运行 Run datasets from their source to the share and open zones, without Airflow."""
+    from lake.records import STAGES
+    from pipelines.batches import batch_for, newest_batch
+    from pipelines.stages import run_batch
+
+    if start not in STAGES:
+        raise typer.BadParameter(f"one of {', '.join(STAGES)}", param_hint="--from")
+    ctx = open_context()
+    wanted = {ctx.catalogue.entry(name).id for name in datasets}
+    for dataset in (name for name in ctx.catalogue.order() if name in wanted):
+        entry = ctx.catalogue.entry(dataset)
+        later = start != "collect" and day is None
+        batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
+        typer.secho(f"{dataset} {batch.id}", bold=True)
+        for stage, part, record in run_batch(ctx, batch, start):
+            typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
+
+
+def _counts(record: Any) -> str:
+    from lake.balance import counts
+
+    hidden = ("snapshot", "curated_snapshot", "total_before", "reused")
+    return "  ".join(
+        f"{name.replace('_', ' ')} {value:,}" for name, value in counts(record).items() if name not in hidden
+    )
+
+
+def status(
+    datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
+    as_json: AsJson = False,
+    every: Annotated[bool, typer.Option("--all", help="every batch, not just each dataset's newest")] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="a line for every stage of each batch")] = False,
+) -> None:
+    """状态 Rows in and out of every stage of every batch; what failed and why; what is late."""
+    from pipelines.status import batch_statuses, late_datasets, stage_statuses
+
+    ctx = open_context()
+    rows = batch_statuses(ctx, [ctx.catalogue.entry(name).id for name in datasets] if datasets else None)
+    shown = rows if every else list({row.dataset: row for row in rows}.values())
+    late = late_datasets(ctx)
+    if as_json:
+        body = {
+            "batches": [row.as_json() for row in rows],
+            "stages": [row.as_json() for row in stage_statuses(ctx, rows)],
+            "late": [{"dataset": item.dataset, "expected": item.expected.isoformat()} for item in late],
+        }
+        typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
+        return
+    from pipelines.show import show_stages, show_status
+
+    if stages:
+        show_stages(stage_statuses(ctx, shown))
+    else:
+        show_status(shown, late)
+
+
+def upkeep() -> None:
+    """日常维护 Remove what is granted no more, old snapshots, and what killed runs left; safe beside other runs."""
+    from dataclasses import asdict
+
+    from pipelines.upkeep import upkeep
+
+    done = upkeep(open_context())
+    for name, count in {**asdict(done.removed), "withdrawn tables": len(done.withdrawn)}.items():
+        typer.echo(f"removed {name:<18}{count:>8,}")

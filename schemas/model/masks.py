@@ -1,0 +1,107 @@
+"""What may be done to a value before others see it. The kernels are in `pipelines.masks`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+from pydantic import Field as Key
+
+from schemas.model.basics import Model
+
+
+class Keep(Model):
+    """The value as it is."""
+
+    kind: Literal["keep"] = "keep"
+
+
+class Drop(Model):
+    """The column is not published."""
+
+    kind: Literal["drop"] = "drop"
+
+
+class Hmac(Model):
+    """A keyed token: equal values give equal tokens within one domain, and nothing across domains."""
+
+    kind: Literal["hmac"] = "hmac"
+    hash: Literal["sm3", "sha256"] = "sm3"
+    domain: str | None = Key(default=None, description="tokens join within one domain; default `<zone>`")
+
+
+class Partial(Model):
+    """Keep the first and last characters; the rest becomes `char`."""
+
+    kind: Literal["partial"] = "partial"
+    first: int = Key(default=0, ge=0)
+    last: int = Key(default=0, ge=0)
+    char: str = Key(default="*", min_length=1, max_length=1)
+
+
+class Generalise(Model):
+    """A coarser value: a division code to its district or city, a date to its month or year, a number to its bin."""
+
+    kind: Literal["generalise"] = "generalise"
+    to: Literal["district", "city", "province", "day", "month", "quarter", "year", "decade"] | None = None
+    bins: tuple[float, ...] | None = Key(default=None, description="lower bounds, rising: [0, 18, 60]")
+
+
+class Round(Model):
+    """A number rounded to a multiple of `to`."""
+
+    kind: Literal["round"] = "round"
+    to: float = Key(gt=0)
+
+
+class Clip(Model):
+    """A number kept within bounds (top and bottom coding)."""
+
+    kind: Literal["clip"] = "clip"
+    min: float | None = None
+    max: float | None = None
+
+
+class Constant(Model):
+    """Every value becomes this one."""
+
+    kind: Literal["constant"] = "constant"
+    value: str
+
+
+class Redact(Model):
+    """Identifiers inside free text become a label such as `[phone]`."""
+
+    kind: Literal["redact"] = "redact"
+    what: tuple[Literal["resident_id", "phone", "email", "bank_card", "plate"], ...] = (
+        "resident_id",
+        "phone",
+        "email",
+        "bank_card",
+        "plate",
+    )
+
+
+_MaskUnion = Annotated[
+    Keep | Drop | Hmac | Partial | Generalise | Round | Clip | Constant | Redact, Key(discriminator="kind")
+]
+SHORT_MASKS = ("keep", "drop", "hmac", "redact")
+
+
+def _short_mask(value: Any) -> Any:
+    """`hmac` for `{kind: hmac}`. Lists become tuples, as strict validation asks after a validator of ours."""
+    if isinstance(value, dict):
+        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    return {"kind": value} if isinstance(value, str) and value in SHORT_MASKS else value
+
+
+Mask = Annotated[
+    _MaskUnion, BeforeValidator(_short_mask, json_schema_input_type=Literal[SHORT_MASKS] | _MaskUnion)
+]
+
+
+class Masks(Model):
+    """The mask of a field for each zone."""
+
+    share: Mask | None = None
+    open: Mask | None = None
