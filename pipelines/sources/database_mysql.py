@@ -1,8 +1,8 @@
 """MySQL and MariaDB by PyMySQL, from the text that the server writes, in one consistent snapshot.
 
-All values come as the server's own text, unbuffered, and whole columns of them become Arrow arrays: that is
-exact for every type, zero dates (`0000-00-00`) and TIME beyond a day included. Only FLOAT is asked for as
-DOUBLE, because the server rounds a FLOAT's text to six digits.
+All values come as the server's own text, unbuffered, and whole columns of them become Arrow arrays
+(`mysql_wire`): that is exact for every type, zero dates (`0000-00-00`) and TIME beyond a day included. Only FLOAT
+is asked for as DOUBLE, because the server rounds a FLOAT's text to six digits.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pymysql.cursors import SSCursor
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine import URL
 
+from pipelines.sources import mysql_wire
 from pipelines.sources.database_request import (
     BUSY,
     DENIED,
@@ -53,8 +54,6 @@ _SESSION = (
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-BATCH_ROWS = 16384
-BATCH_BYTES = 8 << 20
 
 Types = dict[str, tuple[str, str]]
 """Column name to (DATA_TYPE, COLUMN_TYPE) of information_schema: ("bigint", "bigint(20) unsigned")."""
@@ -173,22 +172,20 @@ def _batches(
     cursor: SSCursor, schema: pa.Schema, zoned: set[str], request: Request
 ) -> Iterator[pa.RecordBatch]:
     """Batches of some megabytes, however wide a row is."""
-    rows = 256
     with _our_errors(request):
-        while fetched := cursor.fetchmany(rows):
-            columns = zip(schema, zip(*fetched, strict=True), strict=True)
-            arrays = [_array(values, field.type, field.name in zoned) for field, values in columns]
-            batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-            rows = max(16, min(BATCH_ROWS, BATCH_BYTES * len(fetched) // max(1, batch.nbytes)))
-            yield batch
+        for columns in mysql_wire.rows_of(cursor, len(schema)):
+            arrays = [
+                _array(values, field.type, field.name in zoned)
+                for field, values in zip(schema, columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _array(values: tuple[bytes | None, ...], kind: pa.DataType, zoned: bool) -> pa.Array:
+def _array(values: pa.Array, kind: pa.DataType, zoned: bool) -> pa.Array:
     """The server's text as an array of `kind`; TIMESTAMP is in the session's zone, which is UTC."""
-    array = pa.array(values, pa.binary())
     if pa.types.is_binary(kind):
-        return array
-    text = array.cast(pa.string())
+        return values
+    text = values.cast(pa.string())
     if zoned:
         return pc.binary_join_element_wise(text, "+00:00", "")
     if pa.types.is_timestamp(kind) and kind.tz:
@@ -231,7 +228,7 @@ def _our_errors(request: Request) -> Iterator[None]:
     except pymysql.MySQLError as error:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         raise failure(request, _reason(code)) from None
-    except (OSError, struct.error):
+    except (OSError, IndexError, struct.error):
         raise failure(request, LOST) from None
     except pa.ArrowInvalid:
         raise failure(request, unknown("a value that its column's type does not allow")) from None
