@@ -8,7 +8,7 @@ the schema has changed.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,10 @@ FILE_BYTES = 128 << 20
 FILE_ROWS = 1_000_000
 BATCH_ROWS = 32 * 1024
 FIELD_ID = b"PARQUET:field_id"
+Writer = Callable[[str, pa.Schema], list[str]]
+"""Writes data files into a folder in a table's schema, with field ids, and gives their paths; where it raises none of
+them stays. What writes them may be many processes."""
+Rows = Iterable[pa.RecordBatch] | Writer
 
 
 def plain(field: pa.Field, *, ids: bool = True) -> pa.Field:
@@ -65,14 +69,28 @@ def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
         ) from None
 
 
-def write(folder: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Iterator[str]:
+def write_all(folder: str, schema: pa.Schema, rows: Rows) -> list[str]:
+    """The rows as data files that no snapshot names yet; none of them stays if the rows break off."""
+    if callable(rows):
+        return rows(folder, schema)
+    written: list[str] = []
+    try:
+        for path in write(folder, schema, rows):
+            written.append(path)
+    except BaseException:
+        store.remove_files(written)
+        raise
+    return written
+
+
+def write(folder: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], prefix: str = "") -> Iterator[str]:
     """Write the rows into files of at most about 128 MB or a million rows; gives each path as its file is whole.
 
     `schema` is the table's, with field ids. No rows give no file."""
     tables = store.row_groups((conform(batch, schema) for batch in rows), schema)
     first = next(tables, None)
     while first is not None:
-        path = store.join(folder, f"{uuid.uuid4()}.parquet")
+        path = store.join(folder, f"{prefix}{uuid.uuid4()}.parquet")
         with store.output(path) as stream, pq.ParquetWriter(stream, schema, **store.PARQUET) as writer:
             written = _fill(writer, stream, first, tables)
         if written:

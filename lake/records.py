@@ -62,9 +62,9 @@ class Landed(Record):
 
 
 class Standardised(Record):
-    """`path` is Parquet in the entry's types plus `_seq` (int64, unique in the batch, rising), `_file` (string) and
-    `_row` (int64, the row's number in its file as a person sees it). `unmatched` counts, per `from:` field, rows that
-    found no partner. rows_in = rows_out + quarantined."""
+    """`path` is Parquet (a file, or a folder of several: `store.parts`) in the entry's types plus `_seq` (int64, unique
+    in the batch), `_file` (string) and `_row` (int64, the row's number in its file as a person sees it). `unmatched`
+    counts, per `from:` field, rows that found no partner. rows_in = rows_out + quarantined."""
 
     path: str
     rows_in: int

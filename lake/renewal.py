@@ -48,7 +48,7 @@ def renew(
     tables: Tables,
     table: Identifier,
     schema: pa.Schema,
-    rows: pa.RecordBatchReader,
+    rows: datafiles.Rows,
     *,
     properties: Mapping[str, str],
     base: int | None,
@@ -65,7 +65,7 @@ def renew(
     begin = _begin(loaded.metadata, schema, location)
     staged = _staged(loaded, begin)
     try:
-        written = list(datafiles.write(f"{location}/data", _arrow_schema(staged), rows))
+        written = datafiles.write_all(f"{location}/data", _arrow_schema(staged), rows)
         snapshot, added = _append(staged, written, properties, seal)
         _commit(loaded, (*begin, *added), base)
     except _Unknown:

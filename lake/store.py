@@ -211,6 +211,11 @@ def is_unfinished(uri: str) -> bool:
     return name.startswith(".") and name.endswith(_UNFINISHED)
 
 
+def parts(uri: str) -> list[str]:
+    """The files of what is one Parquet file, or a folder of several that several processes wrote."""
+    return [uri] if uri.endswith(".parquet") else list_files(uri)
+
+
 def list_folders(uri: str) -> list[str]:
     """The folders directly in a folder, sorted; none where it is absent."""
     return _entries(uri, fs.FileType.Directory, recursive=False)

@@ -7,7 +7,7 @@ The catalogue is pyiceberg's `SqlCatalog` (SQLite, or PostgreSQL in production),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Final
@@ -192,14 +192,15 @@ class Tables:
     def replace(
         self,
         table: Identifier,
-        rows: pa.RecordBatchReader | None,
+        rows: datafiles.Rows | None,
         remove: Removal,
         properties: Mapping[str, str],
         base: Base = "current",
         *,
         seal: commits.Seal | None = None,
     ) -> int:
-        """Add `rows` as new files and remove the named files in one commit with one snapshot; returns its id.
+        """Add `rows` as new files and remove the named files in one commit with one snapshot; returns its id. A
+        `datafiles.Writer` may write the files instead.
 
         There is a snapshot even when nothing changes, so that `properties` can be found again. `base` is the snapshot
         that the change was planned on (None: a table without one): CommitConflict if the table has moved on since. By
@@ -210,7 +211,7 @@ class Tables:
         loaded = self._load(table)
         commits.require_base(loaded, base)
         with store.full_disk_is_ours(loaded.location()), reachable():
-            written = _write(loaded, rows or ())
+            written = datafiles.write_all(f"{loaded.location()}/data", _arrow_schema(loaded), rows or ())
             try:
                 return commits.commit(loaded, written, remove, dict(properties), base, seal=seal)
             except CommitConflict:
@@ -219,15 +220,3 @@ class Tables:
             except commits.Unsealed as unsealed:
                 store.remove_files(written)
                 raise (unsealed.__cause__ or unsealed) from None
-
-
-def _write(table: Table, rows: Iterable[pa.RecordBatch]) -> list[str]:
-    """The rows as data files that no snapshot names yet; none of them stays if the rows break off."""
-    written: list[str] = []
-    try:
-        for path in datafiles.write(f"{table.location()}/data", _arrow_schema(table), rows):
-            written.append(path)
-    except BaseException:
-        store.remove_files(written)
-        raise
-    return written

@@ -86,7 +86,7 @@ def _engine_errors(entry: Entry, standardised: Standardised) -> Iterator[None]:
 
 def _prepare(ctx: Context, db: duckdb.DuckDBPyConnection, entry: Entry, standardised: Standardised) -> Known:
     """The batch and the datasets that it refers to as views."""
-    db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {parquet([standardised.path])}")
+    db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {parquet(store.parts(standardised.path))}")
     there = frozenset(name for name in referenced_datasets(entry) if _view(ctx, db, name))
     codes = {name: [code.code for code in listed] for name, listed in ctx.catalogue.codes.items()}
     return Known(standardised.batch.end, previous_rows(ctx, standardised), codes, there)

@@ -95,7 +95,7 @@ def curated_schema(entry: Entry) -> pa.Schema:
 
 def _digest(entry: Entry, checked: Checked) -> str:
     parts = [
-        store.sha256_of(checked.path),
+        *map(store.sha256_of, store.parts(checked.path)),
         store.sha256_of(checked.rejects) if checked.rejects else "",
         json.dumps([entry.merge.kind, entry.merge.order_by, entry.key, list(entry.fields)]),
     ]
@@ -157,7 +157,7 @@ def _prepare(job: _Job, db: duckdb.DuckDBPyConnection, stored: list[str]) -> Non
     form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
     db.execute("SET preserve_insertion_order = false")
     db.register("stored_form", form.empty_table())
-    for statement in sql.relations(job.checked.path, job.checked.rejects, stored):
+    for statement in sql.relations(store.parts(job.checked.path), job.checked.rejects, stored):
         db.execute(statement)
 
 

@@ -26,14 +26,14 @@ def _same(names: Iterable[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.{quote(n)} IS NOT DISTINCT FROM {right}.{quote(n)}" for n in names)
 
 
-def relations(standard: str, rejects: str | None, stored: Sequence[str]) -> list[str]:
+def relations(standard: Sequence[str], rejects: str | None, stored: Sequence[str]) -> list[str]:
     """Views on the files. `stored_form` is an empty Arrow table of the curated columns, registered beforehand: it
     gives the columns that older files lack."""
     kept = "SELECT * FROM standard"
     if rejects is not None:
         kept += f" ANTI JOIN {parquet([rejects])} USING (_seq)"
     return [
-        f"CREATE TEMP VIEW standard AS SELECT * FROM {parquet([standard])}",
+        f"CREATE TEMP VIEW standard AS SELECT * FROM {parquet(standard)}",
         f"CREATE TEMP VIEW incoming AS {kept}",
         f"CREATE TEMP VIEW stored AS {stored_rows(stored)}",
     ]
