@@ -19,12 +19,13 @@ from pydantic import ValidationError
 from schemas.draft import Draft, read_draft, validate
 from schemas.findings import Finding
 from schemas.messages import findings_of
-from schemas.model import Code, Department, ElementFile
+from schemas.model import Code, Department, ElementFile, Numbers
+from schemas.numbers import default_numbers, numbers_of
 from schemas.resolve import apply_likes, resolve_fields
 from schemas.yamlfile import Unreadable, decode, parse, read_bytes
 
 HERE = Path(__file__).parent
-SHARED_FILES = ("elements.yaml", "departments.yaml")
+SHARED_FILES = ("elements.yaml", "departments.yaml", "policy.yaml")
 COLUMNS = ("code", "zh", "en", "aliases")
 
 
@@ -40,6 +41,7 @@ class House:
     elements: dict[str, ElementFile] = field(default_factory=dict)
     departments: dict[str, Department] = field(default_factory=dict)
     codes: dict[str, tuple[Code, ...]] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=default_numbers)
     unread: set[str] = field(default_factory=set)
     findings: dict[str, tuple[str, list[Finding]]] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ def read_house(root: Path) -> House:
     house = House(root)
     _read_named(house, "elements", ElementFile, house.elements)
     _read_named(house, "departments", Department, house.departments)
+    _read_numbers(house)
     _read_codes(house)
     _read_entries(house)
     for draft in house.drafts.values():
@@ -98,6 +101,18 @@ def _read_named(house: House, kind: str, model: Any, into: dict[str, Any]) -> No
         resolved, loops = apply_likes(into, lambda name: house.knows("elements", name))
         into.update(resolved)
         findings += loops
+    house.note(path, text, findings)
+
+
+def _read_numbers(house: House) -> None:
+    path, text = house.root / "policy.yaml", ""
+    if not path.exists():
+        return
+    try:
+        text = decode(read_bytes(path))
+        house.numbers, findings = numbers_of(text)
+    except Unreadable as error:
+        findings = [error.finding]
     house.note(path, text, findings)
 
 

@@ -2,6 +2,7 @@
 
     <root>/<department>/<dataset>.yaml     one entry each
     <root>/elements.yaml, departments.yaml, codes/*.csv     where absent, those beside this module
+    <root>/policy.yaml     what it leaves out is taken from the one beside this module
 
 How: `schemas.house` reads every file, `schemas.resolve` applies elements, `schemas.rules` judges.
 """
@@ -11,14 +12,15 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 from schemas.errors import CatalogueError, Problem, XuanwuError
 from schemas.findings import Finding, dotted, near
 from schemas.house import House, read_house, shown
-from schemas.model import Code, Department, ElementFile, Entry
+from schemas.model import Code, Department, ElementFile, Entry, Numbers
+from schemas.numbers import default_numbers
 from schemas.resolve import finished
 from schemas.rules import judge
 from schemas.settings import Settings
@@ -34,6 +36,7 @@ class Catalogue:
     elements: dict[str, ElementFile]
     departments: dict[str, Department]
     codes: dict[str, tuple[Code, ...]]
+    numbers: Numbers = field(default_factory=default_numbers)
 
     def entry(self, dataset: str) -> Entry:
         """The entry of a dataset.
@@ -62,8 +65,11 @@ def load_catalogue(root: Path | None = None) -> Catalogue:
     house, problems = _judged(root)
     if problems:
         raise CatalogueError(problems)
-    entries = {name: finished(draft, draft.written) for name, draft in house.drafts.items() if draft.written}
-    return Catalogue(house.root, entries, house.elements, house.departments, house.codes)
+    numbers = house.numbers
+    entries = {
+        n: finished(draft, draft.written, numbers) for n, draft in house.drafts.items() if draft.written
+    }
+    return Catalogue(house.root, entries, house.elements, house.departments, house.codes, numbers)
 
 
 def check_catalogue(root: Path | None = None) -> list[Problem]:

@@ -9,7 +9,18 @@ from typing import Any
 
 from schemas.draft import Draft
 from schemas.findings import Finding, KeyPath, listed, near
-from schemas.model import Check, ElementFile, Entry, EntryFile, Field, FieldFile, Masks, SharedFrom, Title
+from schemas.model import (
+    Check,
+    ElementFile,
+    Entry,
+    EntryFile,
+    Field,
+    FieldFile,
+    Masks,
+    Numbers,
+    SharedFrom,
+    Title,
+)
 
 INHERITED = ("type", "grade", "formats", "codes", "normalise", "precision", "scale", "length", "risk")
 FROM = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
@@ -249,7 +260,10 @@ def _joined_on(draft: Draft, name: str, other: Draft, sure: bool) -> str | None:
     return None
 
 
-def finished(draft: Draft, written: EntryFile) -> Entry:
+def finished(draft: Draft, written: EntryFile, numbers: Numbers) -> Entry:
     """The entry of a draft without findings."""
     sections: dict[str, Any] = {name: getattr(written, name) for name in EntryFile.model_fields}
-    return Entry(**(sections | {"fields": draft.fields, "checks": draft.checks, "file": draft.file}))
+    own = written.brake.model_dump(exclude_none=True) if written.brake else {}
+    brake = numbers.brake.model_copy(update=own)
+    resolved = {"fields": draft.fields, "checks": draft.checks, "brake": brake, "file": draft.file}
+    return Entry(**(sections | resolved))

@@ -35,6 +35,7 @@ from schemas.model.masks import (
     Redact,
     Round,
 )
+from schemas.model.numbers import Brake, Numbers, Quarantine
 from schemas.model.publication import Open, Policy, Share
 from schemas.model.sources import (
     CursorPaging,
@@ -47,10 +48,21 @@ from schemas.model.sources import (
     Paging,
     Source,
 )
-from schemas.model.written import Check, Department, ElementFile, EntryFile, FieldFile, Merge, Schedule
+from schemas.model.written import (
+    BrakeFile,
+    Check,
+    Department,
+    ElementFile,
+    EntryFile,
+    FieldFile,
+    Merge,
+    Schedule,
+)
 
 __all__ = [
     "SHORT_MASKS",
+    "Brake",
+    "BrakeFile",
     "Check",
     "Clip",
     "Code",
@@ -80,6 +92,7 @@ __all__ = [
     "Model",
     "Name",
     "Normaliser",
+    "Numbers",
     "OffsetPaging",
     "OnFail",
     "Open",
@@ -87,6 +100,7 @@ __all__ = [
     "Paging",
     "Partial",
     "Policy",
+    "Quarantine",
     "Redact",
     "Risk",
     "Round",

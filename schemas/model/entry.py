@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from schemas.model.basics import Model, Normaliser, Risk, Subject, Title, TypeName
 from schemas.model.masks import Masks
+from schemas.model.numbers import Brake
 from schemas.model.publication import Open, Share
 from schemas.model.sources import LakeSource, Source
 from schemas.model.written import Check, Merge, Schedule
@@ -53,6 +54,7 @@ class Entry(Model):
     schedule: Schedule | None
     key: tuple[str, ...]
     merge: Merge
+    brake: Brake
     share: Share
     open: Open
     fields: dict[str, Field]

@@ -61,6 +61,24 @@ class Merge(Model):
     order_by: Name | None = Key(default=None, description="upsert: the newest by this field wins")
 
 
+class BrakeFile(Model):
+    """When a batch of this dataset is held for a decision before the curated table; what is left out is taken from
+    policy.yaml."""
+
+    delete: float | None = Key(
+        default=None, ge=0, le=1, description="share of the table's rows that one batch may delete"
+    )
+    change: float | None = Key(
+        default=None, ge=0, le=1, description="share of the table's rows that one batch may delete or update"
+    )
+    arrive: float | None = Key(
+        default=None, ge=0, le=1, description="share of the usual rows that a batch brings at least; 0: any"
+    )
+    from_rows: int | None = Key(
+        default=None, ge=0, description="a table, or a usual batch, of fewer rows is not held"
+    )
+
+
 class FieldFile(Model):
     """A field as written. `element` gives what it leaves out; it may tighten, never loosen."""
 
@@ -109,6 +127,7 @@ class EntryFile(Model):
     schedule: Schedule | None = None
     key: tuple[Name, ...] = Key(min_length=1)
     merge: Merge
+    brake: BrakeFile | None = None
     share: Share
     open: Open
     fields: dict[Name, FieldFile] = Key(min_length=1)

@@ -12,6 +12,7 @@ import pytest
 
 from expectations.known import Known
 from schemas.model import Check, Entry, Field, FileSource, Merge, Open, Share, Title
+from schemas.numbers import default_numbers
 from schemas.verdict import CheckResult
 
 TITLE = Title(zh="测试", en="Test")
@@ -30,7 +31,7 @@ def entry_of(
     return Entry(
         id="test.batch", title=TITLE, summary=TITLE, code="3010203/1", owner="test",
         source=FileSource(kind="file", path="x.csv", format="csv"), schedule=None, key=(next(iter(fields)),),
-        merge=Merge(kind="append"), share=Share(type="unconditional"), open=Open(type="none"), fields=fields,
+        merge=Merge(kind="append"), brake=default_numbers().brake, share=Share(type="unconditional"), open=Open(type="none"), fields=fields,
         checks=tuple(Check(**{"on_fail": "quarantine", **check}) for check in checks), file="test/batch.yaml",
     )  # fmt: skip
 

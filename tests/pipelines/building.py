@@ -14,6 +14,7 @@ from pipelines.context import Context
 from schemas.errors import SettingsError
 from schemas.load import Catalogue
 from schemas.model import Entry
+from schemas.numbers import default_numbers
 from schemas.settings import Settings
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -38,6 +39,7 @@ def entry_of(dataset: str, source: dict[str, Any], fields: dict[str, Any], **mor
             "schedule": {"cron": "0 2 * * *"},
             "key": (next(iter(full)),),
             "merge": {"kind": "upsert"},
+            "brake": default_numbers().brake.model_dump(),
             "share": {"type": "unconditional"},
             "open": {"type": "unconditional"},
             "fields": full,

@@ -1,0 +1,53 @@
+"""The policy file: the house's numbers, a catalogue's own over them, an entry's over those."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import CatalogueError
+from schemas.load import Catalogue, load_catalogue
+from schemas.numbers import default_numbers
+from tests.conftest import write_catalogue
+from tests.pipelines.merging import entry_yaml
+
+ENTRY = entry_yaml("snapshot", {"id": {"type": "string"}}, ["id"], None)
+
+
+def loaded(root: Path, entry: str = ENTRY, policy: str | None = None) -> Catalogue:
+    files = {"dept/data.yaml": entry} | ({"policy.yaml": policy} if policy is not None else {})
+    return load_catalogue(write_catalogue(root, files))
+
+
+def test_what_nobody_says_is_as_the_house_says(tmp_path: Path) -> None:
+    catalogue = loaded(tmp_path)
+    assert catalogue.numbers == default_numbers()
+    assert catalogue.entry("dept.data").brake == default_numbers().brake
+
+
+def test_a_catalogues_own_file_changes_one_number_and_an_entry_another(tmp_path: Path) -> None:
+    entry = ENTRY.replace('"key":', '"brake": {"delete": 0.75},\n "key":')
+    catalogue = loaded(tmp_path, entry, "brake: {change: 0.25}\n")
+    brake = catalogue.entry("dept.data").brake
+    house = default_numbers().brake
+    assert (brake.delete, brake.change, brake.arrive) == (0.75, 0.25, house.arrive)
+    assert catalogue.numbers.quarantine == default_numbers().quarantine
+
+
+@pytest.mark.parametrize(
+    ("policy", "line", "key"),
+    [
+        ("brake:\n  change: 2.0\n", 2, "brake.change"),
+        ("quarantine:\n  correct_within: many\n", 2, "quarantine.correct_within"),
+        ("braek: {}\n", 1, "braek"),
+        ("brake: 3\n", 1, "brake"),
+        ("brake: [", 2, None),
+    ],
+)
+def test_what_is_wrong_has_its_line(tmp_path: Path, policy: str, line: int, key: str | None) -> None:
+    with pytest.raises(CatalogueError) as caught:
+        loaded(tmp_path, policy=policy)
+    (problem,) = caught.value.problems
+    assert problem.file.endswith("policy.yaml") and problem.line == line and key in (problem.key, None)
+    assert problem.expected
