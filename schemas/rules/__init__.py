@@ -16,6 +16,7 @@ from schemas.model import EntryFile
 from schemas.rules import (
     checks,
     circles,
+    derived,
     fields,
     names,
     onesource,
@@ -51,6 +52,7 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (publishing.open_reasons, ("open",)),
     (publishing.share_masks, ("share", "fields")),
     (publishing.open_masks, ("open", "fields")),
+    (derived.derived_kept, ("source", "fields")),
     (subject.subject_said, ("subject", "fields")),
     (subject.subject_of_derived, ("subject", "source")),
     (subject.risks_said, ("subject", "open", "fields")),

@@ -62,7 +62,7 @@ def _loosened(field: FieldFile, element: ElementFile) -> Iterator[tuple[str, str
         own, base = getattr(field, key), getattr(element, key)
         if own is not None and base is not None and own > base:
             yield key, f"{own} is more than its {base}", f"{base} at most"
-    if own_risk := _less_risky(field.risk, element.risk):
+    if own_risk := less_risky(field.risk, element.risk):
         yield "risk", own_risk, f"`{element.risk}` or more, or no `risk`"
     lost = set(element.normalise or ()) - set(field.normalise or element.normalise or ())
     if lost:
@@ -74,7 +74,7 @@ def _loosened(field: FieldFile, element: ElementFile) -> Iterator[tuple[str, str
             yield f"mask.{zone}", f"{own.kind} hides less than its {base.kind}", f"`{base.kind}` or stronger"
 
 
-def _less_risky(own: Risk | None, base: Risk | None) -> str:
+def less_risky(own: Risk | None, base: Risk | None) -> str:
     """Why a risk loosens another; empty where it does not."""
     order = get_args(Risk)
     loosens = own is not None and base is not None and order.index(own) < order.index(base)
@@ -96,7 +96,7 @@ def origin_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Find
         if field.grade < source.grade:
             why = f"loosens its origin: grade {field.grade} is below the {source.grade} of `{where}`"
             yield Finding(("fields", name, "grade"), why, f"{source.grade} or more")
-        if loosened := _less_risky(field.risk, source.risk):
+        if loosened := less_risky(field.risk, source.risk):
             yield Finding(
                 ("fields", name, "risk"), f"loosens its origin `{where}`: {loosened}", f"`{source.risk}`"
             )

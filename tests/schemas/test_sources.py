@@ -185,6 +185,22 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
             'theme/couples.yaml:9: source.sql: does not fit its inputs: Binder Error: Referenced column "reg_dat" not found in FROM clause! Candidate bindings: "reg_date", "reg_no"; expected: columns of the inputs'
         ],
     ),
+    "lake_grade": (
+        [
+            (COUPLES, "year(reg_date) AS reg_year", "year(reg_date) AS reg_year, id_no AS who"),
+            (COUPLES, "count(*) AS registered", "min(m.who) AS least, who, count(*) AS registered"),
+            (COUPLES, "GROUP BY reg_year", "GROUP BY reg_year, who"),
+            (
+                COUPLES,
+                "  registered: {",
+                "  least: {type: string, grade: 1}\n  who: {type: string, grade: 2}\n  registered: {",
+            ),
+            (COUPLES, "USING (id_no)", "ON who = resident.id_no"),
+        ],
+        [
+            "theme/couples.yaml:21: fields.who.grade: loosens its origin: grade 2 is below the 4 of `civil_affairs.marriage.id_no`; expected: 4 or more"
+        ],
+    ),
     "lake_output": (
         [(COUPLES, "AS registered", "AS registred")],
         [

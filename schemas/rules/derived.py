@@ -1,0 +1,36 @@
+"""What a derived dataset takes over from its inputs as it is stays what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from schemas.draft import Draft
+from schemas.findings import Finding
+from schemas.house import House
+from schemas.lineage import query_origins
+from schemas.model import EntryFile, LakeSource
+from schemas.rules.fields import less_risky
+
+
+def derived_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """A column that the SQL selects unchanged keeps at least the grade and the risk of its origin (Decree 809, Art. 25:
+    the receiver guards data as the provider does). What is computed from it is judged by people and by the gates."""
+    source = written.source
+    if not isinstance(source, LakeSource) or not set(source.inputs) <= house.by_id.keys():
+        return
+    inputs = {name: house.by_id[name].fields for name in source.inputs}
+    collected = {name: field for name, field in draft.fields.items() if field.shared_from is None}
+    made = query_origins(source.sql, inputs, {field.source or name for name, field in collected.items()})
+    for name, field in collected.items():
+        for origin in sorted(made[field.source or name]):
+            other = inputs.get(origin.column.dataset, {}).get(origin.column.field)
+            if other is None or origin.how != "IDENTITY":
+                continue
+            where = f"{origin.column.dataset}.{other.name}"
+            if field.grade < other.grade:
+                why = f"loosens its origin: grade {field.grade} is below the {other.grade} of `{where}`"
+                yield Finding(("fields", name, "grade"), why, f"{other.grade} or more")
+            if loosened := less_risky(field.risk, other.risk):
+                yield Finding(
+                    ("fields", name, "risk"), f"loosens its origin `{where}`: {loosened}", f"`{other.risk}`"
+                )
