@@ -65,12 +65,15 @@ def dataset_dag(entry: Entry, settings: Settings) -> DAG:
         },
         **bounds(entry, settings),
     ) as dag:
+        derived = entry.source.inputs if isinstance(entry.source, LakeSource) else ()
 
-        @task(pool=entry.owner, multiple_outputs=False)
+        @task(pool=entry.owner, multiple_outputs=False, inlets=[asset("curated", name) for name in derived])
         def collect() -> dict[str, Any]:
             return tasks.collect(entry.id, dict(get_current_context()))
 
-        @task
+        shared = [name for name in entry.inputs if name not in derived]
+
+        @task(inlets=[asset("curated", name) for name in shared])
         def standardise(batch: dict[str, Any]) -> None:
             tasks.middle("standardise", batch)
 
@@ -91,7 +94,11 @@ def dataset_dag(entry: Entry, settings: Settings) -> DAG:
             if granted := policies(entry, zone):
                 names = granted if zone == "share" else [""]
 
-                @task(task_id=f"publish_{zone}", outlets=[asset(zone, entry.id, name) for name in names])
+                @task(
+                    task_id=f"publish_{zone}",
+                    inlets=[curated],
+                    outlets=[asset(zone, entry.id, name) for name in names],
+                )
                 def publish(batch: dict[str, Any], zone: str) -> None:
                     tasks.publish(batch, zone)
 

@@ -12,9 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lake.quarantine import Summary
     from pipelines.aside import Aside
     from pipelines.status import BatchStatus, Lateness, StageStatus
+    from schemas.lineage import Origin, Reader
+    from schemas.model import Entry
 
 COLOURS = {"done": "green", "failed": "red", "running": "yellow", "lost": "red", "nothing new": "dim"}
 HEADINGS = (
@@ -134,3 +138,27 @@ def _printable(text: str) -> str:
 
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
+
+
+def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Sequence[Reader]) -> None:
+    """A line for each field and the columns that it is made from, then one for each field made from this dataset."""
+    table = Table(title=f"血缘 Lineage of {entry.id}", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("字段 field", "取自 made from", "方式 how"):
+        table.add_column(heading, overflow="fold")
+    for name, given in made.items():
+        source = entry.fields[name].source or name
+        rows = [(".".join(each.column), each.how) for each in given if each.direct]
+        for number, (column, how) in enumerate(rows or [(f"{source} @ {entry.source.kind}", "")]):
+            table.add_row("" if number else name, column, how)
+    rowwise = sorted(
+        {(".".join(each.column), each.how) for given in made.values() for each in given if not each.direct}
+    )
+    for number, (column, how) in enumerate(rowwise):
+        table.add_row("" if number else "（行 rows）", column, how)
+    _console().print(table)
+    below = Table(title="被谁使用 Read by", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("数据集.字段 dataset.field", "方式 how", "步 steps"):
+        below.add_column(heading, overflow="fold")
+    for reader in read_by:
+        below.add_row(".".join(reader.column), reader.how, str(reader.steps))
+    _console().print(below if read_by else "没有数据集使用它 no dataset reads it")

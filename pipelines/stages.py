@@ -14,7 +14,7 @@ from typing import cast
 from lake import recordstore, store
 from lake.batch import Batch
 from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
-from pipelines import certifying
+from pipelines import certifying, lineage
 from pipelines.context import Context
 from schemas.errors import LakeError, XuanwuError
 from schemas.model import Entry, Zone
@@ -40,16 +40,20 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
     entry = ctx.catalogue.entry(batch.dataset)
     with _placed(batch):
         attempt = ctx.ledger.begin(batch, stage, part)
+    turn = lineage.Turn(batch, stage, part, attempt)
+    lineage.tell(ctx, turn)
     try:
         with _placed(batch):
             record = _step(ctx, entry, stage, batch, part)
             recordstore.save(ctx.settings, record, stage, part)
             certifying.judged(ctx, batch, stage, record)
             ctx.ledger.finish(attempt, record)
+        lineage.tell(ctx, turn, record)
     except BaseException as error:
         with suppress(LakeError):  # where the ledger cannot be written the first error says more
             ctx.ledger.fail(attempt, _reason(error))
         certifying.stopped(ctx, batch, stage, part, error)
+        lineage.tell(ctx, turn, _reason(error))
         raise
     log.info("%s %s %s done", batch.dataset, batch.id, f"{stage} {part}".strip())
     return record

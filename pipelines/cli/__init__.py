@@ -18,6 +18,7 @@ for command in (
     evidence.verify,
     files.mask,
     way.upkeep,
+    catalogue.lineage,
     catalogue.pools,
     files.sample,
 ):

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.common import AsJson
+
 
 def check(
     catalogue: Annotated[
@@ -21,6 +23,30 @@ def check(
     loaded = load_catalogue(catalogue or Settings().catalogue)
     owners = {entry.owner for entry in loaded.entries.values()}
     typer.echo(f"the catalogue is valid: {len(loaded.entries)} datasets of {len(owners)} departments")
+
+
+def lineage(
+    dataset: Annotated[str, typer.Argument(help="department.dataset")], as_json: AsJson = False
+) -> None:
+    """血缘 What each field is made from, and which fields of other datasets are made from it."""
+    from dataclasses import asdict
+
+    from schemas.lineage import origins, readers
+    from schemas.load import load_catalogue
+    from schemas.settings import Settings
+
+    loaded = load_catalogue(Settings().catalogue)
+    made, read_by = origins(loaded, loaded.entry(dataset)), readers(loaded, dataset)
+    if as_json:
+        body = {
+            "made_from": {name: [asdict(each) for each in given] for name, given in made.items()},
+            "read_by": [asdict(each) for each in read_by],
+        }
+        typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
+        return
+    from pipelines.show import show_lineage
+
+    show_lineage(loaded.entry(dataset), made, read_by)
 
 
 def pools() -> None:

@@ -60,6 +60,18 @@ def test_tables_are_assets_and_derived_datasets_wait_for_them(dags: dict) -> Non
             assert waited == {f"xuanwu://curated/{given.replace('.', '/')}" for given in entry.inputs}
 
 
+def test_what_a_task_reads_is_told_as_lineage(dags: dict) -> None:
+    for name, entry in load_catalogue().entries.items():
+        inlets = {task.task_id: [asset.uri for asset in task.inlets] for task in dags[name].tasks}
+        derived = entry.source.inputs if isinstance(entry.source, LakeSource) else ()
+        shared = [given for given in entry.inputs if given not in derived]
+        assert inlets["collect"] == [f"xuanwu://curated/{given.replace('.', '/')}" for given in derived]
+        assert inlets["standardise"] == [f"xuanwu://curated/{given.replace('.', '/')}" for given in shared]
+        for task, read in inlets.items():
+            if task.startswith("publish"):
+                assert read == [f"xuanwu://curated/{name.replace('.', '/')}"]
+
+
 def test_a_dag_says_what_it_is_and_whose(dags: dict) -> None:
     for name, entry in load_catalogue().entries.items():
         dag = dags[name]
