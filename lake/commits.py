@@ -11,11 +11,12 @@ import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.expressions import AlwaysTrue, And, EqualTo
 from pyiceberg.io.pyarrow import parquet_files_to_data_files, schema_to_pyarrow
-from pyiceberg.manifest import DataFile
+from pyiceberg.manifest import DataFile, DataFileContent
 from pyiceberg.table import Table, Transaction
-from pyiceberg.table.snapshots import Snapshot, ancestors_of
+from pyiceberg.table.snapshots import Operation, Snapshot, ancestors_of
 
-from lake import catalogue, datafiles, store
+from lake import catalogue, datafiles, deletes, store
+from lake.deletes import Part, Positions
 from schemas.errors import CommitConflict, LakeError
 from schemas.policy import ZONES
 
@@ -27,7 +28,7 @@ TRIES: Final = 10
 @dataclass(frozen=True)
 class Staged:
     """A snapshot that is about to be committed: all its files lie there, and nobody reads them yet. `files` gives
-    the rows of each data file."""
+    the rows of each data file, and of a delete file those that it takes away, as a negative number."""
 
     snapshot: int
     manifest_list: str
@@ -75,13 +76,18 @@ def sealed(transaction: Transaction, snapshot: int, seal: Seal | None) -> None:
         raise LakeError(f"{name_of(table)} has no snapshot to certify")
     manifests = made.manifests(table.io)
     entries = [entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io)]
-    files = {entry.data_file.file_path: entry.data_file.record_count for entry in entries}
+    files = {entry.data_file.file_path: _rows(entry.data_file) for entry in entries}
     try:
         seal.issue(Staged(snapshot, made.manifest_list, tuple(m.manifest_path for m in manifests), files))
     except BaseException as error:
         own = [each.manifest_path for each in manifests if each.added_snapshot_id == snapshot]
         store.remove_files([made.manifest_list, *own])
         raise Unsealed from error
+
+
+def _rows(file: DataFile) -> int:
+    """What a file does to the table's rows: a delete file takes some away."""
+    return file.record_count if file.content == DataFileContent.DATA else -file.record_count
 
 
 def _forget(table: Table, snapshot: int) -> None:
@@ -112,10 +118,11 @@ def summary(snapshot: Snapshot) -> dict[str, str]:
     return {} if found is None else {"operation": found.operation.value, **found.additional_properties}
 
 
-def files(
+def parts(
     table: Table, snapshot: int | None = None, equal: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, DataFile]:
-    """The data files of a snapshot by path. `equal` leaves out those whose statistics exclude such values."""
+) -> dict[str, Part]:
+    """The data files of a snapshot by path, with what is deleted of them. `equal` leaves out those whose statistics
+    exclude such values."""
     if table.current_snapshot() is None:
         return {}
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
@@ -125,13 +132,10 @@ def files(
         )
     terms = [EqualTo(term=name, value=value) for name, value in equal.items()]
     where = And(AlwaysTrue(), *terms) if terms else AlwaysTrue()
-    tasks = list(table.scan(where, snapshot_id=snapshot).plan_files())
-    if any(task.delete_files for task in tasks):
-        raise LakeError(
-            f"{name_of(table)} has delete files, written by another engine",
-            next_step="rewrite the table copy-on-write",
-        )
-    return {task.file.file_path: task.file for task in tasks}
+    return {
+        task.file.file_path: deletes.part_of(task)
+        for task in table.scan(where, snapshot_id=snapshot).plan_files()
+    }
 
 
 def require_base(table: Table, base: Base) -> None:
@@ -148,31 +152,40 @@ def commit(
     properties: dict[str, str],
     base: Base,
     *,
+    deleted: Mapping[str, Positions] = MappingProxyType({}),
     seal: Seal | None = None,
 ) -> int:
-    """Commit written files; returns the snapshot's id.
+    """Commit written files; returns the snapshot's id. `deleted` names places of rows that go from files that stay.
 
     CommitConflict says that nothing was committed and nothing will be. Any other exception says nothing about it:
     the commit may stand, although its answer was lost."""
     added = list(parquet_files_to_data_files(table.io, table.metadata, iter(written)))
     for _ in range(TRIES if base == "current" else 1):
+        standing = parts(table)
+        chosen = _chosen(table, standing, remove, deleted)
+        delta = deletes.plan(table, standing, chosen, deleted)
         try:
-            return _swap(table, added, _chosen(table, remove), properties, seal)
-        except (CommitFailedException, ValidationException):
+            removed = [standing[path].file for path in chosen]
+            return _swap(table, added, removed, properties, delta=delta, seal=seal)
+        except (CommitFailedException, ValidationException, Unsealed) as error:
+            store.remove_files(delta.written)
+            if isinstance(error, Unsealed):
+                raise
             catalogue.wait()
             table.refresh()
     raise CommitConflict(f"another run committed to {name_of(table)} first", next_step="plan again")
 
 
-def _chosen(table: Table, remove: Removal) -> list[DataFile]:
-    found = files(table)
+def _chosen(
+    table: Table, standing: Mapping[str, Part], remove: Removal, deleted: Mapping[str, Positions]
+) -> list[str]:
     if remove == "all":
-        return list(found.values())
-    if not set(remove) <= found.keys():
+        return list(standing)
+    if not {*remove, *deleted} <= standing.keys():
         raise CommitConflict(
             f"{name_of(table)} no longer has the files to be replaced", next_step="plan again"
         )
-    return [found[path] for path in remove]
+    return list(remove)
 
 
 def _swap(
@@ -180,11 +193,12 @@ def _swap(
     added: list[DataFile],
     removed: list[DataFile],
     properties: dict[str, str],
+    *,
+    delta: deletes.Delta,
     seal: Seal | None,
 ) -> int:
     transaction = table.transaction()
-    update = transaction.update_snapshot(snapshot_properties=properties)
-    with update.overwrite() if removed else update.merge_append() as producer:
+    with _producer(transaction, properties, delta, replacing=bool(removed)) as producer:
         for file in added:
             producer.append_data_file(file)
         for file in removed:
@@ -197,3 +211,20 @@ def _swap(
         _forget(table, producer.snapshot_id)
         raise
     return int(producer.snapshot_id)
+
+
+def _producer(
+    transaction: Transaction, properties: dict[str, str], delta: deletes.Delta, *, replacing: bool
+) -> Any:
+    """What makes the snapshot: a row delta where delete files come or go, else pyiceberg's own."""
+    update = transaction.update_snapshot(snapshot_properties=properties)
+    if not (delta.added or delta.dropped):
+        return update.overwrite() if replacing else update.merge_append()
+    producer = deletes.RowDelta(
+        operation=Operation.OVERWRITE,
+        transaction=transaction,
+        io=transaction._table.io,
+        snapshot_properties=properties,
+    )
+    producer.delta = delta
+    return producer

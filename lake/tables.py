@@ -1,7 +1,7 @@
 """The Iceberg tables of the lake: one commit, one snapshot, or nothing at all.
 
-Every change of a table is `replace`: new files in, named files out, in one atomic commit whose snapshot says in its
-properties what it was for. Nothing here writes delete files, so a table is just the Parquet files of its snapshot.
+Every change of a table is `replace`: new files in, named files out, rows of large files marked as deleted (`deletes`),
+in one atomic commit whose snapshot says in its properties what it was for.
 The catalogue is pyiceberg's `SqlCatalog` (SQLite, or PostgreSQL in production), shared by many task processes.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
@@ -24,10 +25,11 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 from sqlalchemy.exc import IntegrityError
 
-from lake import commits, datafiles, evolution, store, zones
+from lake import commits, datafiles, deletes, evolution, store, zones
 from lake.catalogue import TRIES, open_catalogue, reachable, wait
 from lake.commits import Base, Removal
 from lake.commits import arrow_schema as _arrow_schema
+from lake.deletes import Part, Positions
 from lake.zones import TableZone
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
@@ -140,23 +142,30 @@ class Tables:
 
     def data_files(self, table: Identifier, snapshot: int | None = None, **equal: str) -> list[str]:
         """The Parquet files that are the table, sorted; by default of the current snapshot. `equal` leaves out files
-        whose statistics say that they hold no row with such values of string columns."""
-        return sorted(commits.files(self._load(table), snapshot, equal))
+        whose statistics say that they hold no row with such values of string columns. LakeError where some of their
+        rows are deleted: such a table is read with `scan`, or in SQL over its `parts`."""
+        found = self.parts(table, snapshot, **equal)
+        if any(part.deletes for part in found):
+            raise LakeError(
+                f"{'.'.join(table)} has deleted rows in its data files", expected="no delete files"
+            )
+        return [part.path for part in found]
+
+    def parts(self, table: Identifier, snapshot: int | None = None, **equal: str) -> list[Part]:
+        """The data files of a snapshot, sorted by path, each with the files that delete rows of it."""
+        found = commits.parts(self._load(table), snapshot, equal)
+        return [found[path] for path in sorted(found)]
 
     def read_file(
         self, table: Identifier, path: str, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Stream one data file in the table's types."""
+        """Stream one data file in the table's types, deleted rows too."""
         schema = _arrow_schema(self._load(table))
         return datafiles.read(path, schema, schema.names if columns is None else columns)
 
-    def file_rows(self, table: Identifier, snapshot: int | None = None) -> dict[str, int]:
-        """Rows of each data file by its own footer, as the manifests hold them."""
-        return {path: file.record_count for path, file in commits.files(self._load(table), snapshot).items()}
-
     def row_count(self, table: Identifier, snapshot: int | None = None) -> int:
         """Rows of the whole table."""
-        return sum(self.file_rows(table, snapshot).values())
+        return sum(part.rows for part in self.parts(table, snapshot))
 
     def snapshots(self, table: Identifier) -> Iterator[tuple[int, dict[str, str]]]:
         """Id and summary of the snapshots that led to the current one, the newest first; rolled-back ones are not
@@ -182,8 +191,8 @@ class Tables:
             raise LakeError(
                 f"{'.'.join(table)} has no column {', '.join(unknown)}", expected=", ".join(schema.names)
             )
-        paths = sorted(commits.files(loaded, snapshot))
-        batches = (batch for path in paths for batch in datafiles.read(path, schema, names))
+        found = commits.parts(loaded, snapshot)
+        batches = (batch for path in sorted(found) for batch in _left(found[path], schema, names))
         target = pa.schema([datafiles.plain(schema.field(name), ids=False) for name in names])
         return pa.RecordBatchReader.from_batches(target, batches)
 
@@ -197,10 +206,11 @@ class Tables:
         properties: Mapping[str, str],
         base: Base = "current",
         *,
+        deleted: Mapping[str, Positions] = MappingProxyType({}),
         seal: commits.Seal | None = None,
     ) -> int:
         """Add `rows` as new files and remove the named files in one commit with one snapshot; returns its id. A
-        `datafiles.Writer` may write the files instead.
+        `datafiles.Writer` may write the files instead. Of files that stay, the rows at the places in `deleted` go.
 
         There is a snapshot even when nothing changes, so that `properties` can be found again. `base` is the snapshot
         that the change was planned on (None: a table without one): CommitConflict if the table has moved on since. By
@@ -213,10 +223,20 @@ class Tables:
         with store.full_disk_is_ours(loaded.location()), reachable():
             written = datafiles.write_all(f"{loaded.location()}/data", _arrow_schema(loaded), rows or ())
             try:
-                return commits.commit(loaded, written, remove, dict(properties), base, seal=seal)
+                return commits.commit(
+                    loaded, written, remove, dict(properties), base, deleted=deleted, seal=seal
+                )
             except CommitConflict:
                 store.remove_files(written)
                 raise
             except commits.Unsealed as unsealed:
                 store.remove_files(written)
                 raise (unsealed.__cause__ or unsealed) from None
+
+
+def _left(part: Part, schema: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a part, without those that are deleted."""
+    gone, first = part.gone, 0
+    for batch in datafiles.read(part.path, schema, names):
+        yield deletes.left(batch, first, gone)
+        first += batch.num_rows

@@ -24,7 +24,7 @@ from lake.records import Checked, Standardised, Verdict
 from pipelines import checksql as sql
 from pipelines.context import Context
 from pipelines.engine import engine
-from pipelines.sqlrows import parquet
+from pipelines.sqlrows import AT, FILE, left, parquet
 from schemas.errors import CheckFailed, EngineError
 from schemas.model import Entry
 from schemas.sql import quote
@@ -97,10 +97,10 @@ def _view(ctx: Context, db: duckdb.DuckDBPyConnection, dataset: str) -> bool:
     table = ctx.tables.identifier("curated", dataset)
     if not ctx.tables.exists(table):
         return False
-    files = ctx.tables.data_files(table)
+    parts = ctx.tables.parts(table)
     empty = f"{quote(dataset_view(dataset))} form"
     db.register(empty, ctx.tables.schema(table).empty_table())
-    rows = f" UNION ALL BY NAME SELECT * FROM {parquet(files, ', union_by_name = true')}" if files else ""
+    rows = f" UNION ALL BY NAME SELECT * EXCLUDE ({FILE}, {AT}) FROM ({left(parts)})" if parts else ""
     db.execute(f"CREATE TEMP VIEW {quote(dataset_view(dataset))} AS SELECT * FROM {quote(empty)}{rows}")
     return True
 

@@ -5,8 +5,9 @@
 - *upsert*: by key, the newest by `order_by` wins.
 - *append*: what is stored never changes. The same row again is `unchanged`, another row of the same key is set aside.
 
-Only the data files that hold a changed or deleted row are rewritten (copy-on-write), and small ones when they have
-become many; rows that stay keep their `_batch`, the batch that last changed them. A field that the entry gained is
+Of the data files that hold a changed or deleted row, small ones are rewritten; in large ones the few rows that go are
+marked as deleted, until they are a fifth of the file (ADR 0010). Small files are rewritten when they have become many.
+Rows that stay keep their `_batch`, the batch that last changed them. A field that the entry gained is
 null in the rows stored before; one that it lost stays in the table, null in rows written since, and is not
 published, since publication follows the entry.
 
@@ -26,9 +27,11 @@ from datetime import datetime
 from typing import Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from lake import balance, properties, quarantine, store
+from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from lake.tables import Identifier
 from lake.version import code_version
@@ -55,6 +58,8 @@ COUNTED: Final = (
 RULE: Final = "append_only"
 SMALL_ROWS: Final = 100_000
 SMALL_FILES: Final = 64
+DEAD: Final = 0.2
+"""Of a data file's rows, the share that may be marked as deleted before it is written anew."""
 
 
 @dataclass(frozen=True)
@@ -116,17 +121,19 @@ def _merge_once(job: _Job) -> Merged:
     """Plan against the current snapshot and commit on it: CommitConflict if it is no longer the current one."""
     tables = job.ctx.tables
     base = tables.current_snapshot(job.table)
-    stored = {} if base is None else tables.file_rows(job.table, base)
+    stored = [] if base is None else tables.parts(job.table, base)
     with engine(job.ctx.settings) as db, _engine_errors(job):
-        _prepare(job, db, sorted(stored))
-        counts = _all_superseded(db) if _is_late(job) else _plan(job, db)
-        record = _record(job, counts, sum(stored.values()))
+        _prepare(job, db, stored)
+        counts = _all_superseded(db) if _is_late(job) else _plan(job, db, stored)
+        record = _record(job, counts, sum(part.rows for part in stored))
         if job.entry.merge.kind == "append":
             _set_aside(job, db)
-        changed = {path for (path,) in db.execute(sql.TOUCHED).fetchall()}
-        touched = sorted(changed | _small(stored))
-        rows = _rows(job, db, touched, record)
-        snapshot = tables.replace(job.table, rows, touched, _properties(job, record), base=base)
+        change = _change(db, stored)
+        rows = _rows(job, db, change.rewritten, record)
+        removed = [part.path for part in change.rewritten]
+        snapshot = tables.replace(
+            job.table, rows, removed, _properties(job, record), base=base, deleted=change.deleted
+        )
     return record.model_copy(update={"snapshot": snapshot})
 
 
@@ -144,14 +151,40 @@ def _engine_errors(job: _Job) -> Iterator[None]:
         ) from None
 
 
-def _small(stored: dict[str, int]) -> set[str]:
-    """Small files, once they are many: they are rewritten along with the changed ones, so that a table which gets a
-    few rows every hour does not become thousands of files."""
-    small = {path for path, rows in stored.items() if rows < SMALL_ROWS}
-    return small if len(small) >= SMALL_FILES else set()
+@dataclass(frozen=True)
+class _Change:
+    """What a merge does to the data files: those that it writes anew, and places in others whose rows are marked as
+    deleted."""
+
+    rewritten: list[Part]
+    deleted: dict[str, Positions]
 
 
-def _prepare(job: _Job, db: duckdb.DuckDBPyConnection, stored: list[str]) -> None:
+def _change(db: duckdb.DuckDBPyConnection, stored: list[Part]) -> _Change:
+    """Large files of which little goes stay; the others are written anew, and small ones once they are many, so that
+    a table which gets a few rows every hour does not become thousands of files."""
+    going = dict(db.execute(sql.TOUCHED).fetchall())
+    small = [part for part in stored if part.rows < SMALL_ROWS]
+    many = {part.path for part in small} if len(small) >= SMALL_FILES else set()
+    stays = [part for part in stored if part.path not in many and _stays(part, going.get(part.path, 0))]
+    places = {part.path: _places(db, part.path) for part in stays if part.path in going}
+    kept = {part.path for part in stays}
+    rewritten = [
+        part for part in stored if part.path not in kept and (part.path in going or part.path in many)
+    ]
+    return _Change(rewritten, places)
+
+
+def _stays(part: Part, going: int) -> bool:
+    whole = part.file.record_count
+    return not going or (whole >= SMALL_ROWS and whole - part.rows + going <= DEAD * whole)
+
+
+def _places(db: duckdb.DuckDBPyConnection, path: str) -> Positions:
+    return np.asarray(db.execute(sql.PLACES, [path]).fetchnumpy()["place"], np.int64)
+
+
+def _prepare(job: _Job, db: duckdb.DuckDBPyConnection, stored: list[Part]) -> None:
     """Views on the batch and on the stored rows. The order of rows is not kept, which saves memory."""
     origin = [pa.field(sql.FILE, pa.string()), pa.field(sql.AT, pa.int64())]
     form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
@@ -184,10 +217,16 @@ def _all_superseded(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return {"rows_in": rows, "superseded": rows}
 
 
-def _plan(job: _Job, db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def _plan(job: _Job, db: duckdb.DuckDBPyConnection, stored: list[Part]) -> dict[str, int]:
     """Decide what becomes of each row; returns rows by action."""
     db.execute(sql.rank(job.entry))
-    db.execute(sql.plan(job.entry, job.checked.batch))
+    if job.entry.merge.kind == "upsert":
+        db.execute(sql.matched(job.entry, job.checked.batch))
+        level = {path for (path,) in db.execute(sql.LEVEL).fetchall()}
+        db.execute(sql.same(job.entry, [part for part in stored if part.path in level]))
+        db.execute(sql.PLANNED)
+    else:
+        db.execute(sql.plan(job.entry))
     if job.entry.merge.kind == "snapshot":
         db.execute(sql.deletions(job.entry))
     return _numbers(db, sql.COUNTS)
@@ -241,15 +280,16 @@ def _refusal(job: _Job, batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _rows(
-    job: _Job, db: duckdb.DuckDBPyConnection, touched: list[str], record: Merged
+    job: _Job, db: duckdb.DuckDBPyConnection, rewritten: list[Part], record: Merged
 ) -> pa.RecordBatchReader | None:
     """The rows of the new files as a stream that stops the commit if there are not as many as the counts say."""
-    if not (record.inserted or touched):
+    if not (record.inserted or record.updated or rewritten):
         return None
     columns = job.ctx.tables.schema(job.table).names
-    replaced = _numbers(db, f"SELECT 'rows', count(*) FROM ({sql.stored_rows(touched)})")["rows"]
-    expected = ("rows to write", replaced + record.inserted - record.deleted)
-    query = sql.result(job.entry, job.checked.batch, touched, columns)
+    going = dict(db.execute(sql.TOUCHED).fetchall())
+    stay = sum(part.rows - going.get(part.path, 0) for part in rewritten)
+    expected = ("rows to write", stay + record.inserted + record.updated)
+    query = sql.result(job.entry, job.checked.batch, rewritten, columns)
     reader = db.execute(query).to_arrow_reader(BATCH_ROWS)
 
     def counted() -> Iterator[pa.RecordBatch]:

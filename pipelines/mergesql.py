@@ -5,6 +5,7 @@ Within one DuckDB connection these relations stand for the parts of a merge:
     standard   the standardised batch              incoming   the same without the rejected rows
     stored     the curated rows, with the file and the row in it that hold them
     ranked     (_seq, rank): 1 is the row that stands for its key in this batch
+    matched    (_seq, file, place, level, older): an upsert's rows beside those stored
     plan       (_seq, file, place, action): what becomes of each ranked row, and which stored rows go
 """
 
@@ -13,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lake.batch import Batch
-from pipelines.sqlrows import as_json, parquet
+from lake.deletes import Part
+from pipelines.sqlrows import AT, FILE, as_json, left, parquet
 from schemas.model import Entry
 from schemas.sql import literal, quote
 
-FILE = "_lake_file"
-AT = "file_row_number"
 BATCH = "_batch"
 
 
@@ -26,7 +26,7 @@ def _same(names: Iterable[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.{quote(n)} IS NOT DISTINCT FROM {right}.{quote(n)}" for n in names)
 
 
-def relations(standard: Sequence[str], rejects: str | None, stored: Sequence[str]) -> list[str]:
+def relations(standard: Sequence[str], rejects: str | None, stored: Sequence[Part]) -> list[str]:
     """Views on the files. `stored_form` is an empty Arrow table of the curated columns, registered beforehand: it
     gives the columns that older files lack."""
     kept = "SELECT * FROM standard"
@@ -39,13 +39,10 @@ def relations(standard: Sequence[str], rejects: str | None, stored: Sequence[str
     ]
 
 
-def stored_rows(paths: Sequence[str]) -> str:
+def stored_rows(parts: Sequence[Part]) -> str:
     """The rows of these data files, with `_lake_file` and `file_row_number`; without files the empty form alone."""
     form = "SELECT * FROM stored_form"
-    if not paths:
-        return form
-    options = f", union_by_name = true, filename = {literal(FILE)}, file_row_number = true"
-    return f"{form} UNION ALL BY NAME SELECT * FROM {parquet(paths, options)}"
+    return f"{form} UNION ALL BY NAME {left(parts)}" if parts else form
 
 
 def rank(entry: Entry) -> str:
@@ -70,17 +67,49 @@ def _time(entry: Entry, relation: str) -> str:
     return column
 
 
-def plan(entry: Entry, batch: Batch) -> str:
-    """What becomes of the row that stands for its key, against the stored row of that key."""
-    other = "'quarantine'" if entry.merge.kind == "append" else "'update'"
-    older = f"WHEN {_older(entry, batch)} THEN 'superseded' " if entry.merge.kind == "upsert" else ""
+_FIRST = "(SELECT * FROM incoming SEMI JOIN (SELECT _seq FROM ranked WHERE rank = 1) USING (_seq)) AS i"
+"""The rows that stand for their keys."""
+
+
+def plan(entry: Entry) -> str:
+    """What becomes of the row that stands for its key, against the stored row of that key: of a snapshot, an append."""
+    other = "quarantine" if entry.merge.kind == "append" else "update"
     return (
         f"CREATE TEMP TABLE plan AS SELECT i._seq, s.{FILE} AS file, s.{AT} AS place, "
         f"CASE WHEN s.{FILE} IS NULL THEN 'insert' WHEN {_same(entry.fields, 'i', 's')} THEN 'unchanged' "
-        f"{older}ELSE {other} END AS action "
-        "FROM (SELECT * FROM incoming SEMI JOIN (SELECT _seq FROM ranked WHERE rank = 1) USING (_seq)) AS i "
-        f"LEFT JOIN stored AS s ON {_same(entry.key, 'i', 's')}"
+        f"ELSE '{other}' END AS action FROM {_FIRST} LEFT JOIN stored AS s ON {_same(entry.key, 'i', 's')}"
     )
+
+
+def matched(entry: Entry, batch: Batch) -> str:
+    """The stored row of each of an upsert's keys, and which of the two is newer. Only keys and times are read of the
+    stored rows: where the times differ the rows do, and `same` compares the others."""
+    new, old = _time(entry, "i"), _time(entry, "s")
+    return (
+        f"CREATE TEMP TABLE matched AS SELECT i._seq, s.{FILE} AS file, s.{AT} AS place, "
+        f"s.{FILE} IS NOT NULL AND ({new}) IS NOT DISTINCT FROM ({old}) AS level, {_older(entry, batch)} AS older "
+        f"FROM {_FIRST} LEFT JOIN stored AS s ON {_same(entry.key, 'i', 's')}"
+    )
+
+
+LEVEL = "SELECT DISTINCT file FROM matched WHERE level"
+
+
+def same(entry: Entry, parts: Sequence[Part]) -> str:
+    """The rows of an upsert that are stored as they come. `parts` hold the stored rows of the same time."""
+    return (
+        f"CREATE TEMP TABLE same AS SELECT m._seq FROM ({stored_rows(parts)}) AS s "
+        f"JOIN (SELECT * FROM matched WHERE level) AS m ON s.{FILE} = m.file AND s.{AT} = m.place "
+        f"JOIN incoming AS i ON i._seq = m._seq WHERE {_same(entry.fields, 'i', 's')}"
+    )
+
+
+PLANNED = (
+    "CREATE TEMP TABLE plan AS SELECT _seq, file, place, CASE WHEN file IS NULL THEN 'insert' "
+    "WHEN level AND _seq IN (SELECT _seq FROM same) THEN 'unchanged' "
+    "WHEN older THEN 'superseded' ELSE 'update' END AS action FROM matched"
+)
+"""What becomes of an upsert's rows, after `matched` and `same`."""
 
 
 def _older(entry: Entry, batch: Batch) -> str:
@@ -107,17 +136,18 @@ UNION ALL SELECT 'duplicate', count(*) FROM ranked WHERE rank > 1
 UNION ALL SELECT action, count(*) FROM plan GROUP BY action
 """
 NO_PLAN = "CREATE TEMP TABLE plan (_seq BIGINT, file VARCHAR, place BIGINT, action VARCHAR)"
-TOUCHED = "SELECT DISTINCT file FROM plan WHERE action IN ('update', 'delete') ORDER BY file"
+_GOES = "action IN ('update', 'delete')"
+TOUCHED = f"SELECT file, count(*) FROM plan WHERE {_GOES} GROUP BY file"
+PLACES = f"SELECT place FROM plan WHERE file = ? AND {_GOES} ORDER BY place"
 
 
-def result(entry: Entry, batch: Batch, touched: Sequence[str], columns: Sequence[str]) -> str:
+def result(entry: Entry, batch: Batch, rewritten: Sequence[Part], columns: Sequence[str]) -> str:
     """The rows of the new files: what stays of the files that are replaced, and this batch's new and changed rows. A
     column that the entry no longer has stays as it is in the former and is null in the latter."""
     names = ", ".join(map(quote, columns))
     stays = (
-        f"SELECT {names} FROM ({stored_rows(touched)}) AS s ANTI JOIN "
-        "(SELECT file, place FROM plan WHERE action IN ('update', 'delete')) AS p "
-        f"ON s.{FILE} = p.file AND s.{AT} = p.place"
+        f"SELECT {names} FROM ({stored_rows(rewritten)}) AS s ANTI JOIN "
+        f"(SELECT file, place FROM plan WHERE {_GOES}) AS p ON s.{FILE} = p.file AND s.{AT} = p.place"
     )
     fresh = (
         f"SELECT {', '.join(map(quote, entry.fields))}, {literal(batch.id)} AS {BATCH} FROM incoming "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lake.deletes import Part
 from schemas.model import Entry, Field
 from schemas.sql import literal, quote
 
@@ -11,6 +12,21 @@ from schemas.sql import literal, quote
 def parquet(paths: Sequence[str], options: str = "") -> str:
     """A table function over these files; `options` begin with a comma."""
     return f"read_parquet([{', '.join(map(literal, paths))}]{options})"
+
+
+FILE = "_lake_file"
+AT = "file_row_number"
+
+
+def left(parts: Sequence[Part]) -> str:
+    """A query of the rows of these data files that are not deleted. `_lake_file` and `file_row_number` tell where a
+    row lies; a column that a file lacks is null."""
+    options = f", union_by_name = true, filename = {literal(FILE)}, file_row_number = true"
+    rows = f"SELECT * FROM {parquet([part.path for part in parts], options)}"
+    gone = sorted({path for part in parts for path in part.deleting})
+    if not gone:
+        return rows
+    return f"SELECT r.* FROM ({rows}) AS r ANTI JOIN {parquet(gone)} AS d ON r.{FILE} = d.file_path AND r.{AT} = d.pos"
 
 
 def as_json(entry: Entry, relation: str) -> str:

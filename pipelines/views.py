@@ -6,10 +6,11 @@ import duckdb
 import pyarrow as pa
 
 from lake.tables import Tables
+from pipelines.sqlrows import left
 from schemas.arrow import entry_schema
 from schemas.errors import SourceError
 from schemas.model import Entry
-from schemas.sql import literal, quote
+from schemas.sql import quote
 
 _TYPES = {
     pa.string(): "VARCHAR",
@@ -47,22 +48,17 @@ def create_view(
 
     A field that is newer than the files is null, and a table without files is an empty view.
     """
-    paths = [path.removeprefix("file://") for path in _files(tables, entry, snapshot)]
+    parts = tables.parts(tables.identifier("curated", entry.id), snapshot)
     types = {field.name: sql_type(field.type) for field in entry_schema(entry)}
     empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in types.items())
     rows = f"SELECT {empty} WHERE FALSE"
-    if paths:
-        listed = ", ".join(map(literal, paths))
-        rows += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = TRUE)"
+    if parts:
+        rows += f" UNION ALL BY NAME {left(parts)}"
     columns = ", ".join(f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in types.items())
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(entry.department)}")
     connection.execute(f"CREATE VIEW {view_name(entry)} AS SELECT {columns} FROM ({rows})")
-    return paths
+    return [path.removeprefix("file://") for part in parts for path in (part.path, *part.deleting)]
 
 
 def view_name(entry: Entry) -> str:
     return f"{quote(entry.department)}.{quote(entry.name)}"
-
-
-def _files(tables: Tables, entry: Entry, snapshot: int) -> list[str]:
-    return tables.data_files(tables.identifier("curated", entry.id), snapshot)

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
-from pyiceberg.manifest import read_manifest_list
+from pyiceberg.manifest import DataFileContent, read_manifest_list
 
 from lake import store
 from lake.certificates import Certificate, FileProof, own_path, path_of
@@ -111,6 +111,10 @@ def _snapshot(
         yield from _manifests(moved, snapshot["manifest-list"], certificate)
 
 
+_SIGN = {DataFileContent.DATA: 1, DataFileContent.POSITION_DELETES: -1}
+"""A certificate tells the rows of a delete file as a negative number: what it takes away."""
+
+
 def _manifests(moved: _Moved, uri: str, certificate: Certificate) -> Iterator[Finding]:
     manifests = list(read_manifest_list(moved.new_input(uri)))
     if {moved.path(each.manifest_path) for each in manifests} != {
@@ -119,7 +123,7 @@ def _manifests(moved: _Moved, uri: str, certificate: Certificate) -> Iterator[Fi
         yield Finding(certificate.manifest_list.path, "it names other manifests than the certificate")
         return
     entries = [entry.data_file for manifest in manifests for entry in manifest.fetch_manifest_entry(moved)]
-    held = {moved.path(file.file_path): file.record_count for file in entries}
+    held = {moved.path(file.file_path): file.record_count * _SIGN.get(file.content, 0) for file in entries}
     if held != {file.path: file.rows for file in certificate.data}:
         yield Finding(own_path(certificate), "the manifests name other files or rows than the certificate")
 
