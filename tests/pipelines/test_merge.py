@@ -15,6 +15,7 @@ import pytest
 
 from lake import properties, quarantine
 from lake.upkeep import expire
+from pipelines import merge as module
 from schemas.errors import CommitConflict, LakeError, Unbalanced
 from schemas.settings import Settings
 from tests.pipelines.merging import City, MakeCatalogue, Row, counts
@@ -205,6 +206,25 @@ def test_only_the_files_of_changed_rows_are_rewritten(city: Make) -> None:
     here.merge(4, pairs(b=20, d=4))
     assert len(before & set(here.files())) == 2
     assert here.rows() == pairs(a=1, b=20, c=3, d=4)
+
+
+def test_a_change_in_a_large_file_writes_what_changed_and_nothing_else(
+    city: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SMALL_ROWS", 50)
+    here = city()
+    here.merge(1, pairs(**{f"p{n:03}": n for n in range(100)}))
+    table = here.ctx.tables.identifier("curated", "dept.data")
+    [whole] = here.ctx.tables.parts(table)
+    assert counts(here.merge(2, pairs(p007=700, p100=100))) == {"inserted": 1, "updated": 1}
+    parts = {part.path: part for part in here.ctx.tables.parts(table)}
+    old = parts.pop(whole.path)
+    [new] = parts.values()
+    assert (len(old.gone), new.rows, here.ctx.tables.row_count(table)) == (1, 2, 101)
+    assert {row["id"]: row["v"] for row in here.rows()} == {f"p{n:03}": n for n in range(101)} | {"p007": 700}
+    here.merge(3, pairs(**{f"p{n:03}": 1000 for n in range(20, 60)}))
+    assert whole.path not in {part.path for part in here.ctx.tables.parts(table)}, "a fifth of it was gone"
+    assert len(here.rows()) == 101
 
 
 def test_many_small_files_become_one(city: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,13 @@ import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import settings as quick
 from hypothesis import strategies as st
 
+from pipelines import merge
 from schemas.load import load_catalogue
 from schemas.settings import Settings
 from tests.conftest import write_catalogue
@@ -103,10 +105,17 @@ class Oracle:
         return "updated"
 
 
-@quick(max_examples=12, deadline=None)
-@given(kind=st.sampled_from(["snapshot", "append", "upsert"]), batches=BATCHES)
-def test_a_merge_does_what_a_dictionary_would(kind: str, batches: list[tuple[int, list[Row], int]]) -> None:
-    with TemporaryDirectory() as home:
+@quick(max_examples=18, deadline=None)
+@given(
+    kind=st.sampled_from(["snapshot", "append", "upsert"]),
+    batches=BATCHES,
+    small=st.sampled_from([merge.SMALL_ROWS, 1]),
+)
+def test_a_merge_does_what_a_dictionary_would(
+    kind: str, batches: list[tuple[int, list[Row], int]], small: int
+) -> None:
+    """`small` is the size from which on a file keeps its place, its rows that go being marked as deleted."""
+    with TemporaryDirectory() as home, patch.multiple(merge, SMALL_ROWS=small, DEAD=0.5):
         folder = Path(home)
         settings = Settings(home=folder / "home")
         city = City(
