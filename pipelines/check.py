@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import duckdb
 import numpy as np
@@ -35,36 +36,86 @@ PLACES = 5
 """Rows that a message names by file and number, so that a person can look at them."""
 
 
+class Judgement(Protocol):
+    """What an engine found of a batch. Checks are named by their number, from 1."""
+
+    results: tuple[CheckResult, ...]
+    rows: int
+
+    def count_rejects(self, numbers: Sequence[int]) -> int:
+        """Rows that failed one of these checks, each counted once."""
+
+    def rejects(self, numbers: Sequence[int]) -> pa.RecordBatchReader:
+        """Their `_seq` (int64), each once, rising."""
+
+    def aside(self, numbers: Sequence[int]) -> pa.RecordBatchReader:
+        """The rows themselves: the columns of `checksql.set_aside`."""
+
+    def places(self, number: int, most: int) -> list[tuple[str, int]]:
+        """File and row of the first rows that failed a check."""
+
+
 def check(ctx: Context, entry: Entry, standardised: Standardised) -> Checked:
     """Run every check of the entry; returns the record that names the rows set aside.
 
     Raises CheckFailed where a check with `on_fail: stop` failed (the verdict is saved by then), EngineError
     where the engine failed, which says nothing about the data.
     """
-    from expectations.run import run
-
     with engine(ctx.settings) as db, _engine_errors(entry, standardised):
-        known = _prepare(ctx, db, entry, standardised)
-        results = run(entry, db, known)
-        verdict = _verdict(ctx, db, standardised, results)
-        address = _address(ctx, standardised, "verdict.json")
-        store.write_atomic(address, verdict.model_dump_json(indent=1).encode())
-        stopped = [result for result in results if result.on_fail == "stop" and not result.success]
-        rejects = None if stopped else _rejects(ctx, db, standardised, results)
-        quarantined = _set_aside(ctx, db, entry, standardised, results if rejects else ())
-        if stopped:
-            raise _check_failed(db, standardised, verdict, stopped)
-        rejected = db.execute(sql.count_rejects(_quarantining(results))).fetchone() or (0,)
+        return conclude(ctx, entry, standardised, _Local(ctx, db, entry, standardised))
+
+
+def conclude(ctx: Context, entry: Entry, standardised: Standardised, found: Judgement) -> Checked:
+    """What comes of a judgement: the verdict, the rejects, the quarantine, or the batch's stop."""
+    verdict = Verdict(
+        batch=standardised.batch, rows=found.rows, results=found.results, checked_at=ctx.clock()
+    )
+    address = _address(ctx, standardised, "verdict.json")
+    store.write_atomic(address, verdict.model_dump_json(indent=1).encode())
+    stopped = [result for result in found.results if result.on_fail == "stop" and not result.success]
+    chosen = [] if stopped else _quarantining(found.results)
+    rejects = _rejects(ctx, standardised, found, chosen)
+    quarantined = _set_aside(ctx, entry, standardised, found, chosen if rejects else [])
+    if stopped:
+        raise _check_failed(found, standardised, verdict, stopped)
     return Checked(
         batch=standardised.batch,
         path=standardised.path,
         rejects=rejects,
         verdict=address,
         rows_in=verdict.rows,
-        rows_out=verdict.rows - rejected[0],
+        rows_out=verdict.rows - found.count_rejects(chosen),
         quarantined=quarantined,
-        warnings=sum(result.on_fail == "warn" and not result.success for result in results),
+        warnings=sum(result.on_fail == "warn" and not result.success for result in found.results),
     )
+
+
+class _Local:
+    """The judgement of Great Expectations on DuckDB."""
+
+    def __init__(
+        self, ctx: Context, db: duckdb.DuckDBPyConnection, entry: Entry, standardised: Standardised
+    ) -> None:
+        from expectations.run import run
+
+        self._db, self._entry = db, entry
+        self.results = run(entry, db, _prepare(ctx, db, entry, standardised))
+        self.rows = self._number(f"SELECT count(*) FROM {BATCH}")
+
+    def _number(self, query: str) -> int:
+        return int((self._db.execute(query).fetchone() or (0,))[0])
+
+    def count_rejects(self, numbers: Sequence[int]) -> int:
+        return self._number(sql.count_rejects(numbers))
+
+    def rejects(self, numbers: Sequence[int]) -> pa.RecordBatchReader:
+        return self._db.execute(sql.rejects(numbers)).to_arrow_reader(store.ROW_GROUP_ROWS)
+
+    def aside(self, numbers: Sequence[int]) -> pa.RecordBatchReader:
+        return self._db.execute(sql.set_aside(self._entry, numbers)).to_arrow_reader(BATCH_ROWS)
+
+    def places(self, number: int, most: int) -> list[tuple[str, int]]:
+        return self._db.execute(sql.places(number, most)).fetchall()
 
 
 @contextmanager
@@ -88,6 +139,11 @@ def _prepare(ctx: Context, db: duckdb.DuckDBPyConnection, entry: Entry, standard
     """The batch and the datasets that it refers to as views."""
     db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {parquet(store.parts(standardised.path))}")
     there = frozenset(name for name in referenced_datasets(entry) if _view(ctx, db, name))
+    return known(ctx, standardised, there)
+
+
+def known(ctx: Context, standardised: Standardised, there: frozenset[str]) -> Known:
+    """What the checks may know; `there` are the datasets that can be looked into."""
     codes = {name: [code.code for code in listed] for name, listed in ctx.catalogue.codes.items()}
     return Known(standardised.batch.end, previous_rows(ctx, standardised), codes, there)
 
@@ -124,27 +180,18 @@ def _address(ctx: Context, standardised: Standardised, name: str) -> str:
     return store.join(zones.folder(ctx.settings, "verdicts", batch.dataset, batch.id), name)
 
 
-def _verdict(
-    ctx: Context, db: duckdb.DuckDBPyConnection, standardised: Standardised, results: tuple[CheckResult, ...]
-) -> Verdict:
-    rows = db.execute(f"SELECT count(*) FROM {BATCH}").fetchone() or (0,)
-    return Verdict(batch=standardised.batch, rows=rows[0], results=results, checked_at=ctx.clock())
-
-
 def _quarantining(results: Sequence[CheckResult]) -> list[int]:
     return [result.number for result in results if result.on_fail == "quarantine" and result.row_level]
 
 
-def _rejects(
-    ctx: Context, db: duckdb.DuckDBPyConnection, standardised: Standardised, results: tuple[CheckResult, ...]
-) -> str | None:
+def _rejects(ctx: Context, standardised: Standardised, found: Judgement, chosen: Sequence[int]) -> str | None:
     """Write the `_seq` of the rows to set aside, each once and rising; None (and no file) if there are
     none."""
     address = _address(ctx, standardised, "rejects.parquet")
-    if not any(result.failed for result in results if result.number in _quarantining(results)):
+    if not any(result.failed for result in found.results if result.number in chosen):
         store.remove_file(address)
         return None
-    reader = db.execute(sql.rejects(_quarantining(results))).to_arrow_reader(store.ROW_GROUP_ROWS)
+    reader = found.rejects(chosen)
     with store.atomic_parquet(address, reader.schema) as writer:
         for group in store.row_groups(reader, reader.schema):
             writer.write_table(group)
@@ -152,26 +199,21 @@ def _rejects(
 
 
 def _set_aside(
-    ctx: Context,
-    db: duckdb.DuckDBPyConnection,
-    entry: Entry,
-    standardised: Standardised,
-    results: Sequence[CheckResult],
+    ctx: Context, entry: Entry, standardised: Standardised, found: Judgement, chosen: Sequence[int]
 ) -> int:
     """Put the failing rows into quarantine, in place of an earlier attempt's; returns their count."""
     batch, at = standardised.batch, ctx.clock()
-    chosen = _quarantining(results)
     reasons = pa.array(
         [
             {"field": r.column or "", "rule": r.expect, "expected": expected(r.expect, r.arguments)}
-            for r in results
+            for r in found.results
             if r.number in chosen
         ],
         quarantine.FAILURE,
     )
 
     def rows() -> Iterator[pa.RecordBatch]:
-        for part in db.execute(sql.set_aside(entry, chosen)).to_arrow_reader(BATCH_ROWS):
+        for part in found.aside(chosen):
             columns = {
                 "batch": pa.repeat(batch.id, part.num_rows),
                 "stage": pa.repeat("check", part.num_rows),
@@ -200,11 +242,11 @@ def _failures(part: pa.RecordBatch, reasons: pa.Array) -> pa.Array:
 
 
 def _check_failed(
-    db: duckdb.DuckDBPyConnection, standardised: Standardised, verdict: Verdict, stopped: list[CheckResult]
+    found: Judgement, standardised: Standardised, verdict: Verdict, stopped: list[CheckResult]
 ) -> CheckFailed:
     """The reason in plain words: which checks, how many rows of how many, where to look, and what was
     expected."""
-    sentences = [_sentence(db, result, verdict.rows) for result in stopped]
+    sentences = [_sentence(found, result, verdict.rows) for result in stopped]
     return CheckFailed(
         f"{len(stopped)} of {len(verdict.results)} checks stop the batch before the curated table: "
         + "; ".join(sentences),
@@ -217,11 +259,11 @@ def _check_failed(
     )
 
 
-def _sentence(db: duckdb.DuckDBPyConnection, result: CheckResult, rows: int) -> str:
+def _sentence(found: Judgement, result: CheckResult, rows: int) -> str:
     where = f"check {result.number}, {result.expect}" + (f" on {result.column}" if result.column else "")
     if not result.row_level:
         seen = f" (it is {result.observed})" if result.observed is not None else ""
         return f"{where}: does not hold for the {rows} rows{seen}"
-    places = db.execute(sql.places(result.number, PLACES)).fetchall()
+    places = found.places(result.number, PLACES)
     first = ", ".join(f"{file} row {row}" for file, row in places)
     return f"{where}: {result.failed} of {result.evaluated} rows failed, the first at {first}"

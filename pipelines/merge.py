@@ -20,17 +20,17 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from lake import balance, properties, quarantine, store
+from lake import balance, datafiles, properties, quarantine, store
 from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from lake.tables import Identifier
@@ -63,7 +63,7 @@ DEAD: Final = 0.2
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """One batch on its way into one table; `digest` is of everything that decides the result besides the table."""
 
     ctx: Context
@@ -74,15 +74,20 @@ class _Job:
 
 
 def merge(ctx: Context, entry: Entry, checked: Checked) -> Merged:
+    """Merge with DuckDB: see `merge_by`."""
+    return merge_by(_local, ctx, entry, checked)
+
+
+def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -> Merged:
     """Merge the batch and return its counts; a batch merged before, from the same input, is found and not repeated.
 
     CommitConflict if other runs keep committing first; LakeError if a field changed to a type that cannot hold the
     rows stored; Unbalanced if the rows do not add up, before anything is committed."""
-    job = _Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
+    job = Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
     ctx.tables.ensure(job.table, curated_schema(entry))
     for attempt in range(TRIES):
         try:
-            return _merged_before(job) or _merge_once(job)
+            return _merged_before(job) or _merge_once(job, planning)
         except CommitConflict:
             time.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311  spreads competing runs, no secret
     raise CommitConflict(
@@ -107,7 +112,7 @@ def _digest(entry: Entry, checked: Checked) -> str:
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def _merged_before(job: _Job) -> Merged | None:
+def _merged_before(job: Job) -> Merged | None:
     wanted = properties.named(batch=job.checked.batch.id, input=job.digest)
     found = job.ctx.tables.find_snapshot(job.table, **wanted)
     if found is None:
@@ -117,19 +122,44 @@ def _merged_before(job: _Job) -> Merged | None:
     return Merged(batch=job.checked.batch, table=".".join(job.table), snapshot=snapshot, **numbers)
 
 
-def _merge_once(job: _Job) -> Merged:
+class Planner(Protocol):
+    """An engine that decides what becomes of a batch's rows, by the statements of `mergesql`."""
+
+    def plan(self) -> dict[str, int]:
+        """Decide; returns rows by action, and `rows_in`."""
+
+    def supersede(self) -> dict[str, int]:
+        """Decide that no row changes anything; the same counts."""
+
+    def refused(self) -> Iterable[pa.RecordBatch]:
+        """Rows that an append-only table does not take: `file`, `row`, `data`."""
+
+    def going(self) -> dict[str, int]:
+        """Of each stored file the rows that are changed or deleted, where there are any."""
+
+    def places(self, path: str) -> Positions:
+        """Where in the file they are, rising."""
+
+    def rows(self, rewritten: list[Part], counted: Counted) -> datafiles.Rows:
+        """The rows of the new files; `counted` is told how many they are before they are committed."""
+
+
+Counted = Callable[[int], None]
+Planning = Callable[["Job", list[Part]], AbstractContextManager[Planner]]
+
+
+def _merge_once(job: Job, planning: Planning) -> Merged:
     """Plan against the current snapshot and commit on it: CommitConflict if it is no longer the current one."""
     tables = job.ctx.tables
     base = tables.current_snapshot(job.table)
     stored = [] if base is None else tables.parts(job.table, base)
-    with engine(job.ctx.settings) as db, _engine_errors(job):
-        _prepare(job, db, stored)
-        counts = _all_superseded(db) if _is_late(job) else _plan(job, db, stored)
+    with planning(job, stored) as planner:
+        counts = planner.supersede() if _is_late(job) else planner.plan()
         record = _record(job, counts, sum(part.rows for part in stored))
         if job.entry.merge.kind == "append":
-            _set_aside(job, db)
-        change = _change(db, stored)
-        rows = _rows(job, db, change.rewritten, record)
+            _set_aside(job, planner)
+        change = _change(planner, stored)
+        rows = _rows(planner, change, record)
         removed = [part.path for part in change.rewritten]
         snapshot = tables.replace(
             job.table, rows, removed, _properties(job, record), base=base, deleted=change.deleted
@@ -138,10 +168,11 @@ def _merge_once(job: _Job) -> Merged:
 
 
 @contextmanager
-def _engine_errors(job: _Job) -> Iterator[None]:
-    """DuckDB's messages may quote values: ours names the kind of failure."""
+def _local(job: Job, stored: list[Part]) -> Iterator[Planner]:
+    """DuckDB. Its messages may quote values: ours names the kind of failure."""
     try:
-        yield
+        with engine(job.ctx.settings) as db:
+            yield _Local(job, db, stored)
     except (duckdb.Error, pa.ArrowException) as error:
         raise EngineError(
             f"the local engine could not merge the batch ({type(error).__name__})",
@@ -151,28 +182,87 @@ def _engine_errors(job: _Job) -> Iterator[None]:
         ) from None
 
 
+class _Local:
+    """The plan as tables of one DuckDB connection. The order of rows is not kept, which saves memory."""
+
+    def __init__(self, job: Job, db: duckdb.DuckDBPyConnection, stored: list[Part]) -> None:
+        self._job, self._db, self._stored = job, db, stored
+        origin = [pa.field(sql.FILE, pa.string()), pa.field(sql.AT, pa.int64())]
+        form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
+        db.execute("SET preserve_insertion_order = false")
+        db.register("stored_form", form.empty_table())
+        for statement in sql.relations(store.parts(job.checked.path), job.checked.rejects, stored):
+            db.execute(statement)
+
+    def plan(self) -> dict[str, int]:
+        entry = self._job.entry
+        self._keep("ranked", sql.rank(entry))
+        if entry.merge.kind == "upsert":
+            self._keep("matched", sql.matched(entry, self._job.checked.batch))
+            level = {path for (path,) in self._db.execute(sql.LEVEL).fetchall()}
+            stored = sql.stored_rows([part for part in self._stored if part.path in level])
+            self._keep("same", sql.same(entry, f"({stored})"))
+            self._keep("plan", sql.PLANNED)
+        else:
+            self._keep("plan", sql.plan(entry))
+        if entry.merge.kind == "snapshot":
+            self._db.execute(f"INSERT INTO plan {sql.deletions(entry)}")
+        return self._numbers(sql.COUNTS)
+
+    def supersede(self) -> dict[str, int]:
+        self._db.execute(sql.NO_PLAN)
+        rows = self._numbers("SELECT 'rows_in', count(*) FROM incoming")["rows_in"]
+        return {"rows_in": rows, "superseded": rows}
+
+    def _keep(self, table: str, query: str) -> None:
+        self._db.execute(f"CREATE TEMP TABLE {table} AS {query}")
+
+    def _numbers(self, query: str) -> dict[str, int]:
+        return {name: int(rows) for name, rows in self._db.execute(query).fetchall()}
+
+    def refused(self) -> pa.RecordBatchReader:
+        return self._db.execute(sql.refused(self._job.entry)).to_arrow_reader(BATCH_ROWS)
+
+    def going(self) -> dict[str, int]:
+        return self._numbers(sql.TOUCHED)
+
+    def places(self, path: str) -> Positions:
+        return np.asarray(self._db.execute(sql.PLACES, [path]).fetchnumpy()["place"], np.int64)
+
+    def rows(self, rewritten: list[Part], counted: Counted) -> Iterator[pa.RecordBatch]:
+        columns = self._job.ctx.tables.schema(self._job.table).names
+        query = sql.result(self._job.entry, self._job.checked.batch, rewritten, columns)
+        rows = 0
+        for batch in self._db.execute(query).to_arrow_reader(BATCH_ROWS):
+            rows += batch.num_rows
+            yield batch
+        counted(rows)
+
+
 @dataclass(frozen=True)
 class _Change:
-    """What a merge does to the data files: those that it writes anew, and places in others whose rows are marked as
-    deleted."""
+    """What a merge does to the data files: those that it writes anew, and how many of their rows stay; and places in
+    others whose rows are marked as deleted."""
 
     rewritten: list[Part]
+    stay: int
     deleted: dict[str, Positions]
 
 
-def _change(db: duckdb.DuckDBPyConnection, stored: list[Part]) -> _Change:
+def _change(planner: Planner, stored: list[Part]) -> _Change:
     """Large files of which little goes stay; the others are written anew, and small ones once they are many, so that
     a table which gets a few rows every hour does not become thousands of files."""
-    going = dict(db.execute(sql.TOUCHED).fetchall())
+    going = planner.going()
     small = [part for part in stored if part.rows < SMALL_ROWS]
     many = {part.path for part in small} if len(small) >= SMALL_FILES else set()
     stays = [part for part in stored if part.path not in many and _stays(part, going.get(part.path, 0))]
-    places = {part.path: _places(db, part.path) for part in stays if part.path in going}
+    places = {part.path: planner.places(part.path) for part in stays if part.path in going}
     kept = {part.path for part in stays}
     rewritten = [
         part for part in stored if part.path not in kept and (part.path in going or part.path in many)
     ]
-    return _Change(rewritten, places)
+    stay = sum(part.rows - going.get(part.path, 0) for part in rewritten)
+    return _Change(rewritten, stay, places)
 
 
 def _stays(part: Part, going: int) -> bool:
@@ -180,21 +270,7 @@ def _stays(part: Part, going: int) -> bool:
     return not going or (whole >= SMALL_ROWS and whole - part.rows + going <= DEAD * whole)
 
 
-def _places(db: duckdb.DuckDBPyConnection, path: str) -> Positions:
-    return np.asarray(db.execute(sql.PLACES, [path]).fetchnumpy()["place"], np.int64)
-
-
-def _prepare(job: _Job, db: duckdb.DuckDBPyConnection, stored: list[Part]) -> None:
-    """Views on the batch and on the stored rows. The order of rows is not kept, which saves memory."""
-    origin = [pa.field(sql.FILE, pa.string()), pa.field(sql.AT, pa.int64())]
-    form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
-    db.execute("SET preserve_insertion_order = false")
-    db.register("stored_form", form.empty_table())
-    for statement in sql.relations(store.parts(job.checked.path), job.checked.rejects, stored):
-        db.execute(statement)
-
-
-def _is_late(job: _Job) -> bool:
+def _is_late(job: Job) -> bool:
     """Whether this is a snapshot older than one merged before: an older whole must not undo a newer one."""
     if job.entry.merge.kind != "snapshot":
         return False
@@ -202,7 +278,7 @@ def _is_late(job: _Job) -> bool:
     return newest is not None and newest > job.checked.batch.end
 
 
-def _newest_end(job: _Job) -> datetime | None:
+def _newest_end(job: Job) -> datetime | None:
     """The latest end of an interval merged so far. Each snapshot says it, so that it outlives those that upkeep
     forgets: a late batch may be the last one that was merged."""
     for _, summary in job.ctx.tables.snapshots(job.table):
@@ -211,32 +287,7 @@ def _newest_end(job: _Job) -> datetime | None:
     return None
 
 
-def _all_superseded(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    db.execute(sql.NO_PLAN)
-    rows = _numbers(db, "SELECT 'rows_in', count(*) FROM incoming")["rows_in"]
-    return {"rows_in": rows, "superseded": rows}
-
-
-def _plan(job: _Job, db: duckdb.DuckDBPyConnection, stored: list[Part]) -> dict[str, int]:
-    """Decide what becomes of each row; returns rows by action."""
-    db.execute(sql.rank(job.entry))
-    if job.entry.merge.kind == "upsert":
-        db.execute(sql.matched(job.entry, job.checked.batch))
-        level = {path for (path,) in db.execute(sql.LEVEL).fetchall()}
-        db.execute(sql.same(job.entry, [part for part in stored if part.path in level]))
-        db.execute(sql.PLANNED)
-    else:
-        db.execute(sql.plan(job.entry))
-    if job.entry.merge.kind == "snapshot":
-        db.execute(sql.deletions(job.entry))
-    return _numbers(db, sql.COUNTS)
-
-
-def _numbers(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
-    return {name: int(rows) for name, rows in db.execute(query).fetchall()}
-
-
-def _record(job: _Job, counts: dict[str, int], before: int) -> Merged:
+def _record(job: Job, counts: dict[str, int], before: int) -> Merged:
     """The counts as a record, its snapshot still to come. Each is counted by itself, so that the sums can fail."""
     inserted, deleted = counts.get("insert", 0), counts.get("delete", 0)
     record = Merged(
@@ -258,15 +309,14 @@ def _record(job: _Job, counts: dict[str, int], before: int) -> Merged:
     return record
 
 
-def _set_aside(job: _Job, db: duckdb.DuckDBPyConnection) -> None:
+def _set_aside(job: Job, planner: Planner) -> None:
     """Put what an append-only table refuses into quarantine: the same rows again where the merge is run again."""
-    reader = db.execute(sql.refused(job.entry)).to_arrow_reader(BATCH_ROWS)
-    rows = (_refusal(job, batch) for batch in reader)
+    rows = (_refusal(job, batch) for batch in planner.refused())
     stream = pa.RecordBatchReader.from_batches(quarantine.SCHEMA, rows)
     quarantine.put(job.ctx.tables, job.entry.id, job.checked.batch.id, "merge", stream)
 
 
-def _refusal(job: _Job, batch: pa.RecordBatch) -> pa.RecordBatch:
+def _refusal(job: Job, batch: pa.RecordBatch) -> pa.RecordBatch:
     field = ", ".join(job.entry.key)
     failure = {"field": field, "rule": RULE, "expected": "the row as it is stored, or a new key"}
     same = {"batch": job.checked.batch.id, "stage": "merge", "failures": [failure], "at": job.ctx.clock()}
@@ -279,30 +329,19 @@ def _refusal(job: _Job, batch: pa.RecordBatch) -> pa.RecordBatch:
     )
 
 
-def _rows(
-    job: _Job, db: duckdb.DuckDBPyConnection, rewritten: list[Part], record: Merged
-) -> pa.RecordBatchReader | None:
-    """The rows of the new files as a stream that stops the commit if there are not as many as the counts say."""
-    if not (record.inserted or record.updated or rewritten):
+def _rows(planner: Planner, change: _Change, record: Merged) -> datafiles.Rows | None:
+    """The rows of the new files, which stop the commit if there are not as many as the counts say."""
+    if not (record.inserted or record.updated or change.rewritten):
         return None
-    columns = job.ctx.tables.schema(job.table).names
-    going = dict(db.execute(sql.TOUCHED).fetchall())
-    stay = sum(part.rows - going.get(part.path, 0) for part in rewritten)
-    expected = ("rows to write", stay + record.inserted + record.updated)
-    query = sql.result(job.entry, job.checked.batch, rewritten, columns)
-    reader = db.execute(query).to_arrow_reader(BATCH_ROWS)
+    expected = ("rows to write", change.stay + record.inserted + record.updated)
 
-    def counted() -> Iterator[pa.RecordBatch]:
-        rows = 0
-        for batch in reader:
-            rows += batch.num_rows
-            yield batch
+    def counted(rows: int) -> None:
         balance.require([balance.Sum((("rows written", rows),), (expected,))], "merge", record)
 
-    return pa.RecordBatchReader.from_batches(reader.schema, counted())
+    return planner.rows(change.rewritten, counted)
 
 
-def _properties(job: _Job, record: Merged) -> dict[str, str]:
+def _properties(job: Job, record: Merged) -> dict[str, str]:
     """What the snapshot says of itself. Counts only, so that anybody who sees the table may read it."""
     return properties.named(
         batch=record.batch.id,

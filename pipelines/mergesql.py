@@ -52,10 +52,7 @@ def rank(entry: Entry) -> str:
     if order is None:
         order = f"{_time(entry, 'incoming')} DESC NULLS LAST, _seq DESC"
     keys = ", ".join(f"incoming.{quote(name)}" for name in entry.key)
-    return (
-        "CREATE TEMP TABLE ranked AS SELECT _seq, "
-        f"row_number() OVER (PARTITION BY {keys} ORDER BY {order}) AS rank FROM incoming"
-    )
+    return f"SELECT _seq, row_number() OVER (PARTITION BY {keys} ORDER BY {order}) AS rank FROM incoming"
 
 
 def _time(entry: Entry, relation: str) -> str:
@@ -75,7 +72,7 @@ def plan(entry: Entry) -> str:
     """What becomes of the row that stands for its key, against the stored row of that key: of a snapshot, an append."""
     other = "quarantine" if entry.merge.kind == "append" else "update"
     return (
-        f"CREATE TEMP TABLE plan AS SELECT i._seq, s.{FILE} AS file, s.{AT} AS place, "
+        f"SELECT i._seq, s.{FILE} AS file, s.{AT} AS place, "
         f"CASE WHEN s.{FILE} IS NULL THEN 'insert' WHEN {_same(entry.fields, 'i', 's')} THEN 'unchanged' "
         f"ELSE '{other}' END AS action FROM {_FIRST} LEFT JOIN stored AS s ON {_same(entry.key, 'i', 's')}"
     )
@@ -86,7 +83,7 @@ def matched(entry: Entry, batch: Batch) -> str:
     stored rows: where the times differ the rows do, and `same` compares the others."""
     new, old = _time(entry, "i"), _time(entry, "s")
     return (
-        f"CREATE TEMP TABLE matched AS SELECT i._seq, s.{FILE} AS file, s.{AT} AS place, "
+        f"SELECT i._seq, s.{FILE} AS file, s.{AT} AS place, "
         f"s.{FILE} IS NOT NULL AND ({new}) IS NOT DISTINCT FROM ({old}) AS level, {_older(entry, batch)} AS older "
         f"FROM {_FIRST} LEFT JOIN stored AS s ON {_same(entry.key, 'i', 's')}"
     )
@@ -95,17 +92,17 @@ def matched(entry: Entry, batch: Batch) -> str:
 LEVEL = "SELECT DISTINCT file FROM matched WHERE level"
 
 
-def same(entry: Entry, parts: Sequence[Part]) -> str:
-    """The rows of an upsert that are stored as they come. `parts` hold the stored rows of the same time."""
+def same(entry: Entry, stored: str = "stored") -> str:
+    """The rows of an upsert that are stored as they come. The relation `stored` holds those of the same time."""
     return (
-        f"CREATE TEMP TABLE same AS SELECT m._seq FROM ({stored_rows(parts)}) AS s "
+        f"SELECT m._seq FROM {stored} AS s "
         f"JOIN (SELECT * FROM matched WHERE level) AS m ON s.{FILE} = m.file AND s.{AT} = m.place "
         f"JOIN incoming AS i ON i._seq = m._seq WHERE {_same(entry.fields, 'i', 's')}"
     )
 
 
 PLANNED = (
-    "CREATE TEMP TABLE plan AS SELECT _seq, file, place, CASE WHEN file IS NULL THEN 'insert' "
+    "SELECT _seq, file, place, CASE WHEN file IS NULL THEN 'insert' "
     "WHEN level AND _seq IN (SELECT _seq FROM same) THEN 'unchanged' "
     "WHEN older THEN 'superseded' ELSE 'update' END AS action FROM matched"
 )
@@ -125,7 +122,7 @@ def deletions(entry: Entry) -> str:
     """Stored rows whose key a snapshot no longer holds. A rejected row is still held by its source, so its key's last
     good version stays."""
     return (
-        f"INSERT INTO plan SELECT NULL, s.{FILE}, s.{AT}, 'delete' FROM stored AS s "
+        f"SELECT NULL AS _seq, s.{FILE} AS file, s.{AT} AS place, 'delete' AS action FROM stored AS s "
         f"ANTI JOIN standard AS i ON {_same(entry.key, 'i', 's')}"
     )
 
@@ -144,16 +141,23 @@ PLACES = f"SELECT place FROM plan WHERE file = ? AND {_GOES} ORDER BY place"
 def result(entry: Entry, batch: Batch, rewritten: Sequence[Part], columns: Sequence[str]) -> str:
     """The rows of the new files: what stays of the files that are replaced, and this batch's new and changed rows. A
     column that the entry no longer has stays as it is in the former and is null in the latter."""
-    names = ", ".join(map(quote, columns))
-    stays = (
-        f"SELECT {names} FROM ({stored_rows(rewritten)}) AS s ANTI JOIN "
+    return f"{stays(f'({stored_rows(rewritten)})', columns)} UNION ALL BY NAME {fresh(entry, batch)}"
+
+
+def stays(rewritten: str, columns: Sequence[str]) -> str:
+    """What stays of the rows of the relation `rewritten`."""
+    return (
+        f"SELECT {', '.join(map(quote, columns))} FROM {rewritten} AS s ANTI JOIN "
         f"(SELECT file, place FROM plan WHERE {_GOES}) AS p ON s.{FILE} = p.file AND s.{AT} = p.place"
     )
-    fresh = (
+
+
+def fresh(entry: Entry, batch: Batch) -> str:
+    """The batch's new and changed rows."""
+    return (
         f"SELECT {', '.join(map(quote, entry.fields))}, {literal(batch.id)} AS {BATCH} FROM incoming "
         "SEMI JOIN (SELECT _seq FROM plan WHERE action IN ('insert', 'update')) USING (_seq)"
     )
-    return f"{stays} UNION ALL BY NAME {fresh}"
 
 
 def refused(entry: Entry) -> str:

@@ -21,15 +21,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
 
-from lake import renewal
+from lake import datafiles, renewal
 from lake.properties import named, said
 from lake.records import Disclosure, Merged, Published
 from lake.tables import Identifier, identifier
@@ -53,7 +54,7 @@ BATCH_ROWS = 32 * 1024
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """One publication: what is read, under which masks, where it goes. `source` is a curated snapshot."""
 
     ctx: Context
@@ -99,7 +100,29 @@ class _Job:
         return {"masks": self.masks_hash, "key_version": version, "key_check": check}
 
 
+class Masked(Protocol):
+    """An engine's masked rows of a curated snapshot. Nothing of them lies yet where a reader's grant can reach."""
+
+    def rows(self) -> Iterable[pa.RecordBatch]:
+        """The masked rows, each time in the same order: the gates look at them."""
+
+    def final(self, judged: disclosure.Judged, watched: Watch) -> datafiles.Rows:
+        """The rows to write: without those that are judged to stay out, in an order that tells nothing, once
+        `watched` has seen them all."""
+
+
+Watch = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+Masking = Callable[["Job", int], AbstractContextManager[Masked]]
+
+
 def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Published:
+    """Publish with the local engine: see `publish_by`."""
+    return publish_by(ctx, entry, merged, zone, policy, masking=_local)
+
+
+def publish_by(
+    ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str, *, masking: Masking
+) -> Published:
     """Publish the batch's curated snapshot under a policy; what stands already is found and not repeated.
 
     Where it raises nothing is committed and the publication before stands: LeakFound where a column holds
@@ -116,18 +139,18 @@ def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str)
         snapshot, reused = standing[0], True
         renewal.sweep(ctx.tables, job.table)
     else:
-        snapshot, reused = _write(job, source, standing, alike=alike), False
+        snapshot, reused = _write(job, masking, source, standing, alike=alike), False
     published = _with_downloads(job, _record(job, source, snapshot, reused=reused))
     return certifying.completed(ctx, job.table, published)
 
 
-def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> _Job:
+def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Job:
     """The plan, tried on no rows: what cannot work is known before anything is written."""
     work = planned(ctx, entry, zone, policy)
-    return _Job(ctx, entry, merged, zone, policy, work.plan, work.key)
+    return Job(ctx, entry, merged, zone, policy, work.plan, work.key)
 
 
-def _under(job: _Job, summary: dict[str, str]) -> bool:
+def _under(job: Job, summary: dict[str, str]) -> bool:
     """Whether a publication was made under these masks and this key.
 
     MaskError if it was made with another key of the same version: whoever joined by its tokens would no
@@ -145,7 +168,7 @@ def _under(job: _Job, summary: dict[str, str]) -> bool:
     return False
 
 
-def _source(job: _Job, standing: tuple[int, dict[str, str]] | None) -> int:
+def _source(job: Job, standing: tuple[int, dict[str, str]] | None) -> int:
     """The curated snapshot to publish: the batch's, or the newer one that the publication stands on
     already; the current one where upkeep has forgotten both."""
     newest_first = [snapshot for snapshot, _ in job.ctx.tables.snapshots(job.curated)]
@@ -157,20 +180,25 @@ def _source(job: _Job, standing: tuple[int, dict[str, str]] | None) -> int:
 # ── the rows ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write(job: _Job, source: int, standing: tuple[int, dict[str, str]] | None, *, alike: bool) -> int:
+def _write(
+    job: Job, masking: Masking, source: int, standing: tuple[int, dict[str, str]] | None, *, alike: bool
+) -> int:
     tables = job.ctx.tables
-    judged = _judged(job, source, alike=alike)
-    rows = pa.RecordBatchReader.from_batches(job.schema, _rows(job, source, judged))
-    properties, base = _properties(job, source, judged), standing[0] if standing else None
-    with _publication(job, source, standing, properties, judged).committing() as seal:
-        if alike:
-            return tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
-        if not tables.exists(job.table):
-            tables.ensure(job.table, job.schema)
-        return renewal.renew(tables, job.table, job.schema, rows, properties=properties, base=base, seal=seal)
+    with masking(job, source) as masked:
+        judged = _judged(job, masked, alike=alike)
+        rows = masked.final(judged, partial(_watched, job, source, judged))
+        properties, base = _properties(job, source, judged), standing[0] if standing else None
+        with _publication(job, source, standing, properties, judged).committing() as seal:
+            if alike:
+                return tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
+            if not tables.exists(job.table):
+                tables.ensure(job.table, job.schema)
+            return renewal.renew(
+                tables, job.table, job.schema, rows, properties=properties, base=base, seal=seal
+            )
 
 
-def _judged(job: _Job, source: int, *, alike: bool) -> disclosure.Judged:
+def _judged(job: Job, masked: Masked, *, alike: bool) -> disclosure.Judged:
     """The disclosure gate's verdict, held against the releases before that have the same form."""
     tables = job.ctx.tables
     before = [snapshot for snapshot, _ in tables.snapshots(job.table)] if alike else []
@@ -181,18 +209,18 @@ def _judged(job: _Job, source: int, *, alike: bool) -> disclosure.Judged:
             zone=job.zone,
             plan=job.plan,
             schema=job.schema,
-            rows=lambda: _masked(job, source),
+            rows=masked.rows,
             earlier=[partial(tables.scan, job.table, job.schema.names, snapshot) for snapshot in before],
         )
     )
 
 
-def _rows(job: _Job, source: int, judged: disclosure.Judged) -> Iterator[pa.RecordBatch]:
-    """The rows to write. Unbalanced at their end, before the commit, if they are not as many as were read
-    from."""
+def _watched(
+    job: Job, source: int, judged: disclosure.Judged, rows: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """The rows to write, seen by the leak gate. Unbalanced at their end, before the commit, if they are not as many
+    as were read from."""
     expected, written = job.ctx.tables.row_count(job.curated, source) - len(judged.gone), 0
-    masked = judged.passed(_masked(job, source))
-    rows = _ordered(job, masked) if _hides(job) else masked
     for batch in leak.watch(leak.Watched(job.ctx, job.entry, job.zone, job.policy, job.plan, source), rows):
         written += batch.num_rows
         yield batch
@@ -206,19 +234,42 @@ def _rows(job: _Job, source: int, judged: disclosure.Judged) -> Iterator[pa.Reco
         )
 
 
-def _masked(job: _Job, source: int) -> Iterator[pa.RecordBatch]:
+def mask_rows(job: Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches of the plan's curated columns, masked."""
     tokens = Tokens(job.key, job.zone) if job.key else None
     fields = job.entry.fields
-    for batch in job.ctx.tables.scan(job.curated, list(job.plan), source):
+    for batch in rows:
         columns = [apply(batch.column(name), mask, fields[name], tokens) for name, mask in job.plan.items()]
         yield pa.RecordBatch.from_arrays(columns, schema=job.schema)
 
 
-def _hides(job: _Job) -> bool:
+@contextmanager
+def _local(job: Job, source: int) -> Iterator[Masked]:
+    yield _Local(job, source)
+
+
+@dataclass(frozen=True)
+class _Local:
+    """Masked as they are read, and again for each who asks; DuckDB orders them."""
+
+    job: Job
+    source: int
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        return mask_rows(
+            self.job, self.job.ctx.tables.scan(self.job.curated, list(self.job.plan), self.source)
+        )
+
+    def final(self, judged: disclosure.Judged, watched: Watch) -> Iterator[pa.RecordBatch]:
+        rows = judged.passed(self.rows())
+        return watched(_ordered(self.job, rows) if hides(self.job) else rows)
+
+
+def hides(job: Job) -> bool:
     return len(job.plan) < len(job.entry.fields) or any(mask.kind != "keep" for mask in job.plan.values())
 
 
-def _ordered(job: _Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _ordered(job: Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Rows sorted by all that is published of them. DuckDB sees masked values only, and spills what its
     memory cannot hold."""
     failures: list[XuanwuError] = []
@@ -249,7 +300,7 @@ def _keeping(rows: Iterable[pa.RecordBatch], failures: list[XuanwuError]) -> Ite
 # ── what is written down ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _properties(job: _Job, source: int, judged: disclosure.Judged) -> dict[str, str]:
+def _properties(job: Job, source: int, judged: disclosure.Judged) -> dict[str, str]:
     hashes = sorted({mask.hash for mask in job.plan.values() if isinstance(mask, Hmac)})
     made = job.ctx.tables.snapshots(job.curated)
     batch = next((said(summary, "batch") for found, summary in made if found == source), None)
@@ -268,7 +319,7 @@ def _properties(job: _Job, source: int, judged: disclosure.Judged) -> dict[str, 
 
 
 def _publication(
-    job: _Job,
+    job: Job,
     source: int,
     standing: tuple[int, dict[str, str]] | None,
     properties: dict[str, str],
@@ -293,7 +344,7 @@ def _publication(
     )
 
 
-def _record(job: _Job, source: int, snapshot: int, *, reused: bool) -> Published:
+def _record(job: Job, source: int, snapshot: int, *, reused: bool) -> Published:
     tables = job.ctx.tables
     summary = next(summary for found, summary in tables.snapshots(job.table) if found == snapshot)
     told = said(summary, "disclosure")
@@ -315,7 +366,7 @@ def _record(job: _Job, source: int, snapshot: int, *, reused: bool) -> Published
     )
 
 
-def _with_downloads(job: _Job, published: Published) -> Published:
+def _with_downloads(job: Job, published: Published) -> Published:
     if job.zone != "open" or not job.entry.open.downloads:
         return published
     files = downloads.release(job.ctx, job.entry, published, job.plan)

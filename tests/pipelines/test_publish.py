@@ -219,7 +219,7 @@ def test_a_run_that_planned_on_the_old_masks_cannot_bring_them_back(city: City) 
     second = city.publish(newer)
     for alike in (True, False):
         with pytest.raises((CommitConflict, LakeError)):
-            module._write(job, newer.snapshot, standing, alike=alike)
+            module._write(job, module._local, newer.snapshot, standing, alike=alike)
     assert first.snapshot != second.snapshot
     assert table_of(city, second).current_snapshot().snapshot_id == second.snapshot
     assert len(city.rows(second)) == 9
@@ -336,8 +336,8 @@ def test_a_mask_that_fails_on_a_value_publishes_nothing_and_names_no_value(city:
 
 def test_rows_lost_on_the_way_stop_the_commit(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     merged = city.curate(1, people())
-    real = module._masked
-    monkeypatch.setattr(module, "_masked", lambda *args: (batch.slice(1) for batch in real(*args)))
+    real = module.mask_rows
+    monkeypatch.setattr(module, "mask_rows", lambda *args: (batch.slice(1) for batch in real(*args)))
     with pytest.raises(Unbalanced, match="curated rows 8 ≠ published rows 7"):
         city.publish(merged)
     assert city.ctx.tables.current_snapshot(("share", "health__visit__default")) is None
