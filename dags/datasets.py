@@ -8,7 +8,14 @@ from operator import and_, or_
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, get_current_context, task
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronDataIntervalTimetable,
+    get_current_context,
+    get_parsing_context,
+    task,
+)
 
 from dags import tasks
 from dags.texts import dag_text
@@ -106,6 +113,18 @@ def dataset_dag(entry: Entry, settings: Settings) -> DAG:
     return dag
 
 
-_settings = Settings()
-for _entry in load_catalogue(_settings.catalogue).entries.values():
-    globals()[_entry.id] = dataset_dag(_entry, _settings)
+def wanted() -> list[str] | None:
+    """The one dataset whose task is about to run; None where Airflow asks for every DAG. A task parses this file
+    again, and the other datasets' DAGs are nothing to it."""
+    dag = get_parsing_context().dag_id
+    return None if dag is None else [dag]
+
+
+def dags(settings: Settings, datasets: list[str] | None) -> dict[str, DAG]:
+    """DAGs by dataset: of these datasets, or of all. What they read needs no DAG here."""
+    entries = load_catalogue(settings.catalogue, datasets, settings.stamps).entries
+    chosen = entries if datasets is None else [name for name in datasets if name in entries]
+    return {name: dataset_dag(entries[name], settings) for name in chosen}
+
+
+globals().update(dags(Settings(), wanted()))

@@ -41,11 +41,11 @@ def plainly(task: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-def _context() -> Context:
+def _context(dataset: str) -> Context:
     from dags.connections import connect
     from pipelines.context import open_context
 
-    return open_context(connect=connect)
+    return open_context(connect=connect, datasets=[dataset])
 
 
 def _interval(context: dict[str, Any]) -> tuple[datetime, datetime] | None:
@@ -72,7 +72,7 @@ def collect(dataset: str, context: dict[str, Any]) -> dict[str, Any]:
     from pipelines.batches import batch_for, batch_of
     from pipelines.stages import run_stage
 
-    ctx = _context()
+    ctx = _context(dataset)
     entry = ctx.catalogue.entry(dataset)
     interval = _interval(context)
     batch = batch_of(ctx, entry, interval) if interval else batch_for(ctx, entry)
@@ -87,7 +87,8 @@ def middle(stage: Stage, address: dict[str, Any]) -> None:
     from lake.batch import Batch
     from pipelines.stages import run_stage
 
-    ctx, batch = _context(), Batch.model_validate(address)
+    batch = Batch.model_validate(address)
+    ctx = _context(batch.dataset)
     if stage == "standardise" and not recordstore.load(ctx.settings, batch, "collect").files:  # type: ignore[attr-defined]
         raise AirflowSkipException("nothing new at the source: every file was loaded before")
     run_stage(ctx, stage, batch)
@@ -100,7 +101,7 @@ def merge(address: dict[str, Any]) -> dict[str, Any]:
     from pipelines.stages import run_stage
 
     batch = Batch.model_validate(address)
-    merged: Merged = run_stage(_context(), "merge", batch)  # type: ignore[assignment]
+    merged: Merged = run_stage(_context(batch.dataset), "merge", batch)  # type: ignore[assignment]
     return _event(batch, merged.snapshot)
 
 
@@ -110,7 +111,8 @@ def publish(address: dict[str, Any], zone: str) -> None:
     from lake.batch import Batch
     from pipelines.stages import parts, run_stage, withdraw_ungranted
 
-    ctx, batch = _context(), Batch.model_validate(address)
+    batch = Batch.model_validate(address)
+    ctx = _context(batch.dataset)
     entry = ctx.catalogue.entry(batch.dataset)
     for part in parts(entry, "publish"):
         if part.startswith(f"{zone}/"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,13 +26,16 @@ class Context:
 
 
 def open_context(
-    connect: Callable[[str], str] = from_environment, settings: Settings | None = None
+    connect: Callable[[str], str] = from_environment,
+    settings: Settings | None = None,
+    datasets: Collection[str] | None = None,
 ) -> Context:
-    """The context of this process: settings from the environment, the whole catalogue, the lake and its ledger."""
+    """The context of this process: settings from the environment, the catalogue, the lake and its ledger. Of a
+    catalogue that was judged before, `datasets` and what they speak of are enough, however many others there are."""
     settings = settings or Settings()
     return Context(
         settings=settings,
-        catalogue=load_catalogue(settings.catalogue),
+        catalogue=load_catalogue(settings.catalogue, datasets, settings.stamps),
         tables=Tables(settings),
         ledger=Ledger(settings.database_url),
         connect=connect,

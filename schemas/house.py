@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import os
+import re
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +22,15 @@ from pydantic import ValidationError
 from schemas.draft import Draft, read_draft, validate
 from schemas.findings import Finding
 from schemas.messages import findings_of
-from schemas.model import Code, Department, ElementFile, Numbers
+from schemas.model import Code, Department, ElementFile, LakeSource, Numbers
 from schemas.numbers import default_numbers, numbers_of
-from schemas.resolve import apply_likes, resolve_fields
+from schemas.resolve import apply_likes, origin, resolve_fields
 from schemas.yamlfile import Unreadable, decode, parse, read_bytes
 
 HERE = Path(__file__).parent
 SHARED_FILES = ("elements.yaml", "departments.yaml", "policy.yaml")
 COLUMNS = ("code", "zh", "en", "aliases")
+_PLACE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 
 @dataclass
@@ -61,19 +65,19 @@ class House:
 
 def shown(path: Path) -> str:
     """The path relative to the current folder when below it."""
-    absolute, here = path.absolute(), Path.cwd()
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+    absolute, here = str(path.absolute()), f"{Path.cwd()}{os.sep}"
+    return absolute.removeprefix(here)
 
 
-def read_house(root: Path) -> House:
-    """Everything under a catalogue's root, read and resolved as far as it goes. Never raises for what files
-    hold."""
+def read_house(root: Path, datasets: Collection[str] | None = None) -> House:
+    """Everything under a catalogue's root, read and resolved as far as it goes; of the entries, where `datasets` are
+    named, only theirs and those that they speak of. Never raises for what files hold."""
     house = House(root)
     _read_named(house, "elements", ElementFile, house.elements)
     _read_named(house, "departments", Department, house.departments)
     _read_numbers(house)
     _read_codes(house)
-    _read_entries(house)
+    _read_entries(house, _paths(house) if datasets is None else _paths_of(house, datasets))
     for draft in house.drafts.values():
         resolve_fields(draft, house.by_id, house.elements, lambda name: house.knows("elements", name))
     return house
@@ -119,7 +123,19 @@ def _read_numbers(house: House) -> None:
 # ── entries ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read_entries(house: House) -> None:
+def _read_entries(house: House, paths: Iterable[Path]) -> None:
+    for path in paths:
+        draft = _read_entry(path)
+        house.drafts[draft.place] = draft
+    house.by_id = dict(house.drafts)
+    for draft in house.drafts.values():
+        stated = draft.data.get("id")
+        if isinstance(stated, str):
+            house.by_id.setdefault(stated, draft)
+
+
+def _paths(house: House) -> Iterator[Path]:
+    """The files of all entries; what lies in no place of one is noted."""
     if not house.root.is_dir():
         expected = "the catalogue's folder (XUANWU_CATALOGUE)"
         house.note(house.root, "", [Finding((), "there is no such folder", expected, 1)])
@@ -133,20 +149,55 @@ def _read_entries(house: House) -> None:
                 path, "", [Finding((), "this is no place of an entry", "<department>/<dataset>.yaml", 1)]
             )
             continue
-        draft = _read_entry(path)
-        house.drafts[draft.place] = draft
-    house.by_id = dict(house.drafts)
-    for draft in house.drafts.values():
-        stated = draft.data.get("id")
-        if isinstance(stated, str):
-            house.by_id.setdefault(stated, draft)
+        yield path
 
 
-def _yaml_files(root: Path) -> Iterator[Path]:
-    for path in sorted(root.rglob("*.y*ml")):
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.suffix in (".yaml", ".yml") and not hidden and not path.is_dir():
+def _paths_of(house: House, datasets: Collection[str]) -> Iterator[Path]:
+    """The files of these datasets and, found while they are read, of those that they speak of."""
+    wanted = deque(datasets)
+    seen = set[str]()
+    while wanted:
+        name = wanted.popleft()
+        path = entry_path(house.root, name)
+        if name not in seen and path is not None and path.is_file():
             yield path
+            wanted.extend(_spoken_of(house.drafts[name]))
+        seen.add(name)
+
+
+def dataset_names(root: Path) -> list[str]:
+    """The datasets that have a file under the root, whatever it holds."""
+    return [f"{path.parent.name}.{path.stem}" for path in _yaml_files(root) if path.parent.parent == root]
+
+
+def entry_path(root: Path, dataset: str) -> Path | None:
+    """Where the entry of a dataset lies, whether or not it is there; None for what is no dataset's name."""
+    department, dot, name = dataset.partition(".")
+    return root / department / f"{name}.yaml" if dot and _PLACE.fullmatch(dataset) else None
+
+
+def _spoken_of(draft: Draft) -> Iterator[str]:
+    """The datasets that an entry reads or whose fields it names."""
+    if draft.written is None:
+        return
+    if draft.has("source") and isinstance(draft.written.source, LakeSource):
+        yield from draft.written.source.inputs
+    for name, written in (draft.written.fields or {}).items():
+        if written.shared_from is not None:
+            yield origin(written.shared_from, name)[0]
+    for check in draft.written.checks or ():
+        if isinstance(other := check.arguments.get("dataset"), str):
+            yield other
+
+
+def _yaml_files(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if name.endswith((".yaml", ".yml")) and not name.startswith("."):
+                found.append(Path(folder, name))
+    return sorted(found)
 
 
 def _read_entry(path: Path) -> Draft:

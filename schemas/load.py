@@ -10,15 +10,16 @@ How: `schemas.house` reads every file, `schemas.resolve` applies elements, `sche
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from schemas import stamp
 from schemas.errors import CatalogueError, Problem, XuanwuError
 from schemas.findings import Finding, dotted, near
-from schemas.house import House, read_house, shown
+from schemas.house import House, dataset_names, read_house, shown
 from schemas.model import Code, Department, ElementFile, Entry, Numbers
 from schemas.numbers import default_numbers
 from schemas.resolve import finished
@@ -29,7 +30,7 @@ from schemas.yamlfile import Lines
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that the city holds, resolved. Elements have their `like:` applied."""
+    """What the city holds, resolved: all of it, or what some datasets need. Elements have their `like:` applied."""
 
     root: Path
     entries: dict[str, Entry]
@@ -46,7 +47,8 @@ class Catalogue:
         if dataset in self.entries:
             return self.entries[dataset]
         raise XuanwuError(
-            f"no dataset `{dataset}` in the catalogue" + near(dataset, self.entries),
+            f"no dataset `{dataset}` in the catalogue"
+            + near(dataset, {*self.entries, *dataset_names(self.root)}),
             expected="department.dataset, as in the catalogue",
             next_step="`xuanwu status` lists the datasets",
         )
@@ -57,13 +59,33 @@ class Catalogue:
         return list(TopologicalSorter(inputs).static_order())
 
 
-def load_catalogue(root: Path | None = None) -> Catalogue:
+def load_catalogue(
+    root: Path | None = None, datasets: Collection[str] | None = None, stamps: Path | None = None
+) -> Catalogue:
     """The catalogue under `root` (default: the setting XUANWU_CATALOGUE).
 
-    Raises CatalogueError with every problem of every file.
+    Where `stamps` is the folder of an earlier check's stamp that still fits (`schemas.stamp`), the rules are not
+    asked again, and of the entries only those of `datasets` are read, with those that they speak of. Else all of it
+    is judged, and stamped. Raises CatalogueError with every problem of every file.
     """
-    house, problems = _judged(root)
-    if problems:
+    root = Settings().catalogue if root is None else Path(root)
+    with _garbage_kept():
+        return _catalogue(_judged(root) if stamps is None else _stamped(root, datasets, stamps))
+
+
+def _stamped(root: Path, datasets: Collection[str] | None, stamps: Path) -> House:
+    before = stamp.taken(root)
+    if stamp.known(stamps, root, before):
+        return read_house(root, datasets)
+    house = _judged(root)
+    if not _problems(house):
+        stamp.keep(stamps, root, before)
+    return house
+
+
+def _catalogue(house: House) -> Catalogue:
+    """CatalogueError where something is wrong; in a house that was judged before, because it came meanwhile."""
+    if problems := _problems(house):
         raise CatalogueError(problems)
     numbers = house.numbers
     entries = {
@@ -75,17 +97,18 @@ def load_catalogue(root: Path | None = None) -> Catalogue:
 def check_catalogue(root: Path | None = None) -> list[Problem]:
     """Every problem of the catalogue under `root`, in file and line order; paths relative to the current
     folder."""
-    house, problems = _judged(root)
+    with _garbage_kept():
+        house = _judged(Settings().catalogue if root is None else Path(root))
+        problems = _problems(house)
     if not house.drafts and not problems:
         return [Problem(shown(house.root), 1, "(folder)", "holds no dataset", "<department>/<dataset>.yaml")]
     return problems
 
 
-def _judged(root: Path | None) -> tuple[House, list[Problem]]:
-    with _garbage_kept():
-        house = read_house(Settings().catalogue if root is None else Path(root))
-        judge(house)
-        return house, _problems(house)
+def _judged(root: Path) -> House:
+    house = read_house(root)
+    judge(house)
+    return house
 
 
 @contextmanager
@@ -102,11 +125,9 @@ def _garbage_kept() -> Iterator[None]:
 
 
 def _problems(house: House) -> list[Problem]:
-    found = [
-        p for file, (text, findings) in house.findings.items() for p in _with_lines(file, text, findings)
-    ]
-    for draft in house.drafts.values():
-        found += _with_lines(draft.file, draft.text, draft.findings)
+    wrong = [(file, text, findings) for file, (text, findings) in house.findings.items()]
+    wrong += [(draft.file, draft.text, draft.findings) for draft in house.drafts.values() if draft.findings]
+    found = [problem for each in wrong for problem in _with_lines(*each)]
     return sorted(set(found))
 
 

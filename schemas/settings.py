@@ -68,5 +68,10 @@ class Settings(BaseSettings):
         return self.iceberg or f"sqlite:///{self.home.resolve() / 'iceberg.db'}"
 
     @cached_property
+    def stamps(self) -> Path:
+        """Which catalogues were found valid: see `schemas.stamp`."""
+        return self.home.resolve() / "stamps"
+
+    @cached_property
     def scratch(self) -> Path:
         return self.home.resolve() / "scratch"

@@ -23,7 +23,7 @@ _WORDS: dict[str, Any] = {"": None, "~": None, "true": True, "false": False} | d
 )
 _WORDS |= {"True": True, "TRUE": True, "False": False, "FALSE": False}
 _DIGITS = 300
-_ANCHOR = re.compile(r"(?:^|[\s\[{,:-])[&*][A-Za-z0-9_-]", re.MULTILINE)
+_ANCHOR = re.compile(r"[&*][A-Za-z0-9_-]")
 """What may be an anchor or an alias; a cron's `* */5 *` is none."""
 
 

@@ -9,7 +9,14 @@ import typer
 from pipelines.cli import catalogue, evidence, files, quarantine, way
 from schemas.errors import CatalogueError, XuanwuError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich is two thirds of what `--help` would load
+    context_settings={"max_content_width": 120},
+    help=__doc__,
+)
 for command in (
     catalogue.check,
     way.run,

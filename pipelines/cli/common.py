@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +15,11 @@ Datasets = Annotated[list[str], typer.Argument(help="department.dataset; several
 AsJson = Annotated[bool, typer.Option("--json", help="as JSON, for programs")]
 
 
-def open_context() -> Context:
-    """The context of the environment's settings."""
+def open_context(datasets: Collection[str] | None = None) -> Context:
+    """The context of the environment's settings; its catalogue may hold no more than these datasets need."""
     from pipelines.context import open_context as opened
 
-    return opened()
+    return opened(datasets=datasets)
 
 
 def day(value: str) -> date:

@@ -25,7 +25,7 @@ def mask(
 
     if zone not in ZONES:
         raise typer.BadParameter("one of share, open", param_hint="--zone")
-    ctx, chosen = open_context(), policy or ("open" if zone == "open" else "default")
+    ctx, chosen = open_context([dataset]), policy or ("open" if zone == "open" else "default")
     entry = ctx.catalogue.entry(dataset)
     done = mask_file(ctx, file, output, entry=entry, zone=zone, policy=chosen, encoding=encoding)
     typer.echo(f"{done.rows:,} rows of {', '.join(done.fields)} → {output}")

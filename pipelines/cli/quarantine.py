@@ -12,7 +12,9 @@ from pipelines.cli.common import AsJson, open_context
 if TYPE_CHECKING:
     from lake.records import Stage
 
-app = typer.Typer(no_args_is_help=True, help="隔离区 Rows that were set aside, and why.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="隔离区 Rows that were set aside, and why."
+)
 
 
 @app.command("list")
@@ -22,7 +24,7 @@ def quarantine_list(
     """Rows set aside, counted by dataset, batch, stage, field and rule."""
     from lake.quarantine import summary
 
-    ctx = open_context()
+    ctx = open_context(datasets or None)
     names = [ctx.catalogue.entry(name).id for name in datasets] if datasets else list(ctx.catalogue.entries)
     found = [(name, row) for name in names for row in summary(ctx.tables, name)]
     if as_json:
@@ -57,7 +59,7 @@ def quarantine_show(
 
     if stage not in (None, "standardise", "check", "merge"):
         raise typer.BadParameter("one of standardise, check, merge", param_hint="--stage")
-    ctx = open_context()
+    ctx = open_context([dataset])
     found = asides(ctx, ctx.catalogue.entry(dataset), batch, cast("Stage | None", stage))
     rows = list(islice(found, limit))
     if as_json:

@@ -29,7 +29,7 @@ def run(
 
     if start not in STAGES:
         raise typer.BadParameter(f"one of {', '.join(STAGES)}", param_hint="--from")
-    ctx = open_context()
+    ctx = open_context(datasets)
     wanted = {ctx.catalogue.entry(name).id for name in datasets}
     for dataset in (name for name in ctx.catalogue.order() if name in wanted):
         entry = ctx.catalogue.entry(dataset)

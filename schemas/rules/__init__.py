@@ -8,6 +8,7 @@ them cannot be read, the rule is silent, as the broken section has its own findi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from schemas.draft import Draft
 from schemas.findings import Finding
@@ -68,14 +69,20 @@ CITY_RULES: tuple[CityRule, ...] = (
 
 @regexes.engine_closed()
 def judge(house: House) -> None:
-    """Adds what each rule finds to the findings of the file concerned."""
-    shared.judge_shared(house)
-    for draft in house.drafts.values():
-        if draft.written is None:
-            continue
-        for rule, sections in ENTRY_RULES:
-            if draft.broken.isdisjoint(sections):
-                draft.findings.extend(rule(draft.written, draft, house))
-    for city_rule in CITY_RULES:
-        for draft, finding in city_rule(house):
-            draft.findings.append(finding)
+    """Adds what each rule finds to the findings of the file concerned. The SQL of derived datasets is DuckDB's to
+    read, which does it beside the other rules; no thread of it outlives this call."""
+    with ThreadPoolExecutor(1) as beside:
+        queries = beside.submit(lambda: list(sources.lake_queries(house)))
+        shared.judge_shared(house)
+        for draft in house.drafts.values():
+            if draft.written is not None:
+                draft.findings.extend(_of_entry(draft.written, draft, house))
+        for city_rule in CITY_RULES:
+            found = queries.result() if city_rule is sources.lake_queries else city_rule(house)
+            for draft, finding in found:
+                draft.findings.append(finding)
+
+
+def _of_entry(written: EntryFile, draft: Draft, house: House) -> list[Finding]:
+    rules = [rule for rule, sections in ENTRY_RULES if draft.broken.isdisjoint(sections)]
+    return [finding for rule in rules for finding in rule(written, draft, house)]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from schemas import house, stamp
+from schemas.house import _read_entry as real
 from schemas.load import load_catalogue
 from schemas.model import LakeSource
 from schemas.policy import policies
+from schemas.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -81,6 +85,22 @@ def test_a_dag_says_what_it_is_and_whose(dags: dict) -> None:
         assert {task.owner for task in dag.tasks} == {entry.owner}
         assert all(task.retries > 0 and task.execution_timeout for task in dag.tasks)
         assert dag.max_active_runs == 1
+
+
+def test_a_task_parses_its_own_dag_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Airflow parses the file again for every task; the stamp of the first parse holds for all of them."""
+    import dags.datasets as file
+
+    monkeypatch.setattr(stamp, "SETTLED", -(10**18))
+    settings = Settings(home=tmp_path)
+    assert len(file.dags(settings, file.wanted())) == len(load_catalogue().entries)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "civil_affairs.marriage")
+    read = []
+    monkeypatch.setattr(house, "_read_entry", lambda path: read.append(path.stem) or real(path))
+    assert list(file.dags(settings, file.wanted())) == ["civil_affairs.marriage"]
+    assert sorted(read) == ["marriage", "resident"]
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "xuanwu_upkeep")
+    assert file.dags(settings, file.wanted()) == {}
 
 
 def test_parsing_loads_nothing_heavy() -> None:
