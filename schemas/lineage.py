@@ -120,6 +120,7 @@ def _read(sql: str, inputs: Mapping[str, Iterable[str]], outputs: list[str]) -> 
     from sqlglot import exp, parse_one
     from sqlglot.lineage import lineage
     from sqlglot.optimizer.qualify import qualify
+    from sqlglot.optimizer.scope import build_scope
 
     tables: dict[str, Any] = {}
     for name, fields in inputs.items():
@@ -131,9 +132,12 @@ def _read(sql: str, inputs: Mapping[str, Iterable[str]], outputs: list[str]) -> 
     given = [projection.alias_or_name for projection in tree.selects]
     found: dict[str, set[Origin]] = {}
     rows = set(_row_origins(tree))
+    scope = build_scope(tree)
     for output in outputs:
         column = next((name for name in given if name.casefold() == output.casefold()), output)
-        root = lineage(column, tree.copy(), schema=tables, dialect="duckdb")
+        root = lineage(
+            column, tree, schema=tables, dialect="duckdb", scope=scope, trim_selects=False, copy=False
+        )
         own = {
             Origin(Column(f"{leaf.source.db}.{leaf.source.name}", leaf.name.split(".")[-1].strip('"')), how)
             for leaf, how in _leaves(root)

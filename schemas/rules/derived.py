@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from schemas.draft import Draft
 from schemas.findings import Finding
 from schemas.house import House
 from schemas.lineage import query_origins
-from schemas.model import EntryFile, LakeSource
+from schemas.model import EntryFile, Field, LakeSource
 from schemas.rules.fields import less_risky
+from schemas.rules.selected import may_be
 
 
 def derived_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
@@ -20,6 +21,8 @@ def derived_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Fin
         return
     inputs = {name: house.by_id[name].fields for name in source.inputs}
     collected = {name: field for name, field in draft.fields.items() if field.shared_from is None}
+    if not _doubtful(source.sql, collected, [f for fields in inputs.values() for f in fields.values()]):
+        return
     made = query_origins(source.sql, inputs, {field.source or name for name, field in collected.items()})
     for name, field in collected.items():
         for origin in sorted(made[field.source or name]):
@@ -34,3 +37,19 @@ def derived_kept(written: EntryFile, draft: Draft, house: House) -> Iterator[Fin
                 yield Finding(
                     ("fields", name, "risk"), f"loosens its origin `{where}`: {loosened}", f"`{other.risk}`"
                 )
+
+
+def _doubtful(sql: str, collected: Mapping[str, Field], given: Iterable[Field]) -> bool:
+    """Whether any field may be, by name, a column of the inputs that is graded higher or tells more."""
+    names = may_be(sql)
+    if names is None:
+        return True
+    by_name: dict[str, list[Field]] = {}
+    for other in given:
+        by_name.setdefault(other.name.casefold(), []).append(other)
+    return any(
+        field.grade < other.grade or less_risky(field.risk, other.risk)
+        for name, field in collected.items()
+        for column in names.get((field.source or name).casefold(), ())
+        for other in by_name.get(column, ())
+    )

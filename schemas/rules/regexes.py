@@ -37,13 +37,14 @@ def engine_closed() -> Iterator[None]:
     try:
         yield
     finally:
-        if _engine.cache_info().currsize:
-            _engine().close()
-            _engine.cache_clear()
+        if engine.cache_info().currsize:
+            engine().close()
+            engine.cache_clear()
 
 
 @cache
-def _engine() -> duckdb.DuckDBPyConnection:
+def engine() -> duckdb.DuckDBPyConnection:
+    """DuckDB, to be asked how it reads things; closed by `engine_closed`."""
     import duckdb  # 0.1 s, and only where a catalogue has a regex
 
     return duckdb.connect(config={"enable_external_access": False, "threads": 1})
@@ -56,7 +57,7 @@ def _is_re2(pattern: str) -> bool:
     if "\0" in pattern:
         return False
     try:
-        _engine().execute(f"SELECT regexp_matches('', {literal(pattern)})")
+        engine().execute(f"SELECT regexp_matches('', {literal(pattern)})")
     except duckdb.Error:
         return False
     return True
