@@ -35,8 +35,9 @@ def _terms(record: Record, *names: str) -> tuple[Term, ...]:
 def _landed(record: Landed) -> list[Sum]:
     landed: tuple[Term, ...] = (("landed", record.rows),)
     sums = [Sum(landed, (("rows of its files", sum(file.rows for file in record.files)),))]
+    erased: tuple[Term, ...] = (("erased", record.erased),) if record.erased else ()
     if record.counted is not None:
-        sums.append(Sum((("counted at the source", record.counted),), landed))
+        sums.append(Sum((("counted at the source", record.counted),), landed + erased))
     return sums
 
 
@@ -87,9 +88,12 @@ def within(record: Record) -> list[Sum]:
     return _WITHIN[type(record)](record)
 
 
-def between(stage: Stage, rows_out_before: int, rows_in: int) -> Sum:
-    """What the stage before put out is what this one took in."""
-    return Sum(((f"rows out of {previous(stage)}", rows_out_before),), ((f"rows into {stage}", rows_in),))
+def between(stage: Stage, rows_out_before: int, rows_in: int, erased: int = 0) -> Sum:
+    """What the stage before put out is what this one took in, but for the rows that were erased in between."""
+    gone: tuple[Term, ...] = (("erased since", erased),) if erased else ()
+    return Sum(
+        ((f"rows out of {previous(stage)}", rows_out_before),), ((f"rows into {stage}", rows_in), *gone)
+    )
 
 
 def counts(record: Record) -> Mapping[str, int]:
@@ -97,6 +101,7 @@ def counts(record: Record) -> Mapping[str, int]:
     numbers = {name: value for name, value in record.model_dump().items() if isinstance(value, int)}
     if isinstance(record, Landed):
         numbers |= {"files": len(record.files), "skipped": len(record.skipped)}
+        numbers |= {"erased": record.erased} if record.erased else {}
     return {name: int(value) for name, value in numbers.items()}
 
 

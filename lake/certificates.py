@@ -14,7 +14,13 @@ import json
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from lake import store
 from lake.signing import KEYS, Signer, Trust, canonical, public_key
@@ -40,7 +46,7 @@ class FileProof(Part):
 
 
 class Original(Part):
-    """A landed file. Its name, which a department chose, stays out; the manifest holds it."""
+    """A landed file as it came. Its name, which a department chose, stays out; the manifest holds it."""
 
     sha256: str
     size: int
@@ -67,6 +73,7 @@ class Balance(Part):
 
     counted: int | None = None
     landed: int | None = None
+    erased: int = 0
     standardised: int | None = None
     standardise_quarantined: int | None = None
     checked: int | None = None
@@ -79,6 +86,11 @@ class Balance(Part):
     deleted: int | None = None
     total_before: int | None = None
     total: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Certificates from before anything was erased keep their form."""
+        return {name: value for name, value in handler(self).items() if name != "erased" or value}
 
 
 class LedgerProof(Part):
@@ -97,7 +109,8 @@ class InputProof(Part):
 
 
 class BatchProof(Part):
-    """One batch that came into the curated table since the publication before."""
+    """One batch that came into the curated table since the publication before; or an erasure, which took rows out of
+    it: then there is no manifest and no verdict, and its balance is what it deleted."""
 
     id: str
     start: datetime | None
@@ -109,6 +122,12 @@ class BatchProof(Part):
     landed: tuple[Original, ...]
     inputs: tuple[InputProof, ...] = ()
     ledger: LedgerProof | None = None
+    erasure: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Certificates from before anything was erased keep their form."""
+        return {name: value for name, value in handler(self).items() if name != "erasure" or value}
 
 
 class Words(Part):

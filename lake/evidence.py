@@ -27,7 +27,7 @@ from schemas.errors import LakeError
 from schemas.settings import Settings
 
 _COUNTS: Final = {
-    "collect": {"landed": "rows", "counted": "counted"},
+    "collect": {"landed": "rows", "counted": "counted", "erased": "erased"},
     "standardise": {"standardised": "rows_out", "standardise_quarantined": "quarantined"},
     "check": {"checked": "rows_out", "check_quarantined": "quarantined"},
     "merge": {
@@ -43,7 +43,7 @@ def balance_of(attempts: Sequence[Attempt]) -> Balance:
     """The rows of a batch by its last attempt of each stage that was done."""
     done = {each.stage: each.counts for each in attempts if each.state == "done"}
     found = {
-        name: done[stage].get(count)
+        name: done[stage].get(count, 0 if name == "erased" else None)
         for stage, names in _COUNTS.items()
         if stage in done
         for name, count in names.items()
@@ -92,6 +92,7 @@ def batch_proof(
         ledger=LedgerProof(attempts=tuple(each.id for each in lines), sha256=ledger_lines(lines))
         if lines
         else None,
+        erasure=batch.erasure if batch else None,
     )
 
 
@@ -100,7 +101,8 @@ def _landing(settings: Settings, landed: Landed) -> str:
 
 
 def _originals(landed: Landed | None) -> tuple[Original, ...]:
-    files = landed.files if landed else ()
+    """As they came, whatever was erased since."""
+    files = [file.received or file for file in landed.files] if landed else ()
     return tuple(Original(sha256=file.sha256, size=file.size, rows=file.rows) for file in files)
 
 

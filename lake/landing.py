@@ -73,8 +73,13 @@ class LandingWriter:
             store.remove_file(path)
         for path in filter(store.is_local, named):
             Path(path).chmod(0o400)
-        store.write_atomic(store.join(self._folder, MANIFEST), landed.model_dump_json(indent=1).encode())
+        store.write_atomic(store.join(self._folder, MANIFEST), encode(landed))
         return landed
+
+
+def encode(landed: Landed) -> bytes:
+    """A manifest's bytes."""
+    return landed.model_dump_json(indent=1).encode()
 
 
 @contextmanager
@@ -130,6 +135,21 @@ def _manifest(folder: str, dataset: str) -> Landed | None:
         return None
     except ValidationError:
         raise LakeError("the landing manifest is damaged", dataset=dataset, file=uri) from None
+
+
+def replace(settings: Settings, landed: Landed) -> None:
+    """Another manifest for a landed batch, of which rows were erased: its new files lie there already. Files that it
+    does not name are removed, those of a process that was killed here among them."""
+    folder = zones.folder(settings, "landing", landed.batch.dataset, landed.batch.id)
+    named = {file.path for file in landed.files}
+    for path in filter(store.is_local, named):
+        Path(path).chmod(0o400)
+    data = encode(landed)
+    if store.read_bytes(store.join(folder, MANIFEST)) != data:
+        store.write_atomic(store.join(folder, MANIFEST), data)
+    for path in store.list_files(store.join(folder, "files")):
+        if path not in named:
+            store.remove_file(path)
 
 
 def history(settings: Settings, dataset: str) -> Iterator[Landed]:

@@ -8,7 +8,7 @@ attempt begins as `running` and ends once, as `done` or `failed`; one that was k
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +51,17 @@ ATTEMPTS = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.UniqueConstraint("dataset", "batch_id", "stage", "part", "number"),
 )
+ERASED = sa.Table(
+    "erased",
+    METADATA,
+    sa.Column("dataset", sa.String(100), primary_key=True),
+    sa.Column("batch_id", sa.String(64), primary_key=True),
+    sa.Column("erasure", sa.String(64), primary_key=True),
+    sa.Column("after", sa.Integer, nullable=False),
+    *(sa.Column(stage, sa.BigInteger, nullable=False) for stage in ("collect", "standardise", "check")),
+)
+"""Rows that an erasure took out of what a stage had put out, where `after` was the newest attempt: a later run of the
+next stage finds so many fewer."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,8 @@ class Ledger:
         for tries_left in range(TRIES, 0, -1):
             try:
                 with engine.begin() as connection:
-                    connection.execute(CreateTable(ATTEMPTS, if_not_exists=True))
+                    for table in METADATA.sorted_tables:
+                        connection.execute(CreateTable(table, if_not_exists=True))
                 return engine
             except DBAPIError:
                 if tries_left == 1:
@@ -186,7 +198,7 @@ class Ledger:
 
     def _between(self, begun: Attempt, record: Record) -> list[balance.Sum]:
         before = balance.previous(begun.stage)
-        if before is None:
+        if before is None or (begun.batch.erasure and begun.stage == "merge"):
             return []
         source = self._merge_of(record) if isinstance(record, Published) else self._done(begun.batch, before)
         if source is None or source.rows_out is None:
@@ -196,7 +208,24 @@ class Ledger:
                 batch=begun.batch.id,
                 next_step=f"run {before} first",
             )
-        return [balance.between(begun.stage, source.rows_out, balance.FLOW[begun.stage](record)[0])]
+        gone = sum(self._erased(begun.batch.dataset).gone(source, begun))
+        return [balance.between(begun.stage, source.rows_out, balance.FLOW[begun.stage](record)[0], gone)]
+
+    def erased(self, batch: Batch, erasure: str, rows: Mapping[str, int]) -> None:
+        """Write down how many rows of each stage's output an erasure took out; said again, it counts once."""
+        c = ERASED.c
+        same = (c.dataset == batch.dataset, c.batch_id == batch.id, c.erasure == erasure)
+        newest = sa.select(sa.func.coalesce(sa.func.max(ATTEMPTS.c.id), 0)).scalar_subquery()
+        row = {"dataset": batch.dataset, "batch_id": batch.id, "erasure": erasure, **rows}
+        with self._begin() as connection:
+            if connection.execute(sa.select(c.after).where(*same)).first() is None:
+                connection.execute(sa.insert(ERASED).values(after=newest, **row))
+
+    def _erased(self, dataset: str | None) -> _Erased:
+        query = sa.select(ERASED)
+        with self._begin() as connection:
+            rows = connection.execute(query if dataset is None else query.where(ERASED.c.dataset == dataset))
+            return _Erased([dict(row) for row in rows.mappings()])
 
     def _done(self, batch: Batch, stage: Stage) -> Attempt | None:
         rows = self._select(batch.dataset, batch_id=batch.id, stage=stage, state="done")
@@ -251,32 +280,42 @@ class Ledger:
     def latest(self, dataset: str) -> list[Attempt]:
         """The last attempt of each stage and part of the dataset's newest batch, done or not, by stage."""
         found = self.runs(dataset)
-        newest = max((a.batch.id for a in found), default=None)
+        newest = max((a.batch.id for a in found if not a.batch.erasure), default=None)
         last = {(a.stage, a.part): a for a in found if a.batch.id == newest}
         return sorted(last.values(), key=_by_stage)
 
     def sums(self, dataset: str | None = None) -> list[BatchSum]:
         """The sums between the stages of every batch, from what the ledger itself holds, for status and report."""
-        done = self.done(dataset)
-        outs: dict[tuple[str, str, Stage | None], int] = {
-            (a.batch.dataset, a.batch.id, a.stage): a.rows_out or 0 for a in done
+        done, erased = self.done(dataset), self._erased(dataset)
+        sources: dict[tuple[str, str, Stage | None], Attempt] = {
+            (a.batch.dataset, a.batch.id, a.stage): a for a in done
         }
         by_snapshot = {
             (a.batch.dataset, a.counts.get("snapshot")): a.rows_out or 0 for a in done if a.stage == "merge"
         }
         found = []
         for a in done:
-            before = balance.previous(a.stage)
-            rows = (
-                by_snapshot.get((a.batch.dataset, a.counts.get("curated_snapshot")))
-                if a.stage == "publish"
-                else outs.get((a.batch.dataset, a.batch.id, before))
-            )
+            source = sources.get((a.batch.dataset, a.batch.id, balance.previous(a.stage)))
+            rows, gone = (source.rows_out or 0, sum(erased.gone(source, a))) if source else (None, 0)
+            if a.stage == "publish":
+                rows, gone = by_snapshot.get((a.batch.dataset, a.counts.get("curated_snapshot"))), 0
             if rows is not None:
-                found.append(
-                    BatchSum(a.batch, a.stage, a.part, balance.between(a.stage, rows, a.rows_in or 0))
-                )
+                each = balance.between(a.stage, rows, a.rows_in or 0, gone)
+                found.append(BatchSum(a.batch, a.stage, a.part, each))
         return found
+
+
+@dataclass(frozen=True)
+class _Erased:
+    """What erasures took out of batches, as rows of the table."""
+
+    rows: list[dict[str, Any]]
+
+    def gone(self, source: Attempt, of: Attempt) -> Iterator[int]:
+        """The rows that `source` had put out and `of`, a later attempt of the next stage, could not find."""
+        for row in self.rows:
+            if (row["dataset"], row["batch_id"]) == (source.batch.dataset, source.batch.id):
+                yield row.get(source.stage, 0) if source.id <= row["after"] < of.id else 0
 
 
 def _by_stage(attempt: Attempt) -> tuple[str, str, int, str]:

@@ -27,9 +27,22 @@ class Record(BaseModel):
     batch: Batch
 
 
+class Received(BaseModel):
+    """What a file was when it came, before rows were erased from it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    size: int
+    rows: int
+
+
 class LandedFile(BaseModel):
     """One write-once file of the landing zone. `rows` is counted by reading it once at collection;
-    `origin` says where it came from (table, file name or URL path, never a secret)."""
+    `origin` says where it came from (table, file name or URL path, never a secret).
+
+    `erased` numbers the rows that were erased: their places are empty, so that every other row keeps its number, and
+    no reader gives them. `received` is then the file as it came, and rows + erased are its rows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,6 +55,8 @@ class LandedFile(BaseModel):
     encoding: str | None = None
     encoding_guessed: bool = False
     member: str | None = None
+    erased: tuple[int, ...] = ()
+    received: Received | None = None
 
 
 class Landed(Record):
@@ -59,6 +74,11 @@ class Landed(Record):
     inputs: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     collected_at: datetime
+
+    @property
+    def erased(self) -> int:
+        """Rows that landed and were erased: the source counted them, `rows` does not."""
+        return sum(len(file.erased) for file in self.files)
 
 
 class Standardised(Record):

@@ -63,9 +63,9 @@ def clean(
     return Removed(scratch.sweep(settings, now - AGE), _unfinished(settings, now - AGE), snapshots, files)
 
 
-def expire(tables: Tables, table: Identifier, before: datetime) -> int:
-    """Forget the snapshots made before this moment, but never the current one; returns how many. Their files are
-    orphans from then on."""
+def expire(tables: Tables, table: Identifier, before: datetime | None) -> int:
+    """Forget the snapshots made before this moment (None: all), but never the current one; returns how many. Their
+    files are orphans from then on."""
     for _ in range(TRIES):
         loaded = tables._load(table)
         old = _expired(loaded, before)
@@ -80,8 +80,8 @@ def expire(tables: Tables, table: Identifier, before: datetime) -> int:
     raise CommitConflict(f"others keep committing to {'.'.join(table)}", next_step="run upkeep again later")
 
 
-def _expired(table: Table, before: datetime) -> list[int]:
-    moment = before.timestamp() * 1000
+def _expired(table: Table, before: datetime | None) -> list[int]:
+    moment = before.timestamp() * 1000 if before else float("inf")
     kept = {ref.snapshot_id for ref in table.metadata.refs.values()}
     for snapshot in commits.history(table):
         if snapshot.timestamp_ms < moment:
@@ -99,20 +99,20 @@ def remove_orphans(tables: Tables, table: Identifier, before: datetime) -> int:
     returns how many. Files are listed first and snapshots read then, so that a commit in between counts."""
     home = tables.location(table)
     found = store.files_unchanged_since(home, before)
-    named = set(_named(tables._load(table)))
-    if elsewhere := sum(not path.startswith(f"{home}/") for path in named):
+    kept = set(named(tables._load(table)))
+    if elsewhere := sum(not path.startswith(f"{home}/") for path in kept):
         raise LakeError(
             f"{'.'.join(table)} names {elsewhere} files outside its folder, so none were removed",
             file=home,
             next_step="see whether XUANWU_LAKE is the path that the table was made with",
         )
-    orphans = [path for path in found if path not in named]
+    orphans = [path for path in found if path not in kept]
     for path in orphans:
         store.remove_file(path)
     return len(orphans)
 
 
-def _named(table: Table) -> Iterator[str]:
+def named(table: Table) -> Iterator[str]:
     """Every file that the table's metadata leads to."""
     metadata = table.metadata
     yield from (_plain(path) for path in (table.metadata_location, *_of_metadata(table)))

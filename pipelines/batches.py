@@ -22,7 +22,7 @@ def batch_for(ctx: Context, entry: Entry, day: date | None = None) -> Batch:
     if entry.schedule is not None:
         interval = interval_of(entry.schedule, day) if day else latest_interval(entry.schedule, ctx.clock())
         return batch_of(ctx, entry, interval)
-    return batch_of(ctx, entry, _input_interval(ctx, entry))
+    return batch_of(ctx, entry, input_interval(ctx, entry))
 
 
 def newest_batch(ctx: Context, entry: Entry, start: Stage) -> Batch:
@@ -49,7 +49,7 @@ def batch_of(ctx: Context, entry: Entry, interval: Interval) -> Batch:
     return Batch(dataset=entry.id, start=interval[0], end=interval[1], pins=pins)
 
 
-def _input_interval(ctx: Context, entry: Entry) -> Interval:
+def input_interval(ctx: Context, entry: Entry) -> Interval:
     merged = [merges[-1].batch for name in entry.inputs if (merges := _merges(ctx, name))]
     if not merged:
         raise XuanwuError(
@@ -61,4 +61,5 @@ def _input_interval(ctx: Context, entry: Entry) -> Interval:
 
 
 def _merges(ctx: Context, dataset: str) -> list[Attempt]:
-    return [attempt for attempt in ctx.ledger.done(dataset) if attempt.stage == "merge"]
+    done = ctx.ledger.done(dataset)
+    return [each for each in done if each.stage == "merge" and not each.batch.erasure]

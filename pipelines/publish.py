@@ -10,7 +10,8 @@ meanwhile,
   that newer snapshot is published under the new masks.
 - **No old masks.** While masks and key stay, a publication replaces the rows and older ones remain as
 snapshots. When
-  they change the table begins anew (`lake.renewal`), and nothing of the old columns or tokens can be read.
+  they change the table begins anew (`lake.renewal`), and nothing of the old columns or tokens can be read; so it
+  does after an erasure, which may leave no older snapshot.
 - **No order.** Curated rows may lie in the order of a key that is hidden here; where anything is hidden the
 published
   rows are sorted by what is published, so that their order says nothing more.
@@ -135,11 +136,14 @@ def publish_by(
     source = _source(job, standing)
     alike = standing is not None and _under(job, standing[1]) and certifying.certified(standing, ctx)
     certifying.settle(ctx, job.table, standing)
-    if standing is not None and alike and said(standing[1], "curated_snapshot") == str(source):
+    anew = merged.batch.erasure is not None and not (
+        standing and said(standing[1], "batch") == merged.batch.id
+    )
+    if standing is not None and alike and not anew and said(standing[1], "curated_snapshot") == str(source):
         snapshot, reused = standing[0], True
         renewal.sweep(ctx.tables, job.table)
     else:
-        snapshot, reused = _write(job, masking, source, standing, alike=alike), False
+        snapshot, reused = _write(job, masking, source, standing, alike=alike, anew=anew), False
     published = _with_downloads(job, _record(job, source, snapshot, reused=reused))
     return certifying.completed(ctx, job.table, published)
 
@@ -181,7 +185,13 @@ def _source(job: Job, standing: tuple[int, dict[str, str]] | None) -> int:
 
 
 def _write(
-    job: Job, masking: Masking, source: int, standing: tuple[int, dict[str, str]] | None, *, alike: bool
+    job: Job,
+    masking: Masking,
+    source: int,
+    standing: tuple[int, dict[str, str]] | None,
+    *,
+    alike: bool,
+    anew: bool,
 ) -> int:
     tables = job.ctx.tables
     with masking(job, source) as masked:
@@ -189,7 +199,7 @@ def _write(
         rows = masked.final(judged, partial(_watched, job, source, judged))
         properties, base = _properties(job, source, judged), standing[0] if standing else None
         with _publication(job, source, standing, properties, judged).committing() as seal:
-            if alike:
+            if alike and not anew:
                 return tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
             if not tables.exists(job.table):
                 tables.ensure(job.table, job.schema)

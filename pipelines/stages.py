@@ -83,8 +83,9 @@ def _reason(error: BaseException) -> str:
 def _step(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) -> Record:
     if stage == "collect":
         from pipelines.collect import collect
+        from pipelines.erasure.suppression import suppressed
 
-        return collect(ctx, entry, batch)
+        return suppressed(ctx, entry, collect(ctx, entry, batch))
     before = recordstore.load(ctx.settings, batch, _BEFORE[stage])
     if stage == "publish":
         from pipelines.publish import publish

@@ -142,7 +142,8 @@ class Lateness:
 def late_datasets(ctx: Context) -> list[Lateness]:
     """Datasets with a schedule whose latest due interval, `late_after` ago, has not been merged. A rehearsal's
     calendar (`XUANWU_UNTIL`) ends there, so nothing is due after it."""
-    newest = {a.batch.dataset: a.batch.end for a in ctx.ledger.done() if a.stage == "merge"}
+    merges = [a for a in ctx.ledger.done() if a.stage == "merge" and not a.batch.erasure]
+    newest = {a.batch.dataset: a.batch.end for a in merges}
     if ctx.settings.until is not None and ctx.clock().date() > ctx.settings.until:
         return []
     found = []

@@ -1,8 +1,8 @@
 """Is this lake what it says it was? From its files alone, on any copy, without our databases.
 
 `keys` and the log (`journal`) first, since all else hangs on them; then every certificate, every published table with
-its metadata and manifests (`published`), the evidence of the batches, the downloads (`evidence`); last what lies in
-a published place and is named nowhere. Every step yields what it finds wrong and goes on where it can.
+its metadata and manifests (`published`), what was erased (`erasures`), the evidence of the batches, the downloads; last
+what lies in a published place and is named nowhere. Every step yields what it finds wrong and goes on where it can.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from lake.certificates import Certificate
 from lake.signing import Trust
-from lake.verify import certified, downloads, evidence, journal, keys, published
+from lake.verify import certified, downloads, erasures, evidence, journal, keys, published
 from lake.verify.copy import Copy, Finding
 
 __all__ = ["Copy", "Finding", "verify"]
@@ -28,10 +28,11 @@ def verify(
     trust = trust or lake_keys
     log = yield from journal.replay(copy, trust, kept)
     certificates = yield from certified.read(copy, trust, log)
+    erased = yield from erasures.read(copy, trust, log)
     live: dict[str, Certificate] = {}
     for table in sorted(log.standing):
         live |= yield from published.table(copy, log, certificates, table)
     yield from published.strangers(copy, log, certificates)
     for certificate in live.values():
-        yield from evidence.check(copy, log, certificate)
+        yield from evidence.check(copy, log, certificate, erased)
     yield from downloads.check(copy, log, certificates)

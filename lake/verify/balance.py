@@ -38,6 +38,11 @@ def _of_table(certificate: Certificate) -> Iterator[Sum]:
 
 
 def _of_batch(batch: BatchProof) -> Iterator[str]:
+    if batch.erasure is not None:
+        gone = _table_sum(batch.balance)
+        if not gone.holds:
+            yield f"the rows of the erasure {batch.erasure} do not balance: {gone}"
+        return
     missing = [name for name, value in batch.balance if value is None and name != "counted"]
     if missing:
         yield f"the balance of batch {batch.id} lacks {', '.join(missing)}"
@@ -45,20 +50,25 @@ def _of_batch(batch: BatchProof) -> Iterator[str]:
     landed = sum(file.rows for file in batch.landed)
     for each in (
         *_stages(batch.balance),
-        Sum((("landed", batch.balance.landed or 0),), (("rows of its files", landed),)),
+        Sum(_terms(batch.balance, "landed", "erased"), (("rows of its files", landed),)),
     ):
         if not each.holds:
             yield f"the rows of batch {batch.id} do not balance: {each}"
 
 
 def _stages(b: Balance) -> Iterator[Sum]:
-    def terms(*names: str) -> tuple[tuple[str, int], ...]:
-        return tuple((name.replace("_", " "), getattr(b, name)) for name in names)
-
     if b.counted is not None:
-        yield Sum(terms("counted"), terms("landed"))
-    yield Sum(terms("landed"), terms("standardised", "standardise_quarantined"))
-    yield Sum(terms("standardised"), terms("checked", "check_quarantined"))
+        yield Sum(_terms(b, "counted"), _terms(b, "landed", "erased"))
+    yield Sum(_terms(b, "landed"), _terms(b, "standardised", "standardise_quarantined"))
+    yield Sum(_terms(b, "standardised"), _terms(b, "checked", "check_quarantined"))
     kinds = ("inserted", "updated", "unchanged", "superseded", "merge_quarantined")
-    yield Sum(terms("checked"), terms(*kinds))
-    yield Sum(terms("total", "deleted"), terms("total_before", "inserted"))
+    yield Sum(_terms(b, "checked"), _terms(b, *kinds))
+    yield _table_sum(b)
+
+
+def _table_sum(b: Balance) -> Sum:
+    return Sum(_terms(b, "total", "deleted"), _terms(b, "total_before", "inserted"))
+
+
+def _terms(b: Balance, *names: str) -> tuple[tuple[str, int], ...]:
+    return tuple((name.replace("_", " "), getattr(b, name) or 0) for name in names)

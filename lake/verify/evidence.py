@@ -8,35 +8,51 @@ from collections.abc import Iterator
 from typing import Any
 
 from lake.certificates import BatchProof, Certificate, FileProof
+from lake.erasures import Erasure
 from lake.verify.copy import Copy, Finding
+from lake.verify.erasures import chain
 from lake.verify.journal import Log
 
 
-def check(copy: Copy, log: Log, certificate: Certificate) -> Iterator[Finding]:
+def check(copy: Copy, log: Log, certificate: Certificate, erased: dict[str, Erasure]) -> Iterator[Finding]:
     """The batches of one published snapshot. What the log says was removed by retention or erasure need not be
     there."""
     for batch in certificate.batches:
+        if batch.erasure is not None:
+            if batch.erasure not in erased:
+                yield Finding(
+                    f"batch {batch.id}", f"the erasure {batch.erasure} has no certificate that holds"
+                )
+            continue
         if batch.manifest is None or batch.verdict is None:
             yield Finding(
                 f"batch {batch.id}", f"{certificate.table} names no landing manifest or no verdict of it"
             )
             continue
         if not log.gone(batch.manifest.path):
-            yield from _landed(copy, batch, batch.manifest)
+            yield from _landed(copy, batch, batch.manifest, erased)
         if not log.gone(batch.verdict.path):
             yield from _verdict(copy, log, batch.verdict)
 
 
-def _landed(copy: Copy, batch: BatchProof, manifest: FileProof) -> Iterator[Finding]:
-    """The manifest is as certified, and so are the files that it names, and there are no others."""
+def _landed(
+    copy: Copy, batch: BatchProof, manifest: FileProof, erased: dict[str, Erasure]
+) -> Iterator[Finding]:
+    """The manifest is as certified, or as certificates of erasure have left it, and so are the files that it names,
+    and there are no others."""
     broken = list(copy.same(manifest))
+    if broken and copy.exists(manifest.path):
+        now = copy.sha256(manifest.path)
+        lawful = now == chain(erased, manifest.path, manifest.sha256)
+        broken = [] if lawful else broken
     yield from broken
     if broken:
         return
     folder = manifest.path.rpartition("/")[0]
     files: list[dict[str, Any]] = json.loads(copy.read(manifest.path))["files"]
     named = {f"{folder}/files/{file['path'].rsplit('/', 1)[-1]}": file for file in files}
-    told = Counter((file["sha256"], file["size"], file["rows"]) for file in files)
+    came = [file.get("received") or file for file in files]
+    told = Counter((file["sha256"], file["size"], file["rows"]) for file in came)
     if told != Counter((file.sha256, file.size, file.rows) for file in batch.landed):
         yield Finding(manifest.path, "it names other files than the certificate")
     for path, file in named.items():

@@ -28,12 +28,17 @@ class Log:
     metadata: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    erasures: dict[str, str] = field(default_factory=dict)
+    lifted: dict[str, str] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
         if entry.get("action") == "publish" and "certificate" in entry:
             self._publish(entry)
         elif entry.get("action") == "withdraw":
             self.standing.pop(entry["table"], None)
+        elif entry.get("action") in {"erase", "lift"}:
+            proof = entry["certificate"]
+            (self.erasures if entry["action"] == "erase" else self.lifted)[proof["path"]] = proof["sha256"]
         elif verdict := entry.get("verdict"):
             self.verdicts[verdict["path"]] = verdict["sha256"]
         self.removed += entry.get("removed", [])

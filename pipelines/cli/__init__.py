@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pipelines.cli import catalogue, evidence, files, quarantine, way
+from pipelines.cli import catalogue, erasure, evidence, files, quarantine, way
 from schemas.errors import CatalogueError, XuanwuError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     files.mask,
     way.upkeep,
     catalogue.lineage,
+    erasure.erase,
     catalogue.pools,
     files.sample,
 ):

@@ -56,7 +56,7 @@ def release(ctx: Context, entry: Entry, published: Published, plan: dict[str, Ma
     if index is None:
         store.remove_tree(store.join(home, name))
         index = _write(ctx, entry, published, plan, store.join(home, name))
-    kept = _switch(home, name, index)
+    kept = _switch(home, name, index, alone=published.batch.erasure is not None)
     for folder in store.list_folders(home):
         if folder.rsplit("/", 1)[-1] not in kept:
             store.remove_tree(folder)
@@ -175,14 +175,14 @@ def _file(uri: str, kind: str, rows: int | None) -> Json:
     }
 
 
-def _switch(home: str, name: str, index: Json) -> list[str]:
-    """Make the release hold; returns the releases that stay: it, and the ones before it under the same
-    masks."""
+def _switch(home: str, name: str, index: Json, *, alone: bool) -> list[str]:
+    """Make the release hold; returns the releases that stay: it, and, unless it stands alone, the ones before it
+    under the same masks."""
     under = {"masks": index["masks"], "key_version": index["key_version"]}
     before = _read(store.join(home, POINTER)) or {}
     earlier = [before["release"], *before["earlier"]] if before.items() >= under.items() else []
-    earlier = [each for each in earlier if each != name][: KEPT - 1]
-    if before.get("release") != name:
+    earlier = [] if alone else [each for each in earlier if each != name][: KEPT - 1]
+    if before.get("release") != name or before.get("earlier") != earlier:
         pointer = {"release": name, "index": f"{name}/{INDEX}", **under, "earlier": earlier}
         store.write_atomic(store.join(home, POINTER), _json(pointer))
     return [name, *earlier]

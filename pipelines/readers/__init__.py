@@ -8,6 +8,6 @@ delimited, jsontext, workbook, columnar    the formats
 """
 
 from pipelines.readers.opening import members
-from pipelines.readers.read import Scan, encoding_of, read, scan
+from pipelines.readers.read import Scan, encoding_of, member_of, open_text, read, scan
 
-__all__ = ["Scan", "encoding_of", "members", "read", "scan"]
+__all__ = ["Scan", "encoding_of", "member_of", "members", "open_text", "read", "scan"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake.records import LandedFile
 from pipelines.readers import columnar, delimited, encodings, jsontext, malformed, workbook
@@ -46,14 +47,23 @@ def read(
     column with its near misses, and for a file that cannot be read; an absent JSON key is null, and `scan`
     tells if no record has it."""
     seen = Seen(_name(file), notes if notes is not None else [])
-    yield from malformed.sliced(_batches(file, source, columns, seen))
+    yield from _there(file, malformed.sliced(_batches(file, source, columns, seen)))
+
+
+def _there(file: LandedFile, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The rows but those that were erased: their places are empty."""
+    erased = pa.array(file.erased, pa.int64())
+    for batch in batches:
+        left = batch.filter(pc.invert(pc.is_in(batch["_row"], erased))) if file.erased else batch
+        if left.num_rows:
+            yield left
 
 
 def scan(file: LandedFile, source: Source, columns: Sequence[str]) -> Scan:
     """Read a file once, keeping nothing: an unreadable file fails here, before it is landed."""
     seen = Seen(_name(file))
     rows = bad = 0
-    for batch in malformed.sliced(_batches(file, source, columns, seen)):
+    for batch in _there(file, malformed.sliced(_batches(file, source, columns, seen))):
         rows += batch.num_rows
         bad += batch.num_rows - batch["_error"].null_count
     is_json = file.format in {"json", "jsonl"}
@@ -68,10 +78,10 @@ def _batches(
     file: LandedFile, source: Source, columns: Sequence[str], seen: Seen
 ) -> Iterator[pa.RecordBatch]:
     if file.format == "parquet":
-        with open_seekable(file, _member(source)) as stream:
+        with open_seekable(file, member_of(source)) as stream:
             yield from columnar.rows(stream, columns, seen)
     elif file.format == "excel":
-        with open_seekable(file, _member(source), workbook.LIMIT) as stream:
+        with open_seekable(file, member_of(source), workbook.LIMIT) as stream:
             yield from workbook.rows(stream, _as_file(source), columns, seen)
     else:
         yield from _text(file, source, columns, seen)
@@ -80,10 +90,10 @@ def _batches(
 def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
     if file.format in {"csv", "tsv"}:
         declared = _as_file(source)
-        found = delimited.rows(lambda: _open_text(file, source), declared, columns, seen)
+        found = delimited.rows(lambda: open_text(file, source), declared, columns, seen)
         yield from malformed.without_last(found, declared.footer)
         return
-    with _open_text(file, source) as stream:
+    with open_text(file, source) as stream:
         if file.format == "jsonl":
             yield from jsontext.lines(stream, columns, seen)
         else:
@@ -91,10 +101,10 @@ def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) 
 
 
 @contextmanager
-def _open_text(file: LandedFile, source: Source) -> Iterator[IO[bytes]]:
+def open_text(file: LandedFile, source: Source) -> Iterator[IO[bytes]]:
     """The file's text as UTF-8."""
     encoding = file.encoding or encoding_of(file, source)[0] or "utf-8"
-    with open_bytes(file, _member(source)) as raw:
+    with open_bytes(file, member_of(source)) as raw:
         yield io.BufferedReader(encodings.Utf8(raw, encoding, _name(file)), encodings.CHUNK)
 
 
@@ -105,11 +115,11 @@ def encoding_of(file: LandedFile, source: Source) -> tuple[str | None, bool]:
         return None, False
     if declared := getattr(source, "encoding", None):
         return encodings.canonical(declared, _name(file)), False
-    with open_bytes(file, _member(source)) as raw:
+    with open_bytes(file, member_of(source)) as raw:
         return encodings.detect(raw, _name(file))
 
 
-def _member(source: Source) -> str | None:
+def member_of(source: Source) -> str | None:
     return source.member if isinstance(source, FileSource) else None
 
 

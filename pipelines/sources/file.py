@@ -38,9 +38,11 @@ class Known:
     sizes: set[int] = field(default_factory=set)
 
     def add(self, file: LandedFile) -> None:
-        self.digests.add(file.sha256)
-        self.names[file.origin] = file.sha256
-        self.sizes.add(file.size)
+        """As the file came: what was erased from it since, the source does not know."""
+        came = file.received or file
+        self.digests.add(came.sha256)
+        self.names[file.origin] = came.sha256
+        self.sizes.add(came.size)
 
     def is_old(self, name: str, digest: str, *, revise: bool) -> bool:
         """Whether these bytes were loaded. A revision that goes back to earlier bytes is a revision all the

@@ -1,0 +1,99 @@
+"""Rows that a table must not hold any more, nor remember: erased from its files, its snapshots and its manifests.
+
+`erase` commits the table without the rows. Snapshots from before still hold them, and so do the manifests of the new
+one: they list the files that it removed with their smallest and largest values. So a second commit, which changes
+nothing, leaves manifests of what is there alone; and `forget_past` then forgets every older snapshot and removes the
+files that they alone had named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake import store
+from lake.tables import Identifier, Tables
+from lake.upkeep import expire, named
+from schemas.errors import LakeError
+
+Hit = Callable[[pa.RecordBatch], pa.Array]
+"""Which rows of a batch, in the table's columns, are to go: a boolean for each, none null."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Rows of the table before and after, and how many data files held rows to be removed. `snapshot` is the
+    table's now."""
+
+    before: int
+    after: int
+    files: int
+    snapshot: int
+
+
+def holds(tables: Tables, table: Identifier, hit: Hit) -> tuple[int, int]:
+    """Rows that the current snapshot holds and that any file of the table's folder holds, of those to go."""
+    if not tables.exists(table):
+        return 0, 0
+    current = set(tables.data_files(table))
+    now = sum(_count(tables, table, path, hit) for path in current)
+    older = (path for path in _parquet(tables, table) if path not in current)
+    return now, now + sum(_count(tables, table, path, hit) for path in older)
+
+
+def _parquet(tables: Tables, table: Identifier) -> Iterator[str]:
+    """Data files of every snapshot, and those that no snapshot names."""
+    yield from (path for path in store.list_files(tables.location(table)) if path.endswith(".parquet"))
+
+
+def _count(tables: Tables, table: Identifier, path: str, hit: Hit) -> int:
+    return sum(pc.sum(hit(batch)).as_py() or 0 for batch in tables.read_file(table, path))
+
+
+def erase(
+    tables: Tables, table: Identifier, hit: Hit, properties: Callable[[int, int], Mapping[str, str]]
+) -> Gone:
+    """The table without the rows, in a snapshot with these properties (of the rows before and after); there is one
+    even where no row was to go. CommitConflict if another run commits meanwhile."""
+    base = tables.current_snapshot(table)
+    stored = tables.file_rows(table) if base is not None else {}
+    counts = {path: _count(tables, table, path, hit) for path in sorted(stored)}
+    touched = [path for path, count in counts.items() if count]
+    before, gone = sum(stored.values()), sum(counts.values())
+    said = properties(before, before - gone)
+    kept = pa.RecordBatchReader.from_batches(
+        tables.schema(table), _kept(tables, table, touched, hit, sum(stored[path] for path in touched) - gone)
+    )
+    made = tables.replace(table, kept if touched else None, touched, said, base=base)
+    return Gone(before, before - gone, len(touched), tables.replace(table, None, (), said, base=made))
+
+
+def _kept(
+    tables: Tables, table: Identifier, paths: list[str], hit: Hit, expected: int
+) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    for path in paths:
+        for batch in tables.read_file(table, path):
+            kept = batch.filter(pc.invert(hit(batch)))
+            rows += kept.num_rows
+            yield kept
+    if rows != expected:
+        raise LakeError(f"{rows} rows of {'.'.join(table)} would stay instead of {expected}")
+
+
+def forget_past(tables: Tables, table: Identifier) -> int:
+    """Only the current snapshot is known afterwards, and no file lies there that it does not lead to; returns how
+    many were removed. Files of a process that is writing to the table just now would go too: its commit would then
+    fail, since the table has moved on."""
+    if not tables.exists(table):
+        return 0
+    found = store.list_files(tables.location(table))
+    expire(tables, table, None)
+    kept = set(named(tables._load(table)))
+    gone = [path for path in found if path not in kept]
+    for path in gone:
+        store.remove_file(path)
+    return len(gone)

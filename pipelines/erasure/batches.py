@@ -1,0 +1,217 @@
+"""One landed batch without a subject's rows: originals, typed rows, and the records by which its stages are run again.
+
+A row is found in the original, in the typed rows or in quarantine, wherever its identifier can be read, and goes
+everywhere by its file and number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lake import landing, quarantine, recordstore, store, zones
+from lake.certificates import FileProof, digest_of, prove, relative
+from lake.erasures import ErasedBatch, ErasedFile
+from lake.records import Checked, Landed, LandedFile, Standardised
+from pipelines.context import Context
+from pipelines.erasure.originals import Choice, chosen
+from pipelines.erasure.progress import Progress
+from pipelines.erasure.subject import Subject
+from pipelines.erasure.suppression import rewritten
+from schemas.model import Entry
+
+Rows = dict[str, set[int]]
+"""File, as `_file` names it, to row numbers."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every batch of an erasure is given."""
+
+    ctx: Context
+    subject: Subject
+    erasure: str
+    progress: Progress
+
+
+def erase_batch(work: Work, entry: Entry, landed: Landed, aside: Rows) -> Rows:
+    """Erase a batch's rows, those of `aside` (found in quarantine) among them; returns all that were ever erased of
+    it, for the quarantine to drop. Nothing is written where there are none."""
+    typed = _typed_rows(work, landed)
+    known = _merged(typed, aside)
+    gone = {
+        file: chosen(
+            file, entry, Choice(known.get(_name(file), ()), work.subject.in_text, work.subject.in_rows)
+        )
+        for file in landed.files
+    }
+    if any(gone.values()):
+        landed = _land(work, entry, landed, gone)
+    elif not any(file.erased for file in landed.files):
+        return {}
+    everything = {_name(file): set(file.erased) for file in landed.files if file.erased}
+    landing.replace(work.ctx.settings, landed)
+    if recordstore.exists(work.ctx.settings, landed.batch, "collect"):
+        recordstore.save(work.ctx.settings, landed, "collect")
+    removed = sum(map(len, gone.values()))
+    standard, checked = _typed(work, landed, everything)
+    if removed:
+        rows = {"collect": removed, "standardise": standard, "check": checked}
+        work.ctx.ledger.erased(landed.batch, work.erasure, rows)
+    return everything
+
+
+def _name(file: LandedFile) -> str:
+    return f"{file.origin}!{file.member}" if file.member else file.origin
+
+
+def _merged(*several: Rows) -> Rows:
+    found: Rows = defaultdict(set)
+    for each in several:
+        for name, rows in each.items():
+            found[name] |= rows
+    return found
+
+
+# ── originals ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _land(work: Work, entry: Entry, landed: Landed, gone: dict[LandedFile, list[int]]) -> Landed:
+    """Write the new files, then down what is about to happen; the manifest is replaced by the caller."""
+    new = rewritten(entry, landed, gone)
+    settings = work.ctx.settings
+    folder = zones.folder(settings, "landing", landed.batch.dataset, landed.batch.id)
+    uri, data = store.join(folder, landing.MANIFEST), landing.encode(new)
+    path = relative(settings.lake_root, uri)
+    work.progress.batch(
+        ErasedBatch(
+            dataset=landed.batch.dataset,
+            batch=landed.batch.id,
+            manifest=FileProof(path=path, sha256=digest_of(data), size=len(data)),
+            manifest_before=store.sha256_of(uri),
+            files=tuple(
+                ErasedFile(
+                    before=prove(settings.lake_root, old.path, old.rows),
+                    after=prove(settings.lake_root, now.path, now.rows),
+                    rows=len(gone.get(old, [])),
+                )
+                for old, now in zip(landed.files, new.files, strict=True)
+                if old != now
+            ),
+        )
+    )
+    rows, files = sum(map(len, gone.values())), sum(map(bool, gone.values()))
+    work.progress.note("landing", landed.batch.dataset, landed.batch.id, rows, files)
+    return new
+
+
+# ── typed rows ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _standard(work: Work, landed: Landed) -> str | None:
+    folder = zones.folder(work.ctx.settings, "standard", landed.batch.dataset, landed.batch.id)
+    uri = store.join(folder, "rows.parquet")
+    return uri if store.exists(uri) else None
+
+
+def _read(uri: str) -> Iterator[pa.RecordBatch]:
+    system, path = store.filesystem(uri)
+    with pq.ParquetFile(path, filesystem=system, pre_buffer=False) as file:
+        yield from file.iter_batches(1 << 15)
+
+
+def _typed_rows(work: Work, landed: Landed) -> Rows:
+    """Where the identifier stands in the typed rows."""
+    uri, found = _standard(work, landed), defaultdict(set)
+    for batch in _read(uri) if uri else ():
+        hits = batch.filter(work.subject.in_rows(batch))
+        for name, row in zip(hits["_file"].to_pylist(), hits["_row"].to_pylist(), strict=True):
+            found[name].add(row)
+    return found
+
+
+def at(batch: pa.RecordBatch, file: str, row: str, rows: Mapping[str, set[int]]) -> pa.Array:
+    """Which rows of a batch are among these, by the columns that name their file and number."""
+    hit = pa.repeat(pa.scalar(False), batch.num_rows)
+    for name, numbers in rows.items():
+        here = pc.and_(
+            pc.equal(batch[file], name), pc.is_in(batch[row], pa.array(sorted(numbers), pa.int64()))
+        )
+        hit = pc.or_(hit, pc.fill_null(here, False))
+    return hit
+
+
+def _typed(work: Work, landed: Landed, rows: Rows) -> tuple[int, int]:
+    """Write the typed rows anew, and the records of the stages that told of them; returns how many rows went, and
+    how many of those had passed the checks."""
+    uri, settings, batch = _standard(work, landed), work.ctx.settings, landed.batch
+    if uri is None:
+        return 0, 0
+    gone: list[int] = []
+    for part in _read(uri):
+        gone += part.filter(at(part, "_file", "_row", rows))["_seq"].to_pylist()
+    checked = (
+        cast(Checked, recordstore.load(settings, batch, "check")) if _has(work, landed, "check") else None
+    )
+    refused = _numbers(checked.rejects) if checked and checked.rejects else set()
+    passed = len(set(gone) - refused)
+    work.progress.note("standard", batch.dataset, batch.id, len(gone), 1 if gone else 0)
+    if gone:
+        _rewrite(uri, rows)
+    if _has(work, landed, "standardise"):
+        _restandardised(work, landed, uri)
+    if checked:
+        _rechecked(work, landed, uri, checked, refused)
+    return len(gone), passed
+
+
+def _has(work: Work, landed: Landed, stage: str) -> bool:
+    return recordstore.exists(work.ctx.settings, landed.batch, stage)  # type: ignore[arg-type]
+
+
+def _numbers(uri: str) -> set[int]:
+    return {seq for batch in _read(uri) for seq in batch["_seq"].to_pylist()} if store.exists(uri) else set()
+
+
+def _rewrite(uri: str, rows: Rows) -> None:
+    first = next(_read(uri), None)
+    if first is None:
+        return
+    kept = (batch.filter(pc.invert(at(batch, "_file", "_row", rows))) for batch in _read(uri))
+    with store.atomic_parquet(uri, first.schema) as writer:
+        for table in store.row_groups(kept, first.schema):
+            writer.write_table(table)
+
+
+def _restandardised(work: Work, landed: Landed, uri: str) -> None:
+    """The record with the rows that there are now: a later stage, run again, must find what it says."""
+    record = cast(Standardised, recordstore.load(work.ctx.settings, landed.batch, "standardise"))
+    left = sum(batch.num_rows for batch in _read(uri))
+    new = {"rows_in": landed.rows, "rows_out": left, "quarantined": landed.rows - left}
+    recordstore.save(work.ctx.settings, record.model_copy(update=new), "standardise")
+
+
+def _rechecked(work: Work, landed: Landed, uri: str, record: Checked, refused: set[int]) -> None:
+    left = {seq for batch in _read(uri) for seq in batch["_seq"].to_pylist()}
+    out = len(left - refused)
+    new = {"rows_in": len(left), "rows_out": out, "quarantined": len(left) - out}
+    recordstore.save(work.ctx.settings, record.model_copy(update=new), "check")
+
+
+# ── quarantine ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_aside(work: Work, dataset: str) -> dict[str, Rows]:
+    """Where the identifier stands in the dataset's quarantine: batch to rows."""
+    found: dict[str, Rows] = defaultdict(lambda: defaultdict(set))
+    for part in quarantine.rows(work.ctx.tables, dataset):
+        hits = part.filter(work.subject.in_rows(part)).select(["batch", "file", "row"])
+        for each in hits.to_pylist():
+            found[each["batch"]][each["file"]].add(each["row"])
+    return found
