@@ -69,11 +69,14 @@ class Check(Part):
 
 class Balance(Part):
     """The rows of one batch from its landing to the curated table, as the ledger holds them; None where it does not
-    hold the stage."""
+    hold the stage. `erased` were on their way to the landing zone; the others went between a stage and the next."""
 
     counted: int | None = None
     landed: int | None = None
     erased: int = 0
+    landed_erased: int = 0
+    standardised_erased: int = 0
+    checked_erased: int = 0
     standardised: int | None = None
     standardise_quarantined: int | None = None
     checked: int | None = None
@@ -90,7 +93,7 @@ class Balance(Part):
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Certificates from before anything was erased keep their form."""
-        return {name: value for name, value in handler(self).items() if name != "erased" or value}
+        return {name: value for name, value in handler(self).items() if value or not name.endswith("erased")}
 
 
 class LedgerProof(Part):

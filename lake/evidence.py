@@ -19,8 +19,8 @@ from lake.certificates import (
     digest_of,
     prove,
 )
-from lake.ledger import Attempt, Ledger
-from lake.records import Checked, Landed, Verdict
+from lake.ledger import Attempt, ErasedRows, Ledger
+from lake.records import Checked, Landed, Stage, Verdict
 from lake.signing import canonical
 from lake.zones import folder
 from schemas.errors import LakeError
@@ -38,17 +38,29 @@ _COUNTS: Final = {
 }
 """Where a certificate's number stands in the ledger: stage, and the name of the count."""
 
+_NEXT: Final[dict[str, tuple[Stage, Stage]]] = {
+    "landed": ("collect", "standardise"),
+    "standardised": ("standardise", "check"),
+    "checked": ("check", "merge"),
+}
 
-def balance_of(attempts: Sequence[Attempt]) -> Balance:
+
+def balance_of(attempts: Sequence[Attempt], erased: ErasedRows) -> Balance:
     """The rows of a batch by its last attempt of each stage that was done."""
-    done = {each.stage: each.counts for each in attempts if each.state == "done"}
+    last = {each.stage: each for each in attempts if each.state == "done"}
+    done = {stage: each.counts for stage, each in last.items()}
     found = {
         name: done[stage].get(count, 0 if name == "erased" else None)
         for stage, names in _COUNTS.items()
         if stage in done
         for name, count in names.items()
     }
-    return Balance(**found)
+    gone = {
+        f"{name}_erased": erased.gone(last[stage], last[after])
+        for name, (stage, after) in _NEXT.items()
+        if stage in last and after in last
+    }
+    return Balance(**found, **gone)
 
 
 def ledger_lines(attempts: Sequence[Attempt]) -> str:
@@ -83,7 +95,7 @@ def batch_proof(
         id=batch_id,
         start=batch.start if batch else None,
         end=batch.end if batch else None,
-        balance=balance_of(attempts),
+        balance=balance_of(attempts, ledger.erased_rows(dataset)),
         checks=_checks(verdict[1]) if verdict else (),
         verdict=prove(root, verdict[0]) if verdict else None,
         manifest=prove(root, store.join(_landing(settings, landed), landing.MANIFEST)) if landed else None,

@@ -208,7 +208,7 @@ class Ledger:
                 batch=begun.batch.id,
                 next_step=f"run {before} first",
             )
-        gone = sum(self._erased(begun.batch.dataset).gone(source, begun))
+        gone = self.erased_rows(begun.batch.dataset).gone(source, begun)
         return [balance.between(begun.stage, source.rows_out, balance.FLOW[begun.stage](record)[0], gone)]
 
     def erased(self, batch: Batch, erasure: str, rows: Mapping[str, int]) -> None:
@@ -221,11 +221,12 @@ class Ledger:
             if connection.execute(sa.select(c.after).where(*same)).first() is None:
                 connection.execute(sa.insert(ERASED).values(after=newest, **row))
 
-    def _erased(self, dataset: str | None) -> _Erased:
+    def erased_rows(self, dataset: str | None) -> ErasedRows:
+        """What erasures took out of the batches of one dataset, or of all."""
         query = sa.select(ERASED)
         with self._begin() as connection:
             rows = connection.execute(query if dataset is None else query.where(ERASED.c.dataset == dataset))
-            return _Erased([dict(row) for row in rows.mappings()])
+            return ErasedRows([dict(row) for row in rows.mappings()])
 
     def _done(self, batch: Batch, stage: Stage) -> Attempt | None:
         rows = self._select(batch.dataset, batch_id=batch.id, stage=stage, state="done")
@@ -286,7 +287,7 @@ class Ledger:
 
     def sums(self, dataset: str | None = None) -> list[BatchSum]:
         """The sums between the stages of every batch, from what the ledger itself holds, for status and report."""
-        done, erased = self.done(dataset), self._erased(dataset)
+        done, erased = self.done(dataset), self.erased_rows(dataset)
         sources: dict[tuple[str, str, Stage | None], Attempt] = {
             (a.batch.dataset, a.batch.id, a.stage): a for a in done
         }
@@ -296,7 +297,7 @@ class Ledger:
         found = []
         for a in done:
             source = sources.get((a.batch.dataset, a.batch.id, balance.previous(a.stage)))
-            rows, gone = (source.rows_out or 0, sum(erased.gone(source, a))) if source else (None, 0)
+            rows, gone = (source.rows_out or 0, erased.gone(source, a)) if source else (None, 0)
             if a.stage == "publish":
                 rows, gone = by_snapshot.get((a.batch.dataset, a.counts.get("curated_snapshot"))), 0
             if rows is not None:
@@ -306,16 +307,19 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class _Erased:
+class ErasedRows:
     """What erasures took out of batches, as rows of the table."""
 
     rows: list[dict[str, Any]]
 
-    def gone(self, source: Attempt, of: Attempt) -> Iterator[int]:
+    def gone(self, source: Attempt, of: Attempt) -> int:
         """The rows that `source` had put out and `of`, a later attempt of the next stage, could not find."""
-        for row in self.rows:
-            if (row["dataset"], row["batch_id"]) == (source.batch.dataset, source.batch.id):
-                yield row.get(source.stage, 0) if source.id <= row["after"] < of.id else 0
+        return sum(
+            row.get(source.stage, 0)
+            for row in self.rows
+            if (row["dataset"], row["batch_id"]) == (source.batch.dataset, source.batch.id)
+            and source.id <= row["after"] < of.id
+        )
 
 
 def _by_stage(attempt: Attempt) -> tuple[str, str, int, str]:

@@ -33,6 +33,6 @@ def verify(
     for table in sorted(log.standing):
         live |= yield from published.table(copy, log, certificates, table)
     yield from published.strangers(copy, log, certificates)
-    for certificate in live.values():
+    for certificate in certificates.values():
         yield from evidence.check(copy, log, certificate, erased)
     yield from downloads.check(copy, log, certificates)

@@ -59,9 +59,9 @@ def _of_batch(batch: BatchProof) -> Iterator[str]:
 def _stages(b: Balance) -> Iterator[Sum]:
     if b.counted is not None:
         yield Sum(_terms(b, "counted"), _terms(b, "landed", "erased"))
-    yield Sum(_terms(b, "landed"), _terms(b, "standardised", "standardise_quarantined"))
-    yield Sum(_terms(b, "standardised"), _terms(b, "checked", "check_quarantined"))
-    kinds = ("inserted", "updated", "unchanged", "superseded", "merge_quarantined")
+    yield Sum(_terms(b, "landed"), _terms(b, "standardised", "standardise_quarantined", "landed_erased"))
+    yield Sum(_terms(b, "standardised"), _terms(b, "checked", "check_quarantined", "standardised_erased"))
+    kinds = ("inserted", "updated", "unchanged", "superseded", "merge_quarantined", "checked_erased")
     yield Sum(_terms(b, "checked"), _terms(b, *kinds))
     yield _table_sum(b)
 
@@ -71,4 +71,5 @@ def _table_sum(b: Balance) -> Sum:
 
 
 def _terms(b: Balance, *names: str) -> tuple[tuple[str, int], ...]:
-    return tuple((name.replace("_", " "), getattr(b, name) or 0) for name in names)
+    said = ((name, getattr(b, name) or 0) for name in names)
+    return tuple((name.replace("_", " "), rows) for name, rows in said if rows or "erased" not in name)

@@ -31,7 +31,7 @@ def read(copy: Copy, trust: Trust, log: Log) -> Generator[Finding, None, dict[st
             found[erasure.id] = erasure
         else:
             found[erasure.id] = erasure
-    for path in (*log.erasures, *log.lifted):
+    for path in (*log.completed, *log.lifted):
         if not copy.exists(path):
             yield Finding(path, "it is missing")
     return found

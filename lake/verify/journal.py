@@ -29,6 +29,7 @@ class Log:
     verdicts: dict[str, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     erasures: dict[str, str] = field(default_factory=dict)
+    completed: set[str] = field(default_factory=set)
     lifted: dict[str, str] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
@@ -39,6 +40,8 @@ class Log:
         elif entry.get("action") in {"erase", "lift"}:
             proof = entry["certificate"]
             (self.erasures if entry["action"] == "erase" else self.lifted)[proof["path"]] = proof["sha256"]
+            if entry.get("state") == "completed":
+                self.completed.add(proof["path"])
         elif verdict := entry.get("verdict"):
             self.verdicts[verdict["path"]] = verdict["sha256"]
         self.removed += entry.get("removed", [])

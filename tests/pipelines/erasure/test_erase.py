@@ -230,7 +230,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("step", [2, 6, 9, 13, 18, 24, 31, 40, 60, 90])
+@pytest.mark.parametrize("step", [2, 9, 18, 31, 60, 90])
 def test_killed_and_run_again_it_is_the_same_erasure(town: Town, step: int) -> None:
     ctx = town.ctx
     assert killed_at(step, lambda: erase(ctx, subject(WHO[0]), "X-1"))
@@ -242,7 +242,6 @@ def test_killed_and_run_again_it_is_the_same_erasure(town: Town, step: int) -> N
     assert rows["landing", "health.visit"] == 4
     assert rows["curated", "police.person"] == rows["curated", "base.register"] == 1
     assert not list((town.settings.home / "erasures").iterdir())
-    town.run(2)
     assert wrong(town) == []
     assert town.places(*WHO) == set()
 
@@ -250,7 +249,7 @@ def test_killed_and_run_again_it_is_the_same_erasure(town: Town, step: int) -> N
 def test_it_wants_the_lake_for_itself(town: Town) -> None:
     (newest, *_) = landing.history(town.settings, "health.visit")
     attempt = town.ctx.ledger.begin(newest.batch, "check")
-    with pytest.raises(LakeError, match="1 stages are at work: health.visit check"):
+    with pytest.raises(LakeError, match=r"1 stages are at work: health\.visit check"):
         done(town)
     town.ctx.ledger.fail(attempt, "stopped")
     done(town)
