@@ -8,13 +8,14 @@ files that they alone had named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake import store
+from lake.deletes import Part
 from lake.tables import Identifier, Tables
 from lake.upkeep import expire, named
 from schemas.errors import LakeError
@@ -35,48 +36,48 @@ class Gone:
 
 
 def holds(tables: Tables, table: Identifier, hit: Hit) -> tuple[int, int]:
-    """Rows that the current snapshot holds and that any file of the table's folder holds, of those to go."""
+    """Rows to go that readers of the table see, and those that any file of its folder holds: of older snapshots,
+    deleted ones, and what a killed process left."""
     if not tables.exists(table):
         return 0, 0
-    current = set(tables.data_files(table))
-    now = sum(_count(tables, table, path, hit) for path in current)
-    older = (path for path in _parquet(tables, table) if path not in current)
-    return now, now + sum(_count(tables, table, path, hit) for path in older)
+    seen = sum(_hits(tables.read_part(table, part), hit) for part in tables.parts(table))
+    held = sum(_hits(tables.read_file(table, path), hit) for path in _parquet(tables, table))
+    return seen, held
 
 
-def _parquet(tables: Tables, table: Identifier) -> Iterator[str]:
-    """Data files of every snapshot, and those that no snapshot names."""
-    yield from (path for path in store.list_files(tables.location(table)) if path.endswith(".parquet"))
+def _parquet(tables: Tables, table: Identifier) -> list[str]:
+    return [path for path in store.list_files(tables.location(table)) if path.endswith(".parquet")]
 
 
-def _count(tables: Tables, table: Identifier, path: str, hit: Hit) -> int:
-    return sum(pc.sum(hit(batch)).as_py() or 0 for batch in tables.read_file(table, path))
+def _hits(batches: Iterable[pa.RecordBatch], hit: Hit) -> int:
+    return sum(pc.sum(hit(batch)).as_py() or 0 for batch in batches)
 
 
 def erase(
     tables: Tables, table: Identifier, hit: Hit, properties: Callable[[int, int], Mapping[str, str]]
 ) -> Gone:
     """The table without the rows, in a snapshot with these properties (of the rows before and after); there is one
-    even where no row was to go. CommitConflict if another run commits meanwhile."""
+    even where no row was to go. A file that holds a row to go is written anew, though the row be marked as deleted.
+    CommitConflict if another run commits meanwhile."""
     base = tables.current_snapshot(table)
-    stored = tables.file_rows(table) if base is not None else {}
-    counts = {path: _count(tables, table, path, hit) for path in sorted(stored)}
-    touched = [path for path, count in counts.items() if count]
-    before, gone = sum(stored.values()), sum(counts.values())
+    parts = tables.parts(table)
+    touched = [part for part in parts if _hits(tables.read_file(table, part.path), hit)]
+    gone = sum(_hits(tables.read_part(table, part), hit) for part in touched)
+    before = sum(part.rows for part in parts)
     said = properties(before, before - gone)
-    kept = pa.RecordBatchReader.from_batches(
-        tables.schema(table), _kept(tables, table, touched, hit, sum(stored[path] for path in touched) - gone)
-    )
-    made = tables.replace(table, kept if touched else None, touched, said, base=base)
+    left = sum(part.rows for part in touched) - gone
+    kept = pa.RecordBatchReader.from_batches(tables.schema(table), _kept(tables, table, touched, hit, left))
+    paths = [part.path for part in touched]
+    made = tables.replace(table, kept if touched else None, paths, said, base=base)
     return Gone(before, before - gone, len(touched), tables.replace(table, None, (), said, base=made))
 
 
 def _kept(
-    tables: Tables, table: Identifier, paths: list[str], hit: Hit, expected: int
+    tables: Tables, table: Identifier, parts: list[Part], hit: Hit, expected: int
 ) -> Iterator[pa.RecordBatch]:
     rows = 0
-    for path in paths:
-        for batch in tables.read_file(table, path):
+    for part in parts:
+        for batch in tables.read_part(table, part):
             kept = batch.filter(pc.invert(hit(batch)))
             rows += kept.num_rows
             yield kept

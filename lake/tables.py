@@ -163,6 +163,11 @@ class Tables:
         schema = _arrow_schema(self._load(table))
         return datafiles.read(path, schema, schema.names if columns is None else columns)
 
+    def read_part(self, table: Identifier, part: Part) -> Iterator[pa.RecordBatch]:
+        """Stream the rows of a part in the table's types, without those that are deleted."""
+        schema = _arrow_schema(self._load(table))
+        return _left(part, schema, schema.names)
+
     def row_count(self, table: Identifier, snapshot: int | None = None) -> int:
         """Rows of the whole table."""
         return sum(part.rows for part in self.parts(table, snapshot))

@@ -114,22 +114,28 @@ def _land(work: Work, entry: Entry, landed: Landed, gone: dict[LandedFile, list[
 # ── typed rows ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _standard(work: Work, landed: Landed) -> str | None:
+def _standard(work: Work, landed: Landed) -> list[str]:
+    """The Parquet files of the typed rows, not those of the rows that the checks refused."""
     folder = zones.folder(work.ctx.settings, "standard", landed.batch.dataset, landed.batch.id)
-    uri = store.join(folder, "rows.parquet")
-    return uri if store.exists(uri) else None
+    return [path for path in store.list_files(folder) if path.endswith(".parquet") and "_row" in _names(path)]
 
 
-def _read(uri: str) -> Iterator[pa.RecordBatch]:
+def _names(uri: str) -> list[str]:
     system, path = store.filesystem(uri)
-    with pq.ParquetFile(path, filesystem=system, pre_buffer=False) as file:
-        yield from file.iter_batches(1 << 15)
+    return list(pq.read_schema(path, filesystem=system).names)
+
+
+def _read(*uris: str) -> Iterator[pa.RecordBatch]:
+    for uri in uris:
+        system, path = store.filesystem(uri)
+        with pq.ParquetFile(path, filesystem=system, pre_buffer=False) as file:
+            yield from file.iter_batches(1 << 15)
 
 
 def _typed_rows(work: Work, landed: Landed) -> Rows:
     """Where the identifier stands in the typed rows."""
-    uri, found = _standard(work, landed), defaultdict(set)
-    for batch in _read(uri) if uri else ():
+    found = defaultdict(set)
+    for batch in _read(*_standard(work, landed)):
         hits = batch.filter(work.subject.in_rows(batch))
         for name, row in zip(hits["_file"].to_pylist(), hits["_row"].to_pylist(), strict=True):
             found[name].add(row)
@@ -150,11 +156,11 @@ def at(batch: pa.RecordBatch, file: str, row: str, rows: Mapping[str, set[int]])
 def _typed(work: Work, landed: Landed, rows: Rows) -> tuple[int, int]:
     """Write the typed rows anew, and the records of the stages that told of them; returns how many rows went, and
     how many of those had passed the checks."""
-    uri, settings, batch = _standard(work, landed), work.ctx.settings, landed.batch
-    if uri is None:
+    uris, settings, batch = _standard(work, landed), work.ctx.settings, landed.batch
+    if not uris:
         return 0, 0
     gone: list[int] = []
-    for part in _read(uri):
+    for part in _read(*uris):
         gone += part.filter(at(part, "_file", "_row", rows))["_seq"].to_pylist()
     checked = (
         cast(Checked, recordstore.load(settings, batch, "check")) if _has(work, landed, "check") else None
@@ -162,12 +168,12 @@ def _typed(work: Work, landed: Landed, rows: Rows) -> tuple[int, int]:
     refused = _numbers(checked.rejects) if checked and checked.rejects else set()
     passed = len(set(gone) - refused)
     work.progress.note("standard", batch.dataset, batch.id, len(gone), 1 if gone else 0)
-    if gone:
+    for uri in uris if gone else ():
         _rewrite(uri, rows)
     if _has(work, landed, "standardise"):
-        _restandardised(work, landed, uri)
+        _restandardised(work, landed, uris)
     if checked:
-        _rechecked(work, landed, uri, checked, refused)
+        _rechecked(work, landed, uris, checked, refused)
     return len(gone), passed
 
 
@@ -189,16 +195,16 @@ def _rewrite(uri: str, rows: Rows) -> None:
             writer.write_table(table)
 
 
-def _restandardised(work: Work, landed: Landed, uri: str) -> None:
+def _restandardised(work: Work, landed: Landed, uris: list[str]) -> None:
     """The record with the rows that there are now: a later stage, run again, must find what it says."""
     record = cast(Standardised, recordstore.load(work.ctx.settings, landed.batch, "standardise"))
-    left = sum(batch.num_rows for batch in _read(uri))
+    left = sum(batch.num_rows for batch in _read(*uris))
     new = {"rows_in": landed.rows, "rows_out": left, "quarantined": landed.rows - left}
     recordstore.save(work.ctx.settings, record.model_copy(update=new), "standardise")
 
 
-def _rechecked(work: Work, landed: Landed, uri: str, record: Checked, refused: set[int]) -> None:
-    left = {seq for batch in _read(uri) for seq in batch["_seq"].to_pylist()}
+def _rechecked(work: Work, landed: Landed, uris: list[str], record: Checked, refused: set[int]) -> None:
+    left = {seq for batch in _read(*uris) for seq in batch["_seq"].to_pylist()}
     out = len(left - refused)
     new = {"rows_in": len(left), "rows_out": out, "quarantined": len(left) - out}
     recordstore.save(work.ctx.settings, record.model_copy(update=new), "check")
