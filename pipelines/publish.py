@@ -191,7 +191,7 @@ def _write(
     standing: tuple[int, dict[str, str]] | None,
     *,
     alike: bool,
-    anew: bool,
+    anew: bool = False,
 ) -> int:
     tables = job.ctx.tables
     with masking(job, source) as masked:
