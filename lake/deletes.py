@@ -43,6 +43,10 @@ SCHEMA: Final = pa.schema(
         pa.field("pos", pa.int64(), nullable=False, metadata={"PARQUET:field_id": str(_POS_ID)}),
     ]
 )
+SMALL_ROWS: Final = 100_000
+SMALL_FILES: Final = 64
+DEAD: Final = 0.2
+"""Of a data file's rows, the share that may be marked as deleted before it is written anew."""
 NOWHERE: Final[Positions] = np.zeros(0, np.int64)
 
 
@@ -85,14 +89,30 @@ def part_of(task: FileScanTask) -> Part:
     return Part(task.file, tuple(sorted(task.delete_files, key=lambda each: each.file_path)))
 
 
-def left(rows: pa.RecordBatch, first: int, gone: Positions) -> pa.RecordBatch:
-    """The rows of a batch, whose first has this place in its file, without those that are gone."""
+def rewritten(parts: Iterable[Part], going: Mapping[str, int]) -> list[Part]:
+    """The data files that a change writes anew, `going` being the rows that go from each. Large ones of which little
+    is gone stay. Small ones all go once they are many, so that a table which gets a few rows every hour does not become
+    thousands of files."""
+    listed = list(parts)
+    small = {part.path for part in listed if part.rows < SMALL_ROWS}
+    many = small if len(small) >= SMALL_FILES else set()
+    return [part for part in listed if part.path in many or _is_eaten(part, going.get(part.path, 0))]
+
+
+def _is_eaten(part: Part, going: int) -> bool:
+    whole = part.file.record_count
+    return going > 0 and (whole < SMALL_ROWS or whole - part.rows + going > DEAD * whole)
+
+
+def left(rows: pa.RecordBatch, first: int, gone: Positions) -> tuple[pa.RecordBatch, Positions]:
+    """The rows of a batch, whose first has this place in its file, without those that are gone; and their places."""
+    places = np.arange(first, first + rows.num_rows)
     begin, end = np.searchsorted(gone, (first, first + rows.num_rows))
     if begin == end:
-        return rows
+        return rows, places
     stay = np.ones(rows.num_rows, np.bool_)
     stay[gone[begin:end] - first] = False
-    return rows.filter(pa.array(stay))
+    return rows.filter(pa.array(stay)), places[stay]
 
 
 def _positions(file: DataFile, path: str) -> Positions:

@@ -166,7 +166,7 @@ class Tables:
     def read_part(self, table: Identifier, part: Part) -> Iterator[pa.RecordBatch]:
         """Stream the rows of a part in the table's types, without those that are deleted."""
         schema = _arrow_schema(self._load(table))
-        return _left(part, schema, schema.names)
+        return (rows for rows, _ in _left(part, schema, schema.names))
 
     def row_count(self, table: Identifier, snapshot: int | None = None) -> int:
         """Rows of the whole table."""
@@ -185,6 +185,12 @@ class Tables:
                 return found, summary
         return None
 
+    def read_places(
+        self, table: Identifier, part: Part, columns: Sequence[str]
+    ) -> Iterator[tuple[pa.RecordBatch, Positions]]:
+        """Stream these columns of a part's rows that are not deleted, with the rows' places in its file."""
+        return _left(part, _arrow_schema(self._load(table)), columns)
+
     def scan(
         self, table: Identifier, columns: Sequence[str] | None = None, snapshot: int | None = None
     ) -> pa.RecordBatchReader:
@@ -197,7 +203,7 @@ class Tables:
                 f"{'.'.join(table)} has no column {', '.join(unknown)}", expected=", ".join(schema.names)
             )
         found = commits.parts(loaded, snapshot)
-        batches = (batch for path in sorted(found) for batch in _left(found[path], schema, names))
+        batches = (batch for path in sorted(found) for batch, _ in _left(found[path], schema, names))
         target = pa.schema([datafiles.plain(schema.field(name), ids=False) for name in names])
         return pa.RecordBatchReader.from_batches(target, batches)
 
@@ -239,8 +245,8 @@ class Tables:
                 raise (unsealed.__cause__ or unsealed) from None
 
 
-def _left(part: Part, schema: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a part, without those that are deleted."""
+def _left(part: Part, schema: pa.Schema, names: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Positions]]:
+    """The rows of a part that are not deleted, with their places in its file."""
     gone, first = part.gone, 0
     for batch in datafiles.read(part.path, schema, names):
         yield deletes.left(batch, first, gone)

@@ -9,7 +9,7 @@ from lake import store
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
-FileZone = Literal["landing", "standard", "verdicts", "records", "downloads"]
+FileZone = Literal["landing", "standard", "verdicts", "records", "origins", "downloads"]
 TableZone = Literal["curated", "share", "open", "quarantine"]
 
 _DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*")

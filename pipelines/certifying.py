@@ -92,7 +92,7 @@ class Publication:
     def _certificate(self, staged: Staged, signer: Signer) -> Certificate:
         root, tables = self.ctx.settings.lake_root, self.ctx.tables
         manifests = tuple(certificates.prove(root, uri) for uri in sorted(staged.manifests))
-        data = tuple(certificates.prove(root, uri, rows) for uri, rows in sorted(staged.files.items()))
+        previous, data = self._previous(), tuple(self._data(staged))
         return Certificate(
             dataset=self.entry.id,
             zone=self.zone,
@@ -102,7 +102,7 @@ class Publication:
             curated_snapshot=self.source,
             batch=self.batch,
             batches=self._batches(),
-            previous=self._previous(),
+            previous=previous,
             rows_in=tables.row_count(self.curated, self.source),
             rows=sum(staged.files.values()),
             suppressed=self.suppressed,
@@ -119,6 +119,15 @@ class Publication:
             issued_at=self.ctx.clock(),
             key=signer.id,
         )
+
+    def _data(self, staged: Staged) -> Iterator[FileProof]:
+        """The data files. Those that stood certified before are as they were proved then, and are not read again."""
+        root, path = self.ctx.settings.lake_root, said(self.standing[1], PROPERTY) if self.standing else None
+        before = certificates.load(root, path) if path else None
+        known = {proof.path: proof for proof in before.data} if before else {}
+        for uri, rows in sorted(staged.files.items()):
+            proof = known.get(certificates.relative(root, uri))
+            yield proof if proof and proof.rows == rows else certificates.prove(root, uri, rows)
 
     def _previous(self) -> FileProof | None:
         if not certified(self.standing, self.ctx) or self.standing is None:

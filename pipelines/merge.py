@@ -30,7 +30,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from lake import balance, datafiles, properties, quarantine, store
+from lake import balance, datafiles, deletes, properties, quarantine, store
 from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from lake.tables import Identifier
@@ -56,10 +56,6 @@ COUNTED: Final = (
     "total_before",
 )
 RULE: Final = "append_only"
-SMALL_ROWS: Final = 100_000
-SMALL_FILES: Final = 64
-DEAD: Final = 0.2
-"""Of a data file's rows, the share that may be marked as deleted before it is written anew."""
 
 
 @dataclass(frozen=True)
@@ -250,24 +246,11 @@ class _Change:
 
 
 def _change(planner: Planner, stored: list[Part]) -> _Change:
-    """Large files of which little goes stay; the others are written anew, and small ones once they are many, so that
-    a table which gets a few rows every hour does not become thousands of files."""
     going = planner.going()
-    small = [part for part in stored if part.rows < SMALL_ROWS]
-    many = {part.path for part in small} if len(small) >= SMALL_FILES else set()
-    stays = [part for part in stored if part.path not in many and _stays(part, going.get(part.path, 0))]
-    places = {part.path: planner.places(part.path) for part in stays if part.path in going}
-    kept = {part.path for part in stays}
-    rewritten = [
-        part for part in stored if part.path not in kept and (part.path in going or part.path in many)
-    ]
-    stay = sum(part.rows - going.get(part.path, 0) for part in rewritten)
-    return _Change(rewritten, stay, places)
-
-
-def _stays(part: Part, going: int) -> bool:
-    whole = part.file.record_count
-    return not going or (whole >= SMALL_ROWS and whole - part.rows + going <= DEAD * whole)
+    anew = deletes.rewritten(stored, going)
+    stay = sum(part.rows - going.get(part.path, 0) for part in anew)
+    marked = sorted(going.keys() - {part.path for part in anew})
+    return _Change(anew, stay, {path: planner.places(path) for path in marked})
 
 
 def _is_late(job: Job) -> bool:

@@ -5,22 +5,22 @@ grants; each batch of rows is masked (`pipelines.masks`) before anything else se
 tells nothing, and written in one commit. The commit's snapshot says from what it was made: batch, curated
 snapshot, masks, key version.
 
-- **No step back.** A table that already stands on a newer curated snapshot keeps it; if its masks changed
-meanwhile,
+- **No step back.** A table that already stands on a newer curated snapshot keeps it; if its masks changed meanwhile,
   that newer snapshot is published under the new masks.
-- **No old masks.** While masks and key stay, a publication replaces the rows and older ones remain as
-snapshots. When
-  they change the table begins anew (`lake.renewal`), and nothing of the old columns or tokens can be read; so it
-  does after an erasure, which may leave no older snapshot.
-- **No order.** Curated rows may lie in the order of a key that is hidden here; where anything is hidden the
-published
-  rows are sorted by what is published, so that their order says nothing more.
+- **No old masks.** While masks and key stay, a publication replaces the rows and older ones remain as snapshots. When
+  they change the table begins anew (`lake.renewal`), and nothing of the old columns or tokens can be read; so it does
+  after an erasure, which may leave no older snapshot.
+- **No order.** Curated rows may lie in the order of a key that is hidden here; the rows of a share table are shuffled,
+  those of an open one that hides anything sorted by what is published, so that their order says nothing more.
+- **Little for little.** Of a large share table only what changed is masked, looked through and written
+  (`increments`).
 - **Nothing ungranted.** `withdrawal` removes the tables and downloads that the entry no longer grants.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -28,30 +28,30 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 
 from lake import datafiles, renewal
+from lake.deletes import NOWHERE, Part
 from lake.properties import named, said
 from lake.records import Disclosure, Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
-from pipelines import certifying, downloads
+from pipelines import certifying, downloads, increments
 from pipelines.context import Context
-from pipelines.engine import engine
 from pipelines.gates import disclosure, leak
 from pipelines.masks import RULES, apply
 from pipelines.masks.keys import Key
 from pipelines.masks.plan import planned
 from pipelines.masks.tokens import Tokens
+from pipelines.ordering import ordered, shuffled
+from pipelines.origins import FILE, PLACE, Origins
 from pipelines.withdrawal import published_table, withdraw
 from schemas.arrow import published_schema
-from schemas.errors import EngineError, MaskError, Unbalanced, XuanwuError
+from schemas.errors import MaskError, Unbalanced
 from schemas.model import Entry, Hmac, Mask, Zone
 
 __all__ = ["contract_hash", "publish", "published_table", "withdraw"]
-
-BATCH_ROWS = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,13 @@ def publish_by(
         snapshot, reused = standing[0], True
         renewal.sweep(ctx.tables, job.table)
     else:
-        snapshot, reused = _write(job, masking, source, standing, alike=alike, anew=anew), False
+        step = _increment(job, source, standing) if standing and alike and not anew else None
+        if step and standing:
+            snapshot, reused = _step(job, source, standing, step), False
+        else:
+            snapshot, reused = _write(job, masking, source, standing, alike=alike, anew=anew), False
+    if zone == "share":
+        _origins(job).sweep(part.path for part in ctx.tables.parts(job.table))
     published = _with_downloads(job, _record(job, source, snapshot, reused=reused))
     return certifying.completed(ctx, job.table, published)
 
@@ -208,6 +214,34 @@ def _write(
             )
 
 
+def _increment(job: Job, source: int, standing: certifying.Standing) -> increments.Increment | None:
+    """How the share table that stands becomes that of `source`, where little has changed."""
+    since = said(standing[1], "curated_snapshot")
+    if job.zone != "share" or since is None:
+        return None
+    return increments.plan(
+        job.ctx.tables, job.curated, job.table, _origins(job), since=int(since), until=source
+    )
+
+
+def _step(job: Job, source: int, standing: certifying.Standing, step: increments.Increment) -> int:
+    """Commit an increment: the new rows, and what stays of published files that are written anew, among each other."""
+    tables, judged = job.ctx.tables, disclosure.Judged()
+    expected = tables.row_count(job.curated, source)
+    if step.rows != expected:
+        raise _unbalanced(job, expected, step.rows)
+    origins = _origins(job, source)
+    fresh = _looked(job, source, _with_origin(job, step.fresh, origins))
+    rows = itertools.chain(fresh, _staying(job, step, origins))
+    mixed = shuffled(job.ctx.settings, _form(job), rows, step.written)
+    writer = origins.writer(_counted(job, mixed, step.written))
+    properties, anew = _properties(job, source, judged), [part.path for part in step.anew]
+    with _publication(job, source, standing, properties, judged).committing() as seal:
+        return tables.replace(
+            job.table, writer, anew, properties, standing[0], deleted=step.marked, seal=seal
+        )
+
+
 def _judged(job: Job, masked: Masked, *, alike: bool) -> disclosure.Judged:
     """The disclosure gate's verdict, held against the releases before that have the same form."""
     tables = job.ctx.tables
@@ -230,27 +264,50 @@ def _watched(
 ) -> Iterator[pa.RecordBatch]:
     """The rows to write, seen by the leak gate. Unbalanced at their end, before the commit, if they are not as many
     as were read from."""
-    expected, written = job.ctx.tables.row_count(job.curated, source) - len(judged.gone), 0
-    for batch in leak.watch(leak.Watched(job.ctx, job.entry, job.zone, job.policy, job.plan, source), rows):
+    expected = job.ctx.tables.row_count(job.curated, source) - len(judged.gone)
+    return _counted(job, _looked(job, source, rows), expected, len(judged.gone))
+
+
+def _looked(job: Job, source: int, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return leak.watch(leak.Watched(job.ctx, job.entry, job.zone, job.policy, job.plan, source), rows)
+
+
+def _counted(
+    job: Job, rows: Iterable[pa.RecordBatch], expected: int, suppressed: int = 0
+) -> Iterator[pa.RecordBatch]:
+    written = 0
+    for batch in rows:
         written += batch.num_rows
         yield batch
     if written != expected:
-        raise Unbalanced(
-            f"curated rows {expected} ≠ published rows {written}"
-            + (f", without {len(judged.gone)} suppressed" if len(judged.gone) else ""),
-            dataset=job.entry.id,
-            batch=job.merged.batch.id,
-            rule="nothing lost (law 2)",
-        )
+        raise _unbalanced(job, expected, written, suppressed)
+
+
+def _unbalanced(job: Job, expected: int, written: int, suppressed: int = 0) -> Unbalanced:
+    return Unbalanced(
+        f"curated rows {expected} ≠ published rows {written}"
+        + (f", without {suppressed} suppressed" if suppressed else ""),
+        dataset=job.entry.id,
+        batch=job.merged.batch.id,
+        rule="nothing lost (law 2)",
+    )
 
 
 def mask_rows(job: Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Batches of the plan's curated columns, masked."""
-    tokens = Tokens(job.key, job.zone) if job.key else None
-    fields = job.entry.fields
+    tokens = _tokens(job)
     for batch in rows:
-        columns = [apply(batch.column(name), mask, fields[name], tokens) for name, mask in job.plan.items()]
-        yield pa.RecordBatch.from_arrays(columns, schema=job.schema)
+        yield _mask(job, batch, tokens)
+
+
+def _tokens(job: Job) -> Tokens | None:
+    return Tokens(job.key, job.zone) if job.key else None
+
+
+def _mask(job: Job, batch: pa.RecordBatch, tokens: Tokens | None) -> pa.RecordBatch:
+    fields = job.entry.fields
+    columns = [apply(batch.column(name), mask, fields[name], tokens) for name, mask in job.plan.items()]
+    return pa.RecordBatch.from_arrays(columns, schema=job.schema)
 
 
 @contextmanager
@@ -260,7 +317,7 @@ def _local(job: Job, source: int) -> Iterator[Masked]:
 
 @dataclass(frozen=True)
 class _Local:
-    """Masked as they are read, and again for each who asks; DuckDB orders them."""
+    """Masked as they are read, and again for each who asks."""
 
     job: Job
     source: int
@@ -270,41 +327,51 @@ class _Local:
             self.job, self.job.ctx.tables.scan(self.job.curated, list(self.job.plan), self.source)
         )
 
-    def final(self, judged: disclosure.Judged, watched: Watch) -> Iterator[pa.RecordBatch]:
+    def final(self, judged: disclosure.Judged, watched: Watch) -> datafiles.Rows:
+        job, settings = self.job, self.job.ctx.settings
+        if job.zone == "share":
+            parts, origins = job.ctx.tables.parts(job.curated, self.source), _origins(job, self.source)
+            rows = _with_origin(job, parts, origins)
+            return origins.writer(
+                watched(shuffled(settings, _form(job), rows, sum(part.rows for part in parts)))
+            )
         rows = judged.passed(self.rows())
-        return watched(_ordered(self.job, rows) if hides(self.job) else rows)
+        return watched(ordered(settings, job.schema, rows, job.entry.id) if hides(job) else rows)
 
 
 def hides(job: Job) -> bool:
     return len(job.plan) < len(job.entry.fields) or any(mask.kind != "keep" for mask in job.plan.values())
 
 
-def _ordered(job: Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows sorted by all that is published of them. DuckDB sees masked values only, and spills what its
-    memory cannot hold."""
-    failures: list[XuanwuError] = []
-    reader = pa.RecordBatchReader.from_batches(job.schema, _keeping(rows, failures))
-    try:
-        with engine(job.ctx.settings) as connection:
-            connection.register("masked", reader)
-            yield from connection.execute("SELECT * FROM masked ORDER BY ALL").to_arrow_reader(BATCH_ROWS)
-    except (duckdb.Error, pa.ArrowException) as error:
-        if failures:
-            raise failures[0] from None
-        raise EngineError(
-            f"the local engine could not order the rows ({type(error).__name__})",
-            dataset=job.entry.id,
-            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then publish again",
-        ) from None
+# ── where share rows come from ────────────────────────────────────────────────────────────────────────────
 
 
-def _keeping(rows: Iterable[pa.RecordBatch], failures: list[XuanwuError]) -> Iterator[pa.RecordBatch]:
-    """DuckDB turns what is raised while it reads into an error of its own: ours is kept beside."""
-    try:
-        yield from rows
-    except XuanwuError as error:
-        failures.append(error)
-        raise
+def _origins(job: Job, source: int | None = None) -> Origins:
+    """The origins of the table's rows: of new ones in the curated files of this snapshot."""
+    files = [part.path for part in job.ctx.tables.parts(job.curated, source)] if source else []
+    return Origins.of(job.ctx.settings, job.entry.id, job.table, files)
+
+
+def _form(job: Job) -> pa.Schema:
+    return job.schema.append(FILE).append(PLACE)
+
+
+def _with_origin(job: Job, parts: Iterable[Part], origins: Origins) -> Iterator[pa.RecordBatch]:
+    """The rows of these curated files, masked, with where they lie."""
+    tokens = _tokens(job)
+    for part in parts:
+        for batch, places in job.ctx.tables.read_places(job.curated, part, list(job.plan)):
+            yield origins.added(_mask(job, batch, tokens), part.path, places)
+
+
+def _staying(job: Job, step: increments.Increment, origins: Origins) -> Iterator[pa.RecordBatch]:
+    """What stays of published files that are written anew: masked and looked through before."""
+    for part in step.anew:
+        going, origin = step.going.get(part.path, NOWHERE), origins.read(part.path)
+        for batch, places in job.ctx.tables.read_places(job.table, part, job.schema.names):
+            stay = np.isin(places, going, invert=True)
+            if origin is not None:
+                yield origins.carried(batch.filter(pa.array(stay)), origin, places[stay])
 
 
 # ── what is written down ──────────────────────────────────────────────────────────────────────────────────

@@ -22,12 +22,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.tables import Identifier, Tables
 from pipelines.engine import engine
+from pipelines.sqlrows import left
 from schemas.settings import Settings
+from schemas.sql import quote
 
 COMMON = 21
 """Rows with the same value from which on it singles out nobody: 1/21 is below 0.05."""
@@ -36,6 +39,10 @@ SAMPLE = 1000
 FEWEST = 5
 """Distinct values at least of which a column is said to be woven."""
 MEMORY = "256MB"
+SIEVED = 1_000_000
+"""Digests up to which there is a sieve before the join."""
+_SIEVE_BITS = 1 << 24
+_THROUGH_SIEVE = f"get_bit(?::BLOB::BIT, (hash(text) & {_SIEVE_BITS - 1})::INTEGER) = 1 AND "
 _MANY_DIGITS = 10**7
 
 
@@ -60,6 +67,7 @@ class Seen:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._sampled: Counter[str] = Counter()
+        self._sieve: bytes | None = None
         connection.execute("CREATE TABLE seen (name VARCHAR, digest UBIGINT)")
         connection.execute("CREATE TABLE sampled (name VARCHAR, text VARCHAR)")
 
@@ -84,17 +92,29 @@ class Seen:
         self._connection.execute(
             "CREATE TABLE wanted AS SELECT digest FROM seen UNION ALL SELECT hash(piece) FROM pieces"
         )
+        self._sieve = self._sifted()
+
+    def _sifted(self) -> bytes | None:
+        """A bit for each digest that is looked for, where they are few: most of a large table's values are passed by
+        at the price of one bit each. None where they are many."""
+        [(count,)] = self._connection.execute("SELECT count(*) FROM wanted").fetchall()
+        if count > SIEVED:
+            return None
+        digests = self._connection.execute("SELECT digest FROM wanted").fetchnumpy()["digest"]
+        bits = np.zeros(_SIEVE_BITS, np.bool_)
+        bits[np.asarray(digests, np.uint64) & np.uint64(_SIEVE_BITS - 1)] = True
+        return np.packbits(bits).tobytes()
 
     def look(self, field: Personal, tables: Tables) -> None:
-        """Pass the field's values by and keep those that are looked for, and how many rows have each."""
-        self._connection.register("personal", _texts(field, tables))
-        try:
-            self._connection.execute(
-                "CREATE OR REPLACE TABLE hits AS SELECT text, count(*) AS times FROM personal "
-                "WHERE hash(text) IN (SELECT digest FROM wanted) GROUP BY text"
-            )
-        finally:
-            self._connection.unregister("personal")
+        """Pass the field's values by and keep those that are looked for, and how many rows have each. DuckDB reads the
+        column from the curated files itself."""
+        self._connection.register("form", tables.schema(field.table).empty_table())
+        sieve = "" if self._sieve is None else _THROUGH_SIEVE
+        self._connection.execute(
+            f"CREATE OR REPLACE TABLE hits AS SELECT text, count(*) AS times FROM ({_texts(field, tables)}) "
+            f"WHERE {sieve}hash(text) IN (SELECT digest FROM wanted) GROUP BY text",
+            [] if self._sieve is None else [self._sieve],
+        )
 
     def same(self) -> dict[str, int]:
         """Distinct values by column that are values of the field looked at."""
@@ -130,18 +150,12 @@ _PIECES = f"""
     ) WHERE length(piece) BETWEEN 2 AND {LONGEST}"""
 
 
-def _texts(field: Personal, tables: Tables) -> pa.RecordBatchReader:
-    """The field's values as text, streamed from the curated table; of numbers the long ones."""
-    batches = tables.scan(field.table, [field.field], field.snapshot)
-
-    def texts() -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            values = batch.column(0)
-            if field.number:
-                values = values.filter(pc.fill_null(pc.greater_equal(values, _MANY_DIGITS), False))
-            yield pa.record_batch([values.cast(pa.string())], names=["text"])
-
-    return pa.RecordBatchReader.from_batches(pa.schema([("text", pa.string())]), texts())
+def _texts(field: Personal, tables: Tables) -> str:
+    """A query of the field's values as text; of numbers the long ones."""
+    parts, column = tables.parts(field.table, field.snapshot), quote(field.field)
+    rows = "SELECT * FROM form" + (f" UNION ALL BY NAME {left(parts)}" if parts else "")
+    where = f" WHERE {column} >= {_MANY_DIGITS}" if field.number else ""
+    return f"SELECT {column}::VARCHAR AS text FROM ({rows}){where}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from lake import commits, store
 from lake.deletes import left
 from lake.tables import Tables, identifier
-from lake.upkeep import _named
+from lake.upkeep import named
 from pipelines.sqlrows import left as left_in_sql
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
@@ -80,8 +80,8 @@ def test_a_data_file_has_one_delete_file_at_most_which_goes_with_it(tables: Tabl
 
 def test_upkeep_knows_delete_files(tables: Tables) -> None:
     mark(tables, files(tables)[0], 4)
-    named = set(_named(tables._load(TABLE)))
-    assert {path for part in tables.parts(TABLE) for path in part.deleting} <= named
+    kept = set(named(tables._load(TABLE)))
+    assert {path for part in tables.parts(TABLE) for path in part.deleting} <= kept
 
 
 def test_who_reads_the_files_alone_is_told(tables: Tables) -> None:
@@ -101,5 +101,6 @@ def test_rows_of_a_file_that_has_gone_cannot_be_marked_and_nothing_is_left(table
 
 def test_batches_lose_their_own_rows() -> None:
     batch = pa.record_batch({"n": [10, 11, 12, 13]})
-    assert left(batch, 10, np.array([3, 11, 13, 14])).column(0).to_pylist() == [10, 12]
-    assert left(batch, 10, np.array([3, 14])) is batch
+    rows, places = left(batch, 10, np.array([3, 11, 13, 14]))
+    assert (rows.column(0).to_pylist(), places.tolist()) == ([10, 12], [10, 12])
+    assert left(batch, 10, np.array([3, 14]))[0] is batch

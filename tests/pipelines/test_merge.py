@@ -15,7 +15,6 @@ import pytest
 
 from lake import properties, quarantine
 from lake.upkeep import expire
-from pipelines import merge as module
 from schemas.errors import CommitConflict, LakeError, Unbalanced
 from schemas.settings import Settings
 from tests.pipelines.merging import City, MakeCatalogue, Row, counts
@@ -211,7 +210,7 @@ def test_only_the_files_of_changed_rows_are_rewritten(city: Make) -> None:
 def test_a_change_in_a_large_file_writes_what_changed_and_nothing_else(
     city: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SMALL_ROWS", 50)
+    monkeypatch.setattr("lake.deletes.SMALL_ROWS", 50)
     here = city()
     here.merge(1, pairs(**{f"p{n:03}": n for n in range(100)}))
     table = here.ctx.tables.identifier("curated", "dept.data")
@@ -228,7 +227,7 @@ def test_a_change_in_a_large_file_writes_what_changed_and_nothing_else(
 
 
 def test_many_small_files_become_one(city: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.merge.SMALL_FILES", 3)
+    monkeypatch.setattr("lake.deletes.SMALL_FILES", 3)
     here = city(kind="append")
     merged = [here.merge(day, pairs(**{name: day})) for day, name in enumerate("abcd", start=1)]
     assert len(here.files()) == 1

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as quick
 from hypothesis import strategies as st
 
-from pipelines import merge
+from lake import deletes
 from schemas.load import load_catalogue
 from schemas.settings import Settings
 from tests.conftest import write_catalogue
@@ -109,13 +109,13 @@ class Oracle:
 @given(
     kind=st.sampled_from(["snapshot", "append", "upsert"]),
     batches=BATCHES,
-    small=st.sampled_from([merge.SMALL_ROWS, 1]),
+    small=st.sampled_from([deletes.SMALL_ROWS, 1]),
 )
 def test_a_merge_does_what_a_dictionary_would(
     kind: str, batches: list[tuple[int, list[Row], int]], small: int
 ) -> None:
     """`small` is the size from which on a file keeps its place, its rows that go being marked as deleted."""
-    with TemporaryDirectory() as home, patch.multiple(merge, SMALL_ROWS=small, DEAD=0.5):
+    with TemporaryDirectory() as home, patch.multiple(deletes, SMALL_ROWS=small, DEAD=0.5):
         folder = Path(home)
         settings = Settings(home=folder / "home")
         city = City(
