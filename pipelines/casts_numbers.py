@@ -6,6 +6,8 @@ else first passes a regular expression, as the parser would also take `0x1F` and
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,10 +41,13 @@ def to_decimal(values: pa.Array, precision: int, scale: int) -> pa.Array:
     if pa.types.is_string(kind):
         return _decimal_text(values, precision, scale)
     if pa.types.is_floating(kind):
-        return convert(pc.cast(keep(values, pc.is_finite(values)), pa.string()), target)
+        within = pc.less(pc.abs(values), 10.0 ** (precision - scale))
+        return convert(pc.cast(keep(values, within), pa.string()), target)
     if pa.types.is_integer(kind):
-        return convert(pc.cast(values, _WIDEST), target)
-    return convert(values, target) if pa.types.is_decimal(kind) else pa.nulls(len(values), target)
+        values = pc.cast(values, _WIDEST)
+    if not pa.types.is_decimal(values.type):
+        return pa.nulls(len(values), target)
+    return convert(keep(values, _below(values, precision - scale)), target)
 
 
 def to_number(values: pa.Array) -> pa.Array:
@@ -99,9 +104,23 @@ def _integer_text(text: pa.Array) -> pa.Array:
     return pc.cast(keep(exact, within), pa.int64())
 
 
+def _longest(text: pa.Array) -> int:
+    """Characters of the longest text, of which a number has no more digits before the point. Where a number has more
+    than 38 digits once it is brought to the scale Arrow wraps around, and says nothing."""
+    return int(pc.max(pc.binary_length(text)).as_py() or 0)
+
+
+def _below(values: pa.Array, digits: int) -> pa.Array:
+    """Which decimals have no more than so many digits before the point: of others Arrow's change of scale may wrap
+    around. Compared where nothing can: in 256 bits."""
+    wide = pc.cast(values, pa.decimal256(76, values.type.scale))
+    limit = pa.scalar(Decimal(10) ** digits, pa.decimal256(digits + 1, 0))
+    return pc.less(pc.abs(wide), limit)
+
+
 def _decimal_text(text: pa.Array, precision: int, scale: int) -> pa.Array:
     target = pa.decimal128(precision, scale)
-    if has_only(text, b"0123456789.-"):
+    if has_only(text, b"0123456789.-") and _longest(text) + scale <= _WIDEST.precision:
         try:
             return pc.cast(text, target)
         except pa.ArrowInvalid:

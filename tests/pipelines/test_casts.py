@@ -104,6 +104,23 @@ def test_decimals_agree_with_python(texts: list[str], precision: int, scale: int
             assert got == value
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["35", "0.35", "-35"]),
+        pa.array(["+35", "0.35", "-35"]),
+        pa.array([Decimal("35.00"), Decimal("0.35"), Decimal("-35.00")]),
+        pa.array([35.0, 0.35, -35.0]),
+    ],
+    ids=["text", "signed", "decimal", "float"],
+)
+def test_what_wraps_around_in_arrow_fails(column: pa.Array) -> None:
+    """35 has 39 digits at a scale of 37; Arrow gives 0.97 for it."""
+    wide = field("decimal", precision=37, scale=37)
+    assert result(column, wide) == [FAILS, Decimal("0.35"), FAILS]
+    assert result(pa.array([35, 0]), wide) == [FAILS, 0]
+
+
 def fits(value: Decimal, precision: int, scale: int) -> bool:
     shifted = value.scaleb(scale)
     return value.scaleb(scale) == int(shifted) and abs(int(shifted)) < 10**precision

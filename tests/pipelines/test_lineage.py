@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -68,8 +69,12 @@ def ctx(settings: Settings, tmp_path: Path) -> Context:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
+    """A client for each test. It writes what it was told into variables of its own, which are taken back."""
     lineage._client.cache_clear()
+    before = {name for name in os.environ if name.startswith("OPENLINEAGE")}
     yield
+    for name in [each for each in os.environ if each.startswith("OPENLINEAGE") and each not in before]:
+        del os.environ[name]
     lineage._client.cache_clear()
 
 
