@@ -18,6 +18,7 @@ from airflow.sdk import (
 )
 
 from dags import tasks
+from dags.approval import MergeOperator
 from dags.texts import dag_text
 from schemas.load import load_catalogue
 from schemas.model import Entry, LakeSource
@@ -51,9 +52,10 @@ def bounds(entry: Entry, settings: Settings) -> dict[str, Any]:
     return {"start_date": start, "end_date": until, "catchup": entry.schedule.catchup}
 
 
-def dataset_dag(entry: Entry, settings: Settings) -> DAG:
+def dataset_dag(entry: Entry, settings: Settings, days: int) -> DAG:
     """collect → standardise → check → merge → publish_share, publish_open. Batches of a dataset run one at a time;
-    collection takes a slot of the department's pool, so that a source is never hit by more than its limit."""
+    collection takes a slot of the department's pool, so that a source is never hit by more than its limit. A merge
+    that is held waits `days` for a person's decision, and later batches wait behind it."""
     with DAG(
         dag_id=entry.id,
         dag_display_name=f"{entry.title.zh} {entry.id}",
@@ -90,12 +92,8 @@ def dataset_dag(entry: Entry, settings: Settings) -> DAG:
 
         curated = asset("curated", entry.id)
 
-        @task(outlets=[curated])
-        def merge(batch: dict[str, Any]) -> None:
-            get_current_context()["outlet_events"][curated].extra.update(tasks.merge(batch))
-
         batch: Any = collect()
-        merged = merge(batch)
+        merged = MergeOperator(task_id="merge", batch=batch, curated=curated, days=days)
         standardise(batch) >> check(batch) >> merged
         for zone in ZONES:
             if granted := policies(entry, zone):
@@ -122,9 +120,10 @@ def wanted() -> list[str] | None:
 
 def dags(settings: Settings, datasets: list[str] | None) -> dict[str, DAG]:
     """DAGs by dataset: of these datasets, or of all. What they read needs no DAG here."""
-    entries = load_catalogue(settings.catalogue, datasets, settings.stamps).entries
+    catalogue = load_catalogue(settings.catalogue, datasets, settings.stamps)
+    entries, days = catalogue.entries, catalogue.numbers.brake.answer_within
     chosen = entries if datasets is None else [name for name in datasets if name in entries]
-    return {name: dataset_dag(entries[name], settings) for name in chosen}
+    return {name: dataset_dag(entries[name], settings, days) for name in chosen}
 
 
 globals().update(dags(Settings(), wanted()))

@@ -16,11 +16,20 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from lake.batch import Batch
+    from lake.decisions import Verdict
     from lake.records import Merged, Stage
     from pipelines.context import Context
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Held(Exception):
+    """A batch is held for a decision: what a person is asked, in counts."""
+
+    def __init__(self, subject: str, body: str) -> None:
+        super().__init__(body)
+        self.subject, self.body = subject, body
 
 
 def plainly(task: Callable[P, T]) -> Callable[P, T]:
@@ -96,13 +105,32 @@ def middle(stage: Stage, address: dict[str, Any]) -> None:
 
 @plainly
 def merge(address: dict[str, Any]) -> dict[str, Any]:
-    """Run the merge and return what an asset event says of it: the batch, its interval, the snapshot."""
+    """Run the merge and return what an asset event says of it: the batch, its interval, the snapshot. Held where the
+    batch waits for a decision."""
     from lake.batch import Batch
     from pipelines.stages import run_stage
+    from schemas.errors import DecisionNeeded, Refused
 
     batch = Batch.model_validate(address)
-    merged: Merged = run_stage(_context(batch.dataset), "merge", batch)  # type: ignore[assignment]
+    try:
+        merged: Merged = run_stage(_context(batch.dataset), "merge", batch)  # type: ignore[assignment]
+    except Refused:
+        raise
+    except DecisionNeeded as error:
+        raise Held(f"批次待决 {batch.dataset} {batch.id} waits for a decision", error.message) from None
     return _event(batch, merged.snapshot)
+
+
+@plainly
+def decided(address: dict[str, Any], decision: Verdict, *, by: str, why: str) -> dict[str, Any]:
+    """Write down what a person answered, then merge: a batch that was refused fails with who did it and why."""
+    from lake.batch import Batch
+    from pipelines.deciding import decide
+
+    batch = Batch.model_validate(address)
+    ctx = _context(batch.dataset)
+    decide(ctx, ctx.catalogue.entry(batch.dataset), decision, by=by, why=why, batch=batch.id, stage="merge")
+    return merge(address)
 
 
 @plainly

@@ -6,25 +6,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
-from zoneinfo import ZoneInfo
+from typing import Any, ClassVar
 
 from expectations import great
 from schemas.model.basics import as_duration
-
-if TYPE_CHECKING:
-    from holidays import HolidayBase
-
-HERE = ZoneInfo("Asia/Shanghai")
-
-
-@cache
-def _calendar() -> HolidayBase:
-    """China's working days, with the weekends shifted by the State Council's yearly notice."""
-    import holidays
-
-    return holidays.country_holidays("CN")
+from schemas.workdays import HERE, calendar
 
 
 def oldest_allowed(end: datetime, within: str | None, within_working_days: int | None) -> datetime:
@@ -36,7 +22,7 @@ def oldest_allowed(end: datetime, within: str | None, within_working_days: int |
     last = (end.astimezone(HERE) - timedelta(microseconds=1)).date()
     if not within_working_days:
         return datetime(last.year, last.month, last.day, tzinfo=HERE)
-    day = _calendar().get_nth_working_day(last, -within_working_days)
+    day = calendar().get_nth_working_day(last, -within_working_days)
     return datetime(day.year, day.month, day.day, tzinfo=HERE)
 
 

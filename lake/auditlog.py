@@ -71,6 +71,14 @@ class AuditLog:
                 next_step="see its disk's space and who may write there, then run it again",
             ) from None
 
+    def entry(self, index: int) -> dict[str, Any] | None:
+        """The entry at an index, read and not proved; None where there is none."""
+        lines = _lines(self._segment(index))
+        try:
+            return read_line(lines[index % SEGMENT])[0]
+        except (IndexError, ValueError):
+            return None
+
     def _append(self, entry: Entry) -> int:
         frontier = self._frontier()
         index = frontier.size

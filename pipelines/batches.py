@@ -39,6 +39,19 @@ def newest_batch(ctx: Context, entry: Entry, start: Stage) -> Batch:
     return max((attempt.batch for attempt in ready), key=lambda batch: (batch.end, batch.start))
 
 
+def batch_by_id(ctx: Context, entry: Entry, batch_id: str) -> Batch:
+    """The batch of an id that the ledger knows. XuanwuError where it knows none."""
+    attempts = ctx.ledger.attempts(batch_id, entry.id)
+    if not attempts:
+        raise XuanwuError(
+            "the ledger knows no such batch",
+            dataset=entry.id,
+            batch=batch_id,
+            next_step=f"xuanwu status {entry.id} --all lists the batches",
+        )
+    return attempts[0].batch
+
+
 def batch_of(ctx: Context, entry: Entry, interval: Interval) -> Batch:
     """The batch of an interval, pinned to the current snapshots of its inputs where it is derived."""
     pins = ""

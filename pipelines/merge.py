@@ -35,6 +35,7 @@ from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from lake.tables import Identifier
 from lake.version import code_version
+from pipelines import brake
 from pipelines import mergesql as sql
 from pipelines.context import Context
 from pipelines.engine import engine
@@ -78,7 +79,8 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
     """Merge the batch and return its counts; a batch merged before, from the same input, is found and not repeated.
 
     CommitConflict if other runs keep committing first; LakeError if a field changed to a type that cannot hold the
-    rows stored; Unbalanced if the rows do not add up, before anything is committed."""
+    rows stored; Unbalanced if the rows do not add up, and DecisionNeeded if the batch is far from usual
+    (`pipelines.brake`), before anything is committed."""
     job = Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
     ctx.tables.ensure(job.table, curated_schema(entry))
     for attempt in range(TRIES):
@@ -152,6 +154,7 @@ def _merge_once(job: Job, planning: Planning) -> Merged:
     with planning(job, stored) as planner:
         counts = planner.supersede() if _is_late(job) else planner.plan()
         record = _record(job, counts, sum(part.rows for part in stored))
+        brake.hold(job.ctx, job.entry, record, source=job.digest, base=base)
         if job.entry.merge.kind == "append":
             _set_aside(job, planner)
         change = _change(planner, stored)

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from schemas.lineage import Origin, Reader
     from schemas.model import Entry
 
-COLOURS = {"done": "green", "failed": "red", "running": "yellow", "lost": "red", "nothing new": "dim"}
+COLOURS = {
+    "done": "green",
+    "failed": "red",
+    "running": "yellow",
+    "lost": "red",
+    "held": "yellow",
+    "nothing new": "dim",
+}
 HEADINGS = (
     "采集\ncollected",
     "隔离\nset aside",

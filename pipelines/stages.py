@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
-from lake import recordstore, store
+from lake import decisions, recordstore, store
 from lake.batch import Batch
 from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
 from pipelines import certifying, lineage
@@ -48,6 +48,7 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
             recordstore.save(ctx.settings, record, stage, part)
             certifying.judged(ctx, batch, stage, record)
             ctx.ledger.finish(attempt, record)
+            decisions.release(ctx.settings, batch, stage)
         lineage.tell(ctx, turn, record)
     except BaseException as error:
         with suppress(LakeError):  # where the ledger cannot be written the first error says more

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from lake import decisions
 from lake.ledger import Attempt
 from pipelines.context import Context
 from pipelines.intervals import latest_interval
@@ -16,7 +17,7 @@ from schemas.model import Entry
 @dataclass(frozen=True)
 class BatchStatus:
     """One batch in rows. A number is None where its stage has not been done. `state` is done, running, failed,
-    nothing new, or late; `reason` says why it failed or what is late."""
+    held (for a decision), nothing new, or late; `reason` says why it failed or what is late."""
 
     dataset: str
     title_zh: str
@@ -49,7 +50,14 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
     for attempt in ctx.ledger.runs():
         if attempt.batch.dataset in chosen:
             groups.setdefault((attempt.batch.dataset, attempt.batch.id), []).append(attempt)
-    return [_status(ctx.catalogue.entries.get(key[0]), found) for key, found in sorted(groups.items())]
+    found = [_status(ctx.catalogue.entries.get(key[0]), each) for key, each in sorted(groups.items())]
+    return [_held(ctx, row, groups[row.dataset, row.batch][-1]) for row in found]
+
+
+def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:
+    """The row, as held where its failed stage waits for a person's decision."""
+    waits = last.state == "failed" and decisions.held(ctx.settings, last.batch, last.stage) is not None
+    return replace(row, state="held") if waits else row
 
 
 def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:

@@ -11,6 +11,8 @@ XuanwuError                 where (dataset, file, row, field), what rule, what w
 ├── LeakFound               pipelines: what is about to be published holds what it must not; nothing was published
 ├── DisclosureRisk          pipelines: too many rows of an open release single persons out; nothing was published
 ├── CheckFailed             pipelines: a check with `on_fail: stop` failed; the batch stops
+├── DecisionNeeded          pipelines: the batch is held until a person says whether it goes on
+│   └── Refused             pipelines: a person said that it does not
 └── EngineError             expectations: the engine failed, which says nothing about the data
 """
 
@@ -122,6 +124,14 @@ class DisclosureRisk(XuanwuError):
 
 class CheckFailed(XuanwuError):
     """A check with `on_fail: stop` failed: the batch stops before the curated table."""
+
+
+class DecisionNeeded(XuanwuError):
+    """The batch would do something unusual: it is held for a person's decision. Says what was seen, in counts."""
+
+
+class Refused(DecisionNeeded):
+    """A person decided that the batch does not go on."""
 
 
 class EngineError(XuanwuError):

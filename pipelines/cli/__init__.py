@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pipelines.cli import catalogue, erasure, evidence, files, quarantine, way
+from pipelines.cli import catalogue, decisions, erasure, evidence, files, quarantine, way
 from schemas.errors import CatalogueError, XuanwuError
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ for command in (
     catalogue.check,
     way.run,
     way.status,
+    decisions.approve,
+    decisions.refuse,
     evidence.report,
     evidence.verify,
     files.mask,

@@ -18,13 +18,14 @@ def run(
         date | None,
         typer.Option("--date", parser=as_day, metavar="DAY", help="the data's day; default the newest"),
     ] = None,
+    one: Annotated[str | None, typer.Option("--batch", help="a batch by its id, instead of a day")] = None,
     start: Annotated[
         str, typer.Option("--from", help="first stage to run: collect, standardise, check, merge, publish")
     ] = "collect",
 ) -> None:
     """运行 Run datasets from their source to the share and open zones, without Airflow."""
     from lake.records import STAGES
-    from pipelines.batches import batch_for, newest_batch
+    from pipelines.batches import batch_by_id, batch_for, newest_batch
     from pipelines.stages import run_batch
 
     if start not in STAGES:
@@ -33,8 +34,11 @@ def run(
     wanted = {ctx.catalogue.entry(name).id for name in datasets}
     for dataset in (name for name in ctx.catalogue.order() if name in wanted):
         entry = ctx.catalogue.entry(dataset)
-        later = start != "collect" and day is None
-        batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
+        if one is not None:
+            batch = batch_by_id(ctx, entry, one)
+        else:
+            later = start != "collect" and day is None
+            batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
         typer.secho(f"{dataset} {batch.id}", bold=True)
         for stage, part, record in run_batch(ctx, batch, start):
             typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
