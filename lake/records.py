@@ -59,11 +59,22 @@ class LandedFile(BaseModel):
     received: Received | None = None
 
 
+class SourceColumn(BaseModel):
+    """A column that the source had, in its order: its name, and its type as the source declares it ('' where it
+    declares none, as a text file)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    type: str = ""
+
+
 class Landed(Record):
     """`counted` is what the source itself counted (a database in the same transaction, an API's total); None where
     it counts nothing. `position` is the highest value of the field `cursor`, as the source's
     text form, for the next batch.
-    `inputs` maps the datasets of a derived batch to their snapshot ids. `notes` are drift seen (a new column)."""
+    `inputs` maps the datasets of a derived batch to their snapshot ids. `notes` are drift seen (a new column).
+    `columns` are all that the source had, those among them that the entry does not collect."""
 
     files: tuple[LandedFile, ...]
     rows: int
@@ -73,6 +84,7 @@ class Landed(Record):
     skipped: tuple[str, ...] = ()
     inputs: dict[str, int] = {}
     notes: tuple[str, ...] = ()
+    columns: tuple[SourceColumn, ...] = ()
     collected_at: datetime
 
     @property
@@ -84,13 +96,15 @@ class Landed(Record):
 class Standardised(Record):
     """`path` is Parquet (a file, or a folder of several: `store.parts`) in the entry's types plus `_seq` (int64, unique
     in the batch), `_file` (string) and `_row` (int64, the row's number in its file as a person sees it). `unmatched`
-    counts, per `from:` field, rows that found no partner. rows_in = rows_out + quarantined."""
+    counts, per `from:` field, rows that found no partner. `unknown_codes` counts, per field with a code list, what is in no list (`pipelines.drift.codes` says
+    which texts may stand here). rows_in = rows_out + quarantined."""
 
     path: str
     rows_in: int
     rows_out: int
     quarantined: int
     unmatched: dict[str, int] = {}
+    unknown_codes: dict[str, dict[str, int]] = {}
 
 
 class Checked(Record):

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from lake.batch import Batch
 from lake.records import Landed
 from pipelines.context import Context
+from pipelines.drift.judge import explained
 from schemas.model import Entry
 
 
 def collect(ctx: Context, entry: Entry, batch: Batch) -> Landed:
     """Land one batch by the entry's kind of source. A batch that is landed already is returned as it stands.
 
-    Raises SourceError where the source is unreachable, changed its form or does not balance (nothing is
-    landed then), and SettingsError where its connection is missing.
+    Raises SourceError where the source is unreachable, changed its form or does not balance, DecisionNeeded where a
+    column's type changed (nothing is landed then), and SettingsError where its connection is missing.
     """
-    return _collector(entry.source.kind)(ctx, entry, batch)
+    with explained(ctx, entry, batch):
+        return _collector(entry.source.kind)(ctx, entry, batch)
 
 
 def _collector(kind: str) -> Callable[[Context, Entry, Batch], Landed]:

@@ -21,6 +21,7 @@ from lake import quarantine, store, zones
 from lake.records import Landed, LandedFile, Standardised
 from pipelines.casts import Cast, Codebook, cast, codebook
 from pipelines.context import Context
+from pipelines.drift.codes import Unknown, note
 from pipelines.enrich import enrich
 from pipelines.readers import read
 from pipelines.rejects import Spill, failed, set_aside, spill
@@ -58,6 +59,7 @@ class Work:
     columns: tuple[Column, ...]
     schema: pa.Schema
     rejects: Spill
+    unknown: Unknown
     tally: Tally
     at: datetime
 
@@ -70,7 +72,7 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
     folder = zones.folder(ctx.settings, "standard", entry.id, landed.batch.id)
     path, schema = store.join(folder, "rows.parquet"), standard_schema(entry)
     with spill(ctx.settings) as rejects:
-        work = Work(landed.batch.id, plan(entry, ctx.catalogue), schema, rejects, Tally(), ctx.clock())
+        work = Work(landed.batch.id, plan(entry, ctx.catalogue), schema, rejects, {}, Tally(), ctx.clock())
         with store.atomic_parquet(path, schema) as writer:
             for table in store.row_groups(_good(entry, landed, work), schema):
                 writer.write_table(table)
@@ -83,6 +85,7 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
         rows_out=work.tally.rows_out,
         quarantined=quarantined,
         unmatched=enrich(ctx, entry, path),
+        unknown_codes={name: dict(texts) for name, texts in work.unknown.items()},
     )
 
 
@@ -129,6 +132,8 @@ def _piece(raw: pa.RecordBatch, file: LandedFile, work: Work) -> pa.RecordBatch:
     casts = {c.field.name: cast(raw[c.source], c.field, c.codes, excel=excel) for c in work.columns}
     origin = f"{file.origin}!{file.member}" if file.member else file.origin
     rows = _standard(raw, casts, origin, work)
+    for column in work.columns:
+        note(work.unknown, column.field, raw[column.source], casts[column.field.name].failed)
     bad = failed(raw, casts)
     if bad.any():
         for some in set_aside(raw, casts, bad, batch=work.batch, file=origin, at=work.at):

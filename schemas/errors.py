@@ -7,6 +7,7 @@ XuanwuError                 where (dataset, file, row, field), what rule, what w
 │   ├── Unbalanced          rows in and rows out differ: the batch stops (law 2)
 │   └── CommitConflict      another run committed first; plan again
 ├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
+│   └── ColumnsMissing      pipelines: the source lacks columns that the entry collects
 ├── MaskError               pipelines: a mask cannot be applied (a missing key, a wrong type)
 ├── LeakFound               pipelines: what is about to be published holds what it must not; nothing was published
 ├── DisclosureRisk          pipelines: too many rows of an open release single persons out; nothing was published
@@ -18,7 +19,9 @@ XuanwuError                 where (dataset, file, row, field), what rule, what w
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class XuanwuError(Exception):
@@ -108,6 +111,19 @@ class CommitConflict(LakeError):
 
 class SourceError(XuanwuError):
     """A source is unreachable, changed its form, or sent something that cannot be read."""
+
+
+class ColumnsMissing(SourceError):
+    """The source lacks columns. `missing` are their names, `found` all that the source has, with their types."""
+
+    def __init__(
+        self, message: str, *, missing: Sequence[str], found: Mapping[str, str], **place: Any
+    ) -> None:
+        super().__init__(message, **place)
+        self.missing = tuple(missing)
+        self.found = dict(found)
+        self.landed: Any = None
+        """The landed file that lacks them, where a file was landed."""
 
 
 class MaskError(XuanwuError):

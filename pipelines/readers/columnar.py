@@ -21,6 +21,7 @@ def rows(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.R
     """Batches of the columns; `_row` counts rows from 1. SourceError for a truncated or damaged file."""
     try:
         parquet = pq.ParquetFile(stream, pre_buffer=False)
+        seen.columns = {field.name: str(field.type) for field in parquet.schema_arrow}
         locate(parquet.schema_arrow.names, columns, seen)
         before = 0
         for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from pipelines.readers.seen import Seen
-from schemas.errors import SourceError
+from schemas.errors import ColumnsMissing, SourceError
 
 _SHOWN = 30
 
@@ -37,8 +37,9 @@ def _left(row: Sequence[str], column: int) -> str:
 def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]:
     """The index of each wanted column. Other columns are noted: they are drift, not an error.
 
-    SourceError for a missing or ambiguous column. The names found are shown only if one of them was expected:
+    ColumnsMissing for a missing column, SourceError for an ambiguous one. The names found are shown only if one of them was expected:
     else the row may be data in the header's place, and its values are not ours to show."""
+    seen.columns = {name: seen.columns.get(name, "") for name in found if name}
     missing = [name for name in wanted if name not in found]
     if missing and len(missing) == len(wanted):
         raise SourceError(
@@ -49,8 +50,10 @@ def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]
             next_step="have the source send the file again, or correct source.delimiter, skip and header",
         )
     if missing:
-        raise SourceError(
+        raise ColumnsMissing(
             f"column {', '.join(missing)} is missing{_near(missing, found)}",
+            missing=missing,
+            found=seen.columns,
             file=seen.name,
             field=", ".join(missing),
             expected=f"{len(wanted)} columns; found {_shown(found)}",

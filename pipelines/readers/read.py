@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import IO
 
 import pyarrow as pa
@@ -23,12 +24,13 @@ from schemas.model import FileSource, HttpSource, Source
 class Scan:
     """What reading a file once showed: all rows, those of them that are malformed, and notes on drift.
     `keys` are the JSON keys that some record has; None for formats whose columns are the same in every
-    row."""
+    row: those are in `columns`, with their types where the file declares any."""
 
     rows: int
     malformed: int
     notes: tuple[str, ...]
     keys: frozenset[str] | None = None
+    columns: Mapping[str, str] = MappingProxyType({})
 
 
 def read(
@@ -67,7 +69,8 @@ def scan(file: LandedFile, source: Source, columns: Sequence[str]) -> Scan:
         rows += batch.num_rows
         bad += batch.num_rows - batch["_error"].null_count
     is_json = file.format in {"json", "jsonl"}
-    return Scan(rows, bad, tuple(seen.notes), frozenset(seen.keys) if is_json else None)
+    keys = frozenset(seen.keys) if is_json else None
+    return Scan(rows, bad, tuple(seen.notes), keys, dict(seen.columns))
 
 
 def _name(file: LandedFile) -> str:

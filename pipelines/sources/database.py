@@ -20,9 +20,10 @@ from sqlalchemy.exc import ArgumentError
 
 from lake import landing
 from lake.batch import Batch
-from lake.records import Landed, LandedFile
+from lake.records import Landed, LandedFile, SourceColumn
 from pipelines.connections import redact
 from pipelines.context import Context
+from pipelines.drift.judge import judged
 from pipelines.sources.database_cursor import since
 from pipelines.sources.database_request import Request, Rows
 from schemas.errors import SettingsError, SourceError
@@ -48,18 +49,18 @@ def collect_database(ctx: Context, entry: Entry, batch: Batch) -> Landed:
         file = LandedFile(
             path=path, origin=request.name, sha256=sha256, size=size, rows=count, format="parquet"
         )
-        return writer.commit(
-            Landed(
-                batch=batch,
-                files=(file,),
-                rows=count,
-                counted=rows.counted,
-                position=rows.position or before,
-                cursor=source.cursor,
-                notes=rows.notes,
-                collected_at=ctx.clock(),
-            )
+        landed = Landed(
+            batch=batch,
+            files=(file,),
+            rows=count,
+            counted=rows.counted,
+            position=rows.position or before,
+            cursor=source.cursor,
+            notes=rows.notes,
+            columns=tuple(SourceColumn(name=name, type=kind) for name, kind in rows.columns.items()),
+            collected_at=ctx.clock(),
         )
+        return writer.commit(judged(ctx, entry, landed))
 
 
 def read(url: URL, request: Request) -> AbstractContextManager[Rows]:

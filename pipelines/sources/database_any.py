@@ -91,7 +91,8 @@ def _snapshot(connection: Connection) -> Connection:
 
 def _rows(connection: Connection, request: Request) -> Rows:
     table = _reflect(connection, request)
-    matched = match(request, list(table.c.keys()))
+    declared = {column.name: _said(column.type) for column in table.c}
+    matched = match(request, declared)
     where = _where(table, request)
     top = sa.func.max(table.c[request.cursor]) if request.cursor else sa.null()
     counted, highest = connection.execute(
@@ -101,9 +102,13 @@ def _rows(connection: Connection, request: Request) -> Rows:
     wanted = sa.select(*(table.c[name] for name in matched)).where(where)
     result = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(wanted)
     reader = pa.RecordBatchReader.from_batches(schema, _batches(result, schema, request))
-    return Rows(
-        counted, None if highest is None else _text(highest), reader, drift(list(table.c.keys()), matched)
-    )
+    position = None if highest is None else _text(highest)
+    return Rows(counted, position, reader, drift(list(declared), matched), declared)
+
+
+def _said(kind: sa.types.TypeEngine[Any]) -> str:
+    """The type as SQL has it; '' where SQLAlchemy knows none."""
+    return "" if isinstance(kind, sa.types.NullType) else str(kind)
 
 
 def _reflect(connection: Connection, request: Request) -> sa.Table:

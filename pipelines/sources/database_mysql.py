@@ -94,7 +94,8 @@ def _abandon(cursor: SSCursor) -> None:
 
 def _rows(connection: Any, cursor: SSCursor, request: Request) -> Rows:
     found = _types(connection, request)
-    matched = match(request, list(found), fold=True)
+    declared = {name: full for name, (_, full) in found.items()}
+    matched = match(request, declared, fold=True)
     where = _where(connection, request, found)
     counted, position, odd = _profile(connection, request, found, matched, where)
     kinds = {name: _kind(found[actual], name in odd) for name, actual in matched.items()}
@@ -106,7 +107,7 @@ def _rows(connection: Any, cursor: SSCursor, request: Request) -> Rows:
     schema = pa.schema(list(kinds.items()))
     notes = [f"`{name}`: {count} values are no calendar date, landed as text" for name, count in odd.items()]
     reader = pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema, zoned, request))
-    return Rows(counted, position, reader, (*drift(list(found), matched), *notes))
+    return Rows(counted, position, reader, (*drift(list(found), matched), *notes), declared)
 
 
 def _answer(connection: Any, sql: str) -> list[tuple[str | None, ...]]:
@@ -211,7 +212,11 @@ def _where(connection: Any, request: Request, found: Types) -> str:
     """A number is compared as a number: with a text in quotes the server would compare both as doubles."""
     if request.cursor is None or request.since is None:
         return ""
-    spelled = match(replace(request, columns=(request.cursor,)), list(found), fold=True)[request.cursor]
+    spelled = match(
+        replace(request, columns=(request.cursor,)),
+        {name: full for name, (_, full) in found.items()},
+        fold=True,
+    )[request.cursor]
     kind = found[spelled][0]
     number = kind in INTEGERS | {"decimal", "float", "double"}
     if number and not _NUMBER.fullmatch(request.since):

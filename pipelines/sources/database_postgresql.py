@@ -87,7 +87,8 @@ def read_postgresql(url: URL, request: Request) -> Iterator[Rows]:
 
 def _rows(cursor: Any, request: Request) -> Rows:
     found = _types(cursor, request)
-    matched = match(request, list(found))
+    declared = _declared(cursor, request)
+    matched = match(request, declared)
     counted, position, odd = _profile(cursor, request, found, matched)
     plan = {name: _expression(actual, found[actual], name in odd) for name, actual in matched.items()}
     select = ", ".join(f"{sql} AS {quote(name)}" for name, (sql, _) in plan.items())
@@ -97,7 +98,7 @@ def _rows(cursor: Any, request: Request) -> Rows:
         f"`{name}`: {count} values beyond the years 1 to 9999, landed as text" for name, count in odd.items()
     ]
     reader = streamed(schema, _batches(cursor.fetch_record_batch(), request))
-    return Rows(counted, position, reader, (*drift(list(found), matched), *notes))
+    return Rows(counted, position, reader, (*drift(list(found), matched), *notes), declared)
 
 
 def _batches(reader: pa.RecordBatchReader, request: Request) -> Iterator[pa.RecordBatch]:
@@ -122,6 +123,16 @@ def _types(cursor: Any, request: Request) -> dict[str, str]:
         f" AND c.relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema})"
     )
     raise no_table(request, [name for (name,) in cursor.fetchall()])
+
+
+def _declared(cursor: Any, request: Request) -> dict[str, str]:
+    """Column name to its type as PostgreSQL writes it, with its length: `character varying(20)`."""
+    cursor.execute(
+        "SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod)::text FROM pg_catalog.pg_attribute"
+        f" WHERE attrelid = pg_catalog.to_regclass({literal(_table(request))})"
+        " AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    )
+    return dict(cursor.fetchall())
 
 
 def _profile(

@@ -3,13 +3,14 @@ value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from schemas.errors import SourceError
+from schemas.errors import ColumnsMissing, SourceError
 from schemas.findings import listed, near
 
 
@@ -44,6 +45,8 @@ class Rows:
     position: str | None
     reader: pa.RecordBatchReader
     notes: tuple[str, ...]
+    columns: Mapping[str, str] = MappingProxyType({})
+    """Every column of the table with its declared type."""
 
 
 class Reason(NamedTuple):
@@ -88,21 +91,24 @@ def no_table(request: Request, tables: Sequence[str]) -> SourceError:
     )
 
 
-def match(request: Request, found: Sequence[str], *, fold: bool = False) -> dict[str, str]:
-    """Each requested column to the source's own spelling; `fold` where the database ignores case in names.
+def match(request: Request, found: Mapping[str, str], *, fold: bool = False) -> dict[str, str]:
+    """Each requested column to the source's own spelling; `found` are its columns with their declared types, `fold` where
+    the database ignores case in names.
 
-    Raises SourceError naming every missing column, its near misses and the columns found.
+    Raises ColumnsMissing naming every missing column, its near misses and the columns found.
     """
     folded = {name.casefold(): name for name in found} if fold else {}
     asked = {name: name if name in found else folded.get(name.casefold()) for name in request.columns}
     missing = [name for name, actual in asked.items() if actual is None]
     if missing:
-        raise SourceError(
+        raise ColumnsMissing(
             f"{request.name} at {request.place} has no column "
             + ", no column ".join(f"`{name}`{near(name, found)}" for name in missing),
+            missing=missing,
+            found=found,
             dataset=request.dataset,
             field=missing[0],
-            expected=f"columns found: {listed(found, 60)}",
+            expected=f"columns found: {listed(list(found), 60)}",
             next_step="correct `source` of the field, or ask the department what became of the column",
         )
     return {name: actual for name, actual in asked.items() if actual is not None}

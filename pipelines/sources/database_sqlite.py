@@ -73,16 +73,16 @@ def _rows(cursor: Any, request: Request) -> Rows:
     cursor.execute(f"SELECT {examples} UNION ALL SELECT {select} FROM {_table(request)}{_where(request)}")
     schema = pa.schema([(name, TYPES[kind]) for name, kind in kinds.items()])
     reader = streamed(schema, _batches(cursor.fetch_record_batch(), request))
-    return Rows(counted, position, reader, (*drift(found, matched), *_mixed(classes, kinds)))
+    return Rows(counted, position, reader, (*drift(list(found), matched), *_mixed(classes, kinds)), found)
 
 
-def _columns(cursor: Any, request: Request) -> list[str]:
-    """Generated columns included, hidden ones of virtual tables not."""
+def _columns(cursor: Any, request: Request) -> dict[str, str]:
+    """Column name to its declared type. Generated columns included, hidden ones of virtual tables not."""
     cursor.execute(
-        "SELECT name FROM pragma_table_xinfo("
+        "SELECT name, type FROM pragma_table_xinfo("
         f"{literal(request.table)}, {literal(request.schema or 'main')}) WHERE hidden <> 1"
     )
-    if found := [name for (name,) in cursor.fetchall()]:
+    if found := dict(cursor.fetchall()):
         return found
     cursor.execute("SELECT name FROM pragma_table_list WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
     raise no_table(request, [name for (name,) in cursor.fetchall()])

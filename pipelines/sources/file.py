@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 
 from lake import landing, store, zones
 from lake.batch import Batch
-from lake.records import Landed, LandedFile
+from lake.records import Landed, LandedFile, SourceColumn
 from pipelines.context import Context
+from pipelines.drift.judge import judged
 from pipelines.readers import Scan, members
 from pipelines.sources.placeholders import filled, is_dated
 from pipelines.sources.places import ChangedError, Found, Place, chunks, find, outside, place
-from pipelines.sources.scanned import columns_of, notes_on, scanned
+from pipelines.sources.scanned import columns_of, notes_on, scanned, seen_columns
 from schemas.errors import LakeError, SourceError
 from schemas.model import Entry, FileSource
 
@@ -75,17 +76,17 @@ def collect_file(ctx: Context, entry: Entry, batch: Batch) -> Landed:
     with landing.open_landing(ctx.settings, batch) as writer:
         taken = _take(ctx, entry, source, writer, dated=is_dated(declared.path))
         with _rejected(ctx, batch):
-            files, notes = _read_once(entry, source, taken.files)
-        return writer.commit(
-            Landed(
-                batch=batch,
-                files=files,
-                rows=sum(file.rows for file in files),
-                skipped=tuple(taken.skipped),
-                notes=notes + tuple(f"{name}: still being written, left alone" for name in taken.unsettled),
-                collected_at=ctx.clock(),
-            )
+            files, notes, columns = _read_once(entry, source, taken.files)
+        landed = Landed(
+            batch=batch,
+            files=files,
+            rows=sum(file.rows for file in files),
+            skipped=tuple(taken.skipped),
+            notes=notes + tuple(f"{name}: still being written, left alone" for name in taken.unsettled),
+            columns=columns,
+            collected_at=ctx.clock(),
         )
+        return writer.commit(judged(ctx, entry, landed))
 
 
 def _take(
@@ -169,14 +170,15 @@ def _known(ctx: Context, entry: Entry) -> Known:
 
 def _read_once(
     entry: Entry, source: FileSource, files: Sequence[LandedFile]
-) -> tuple[tuple[LandedFile, ...], tuple[str, ...]]:
-    """The files with their rows and encoding, one for each member of an archive, and the notes on them."""
+) -> tuple[tuple[LandedFile, ...], tuple[str, ...], tuple[SourceColumn, ...]]:
+    """The files with their rows and encoding, one for each member of an archive, the notes on them, their columns."""
     columns = columns_of(entry)
     read: list[tuple[LandedFile, Scan]] = []
     for file in files:
         names = members(file.path, file.origin, file.format, source.member) or (None,)
         read.extend(scanned(file.model_copy(update={"member": name}), source, columns) for name in names)
-    return tuple(file for file, _ in read), notes_on([seen for _, seen in read], columns, source.path)
+    scans = [seen for _, seen in read]
+    return tuple(file for file, _ in read), notes_on(scans, columns, source.path), seen_columns(scans)
 
 
 @contextmanager

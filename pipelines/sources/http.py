@@ -6,12 +6,13 @@ from lake import landing
 from lake.batch import Batch
 from lake.records import Landed, LandedFile
 from pipelines.context import Context
+from pipelines.drift.judge import judged
 from pipelines.readers import Scan
 from pipelines.sources.http_client import open_session
 from pipelines.sources.http_connection import parse
 from pipelines.sources.http_paging import Page, pages
 from pipelines.sources.placeholders import filled
-from pipelines.sources.scanned import columns_of, notes_on, scanned
+from pipelines.sources.scanned import columns_of, notes_on, scanned, seen_columns
 from schemas.errors import SourceError
 from schemas.model import Entry, HttpSource
 
@@ -45,16 +46,16 @@ def collect_http(ctx: Context, entry: Entry, batch: Batch) -> Landed:
             total = page.total if total is None else total
         rows = sum(file.rows for file in files)
         _reconcile(source, rows, total)
-        return writer.commit(
-            Landed(
-                batch=batch,
-                files=tuple(files),
-                rows=rows,
-                counted=total,
-                notes=notes_on(scans, columns, source.path),
-                collected_at=ctx.clock(),
-            )
+        landed = Landed(
+            batch=batch,
+            files=tuple(files),
+            rows=rows,
+            counted=total,
+            notes=notes_on(scans, columns, source.path),
+            columns=seen_columns(scans),
+            collected_at=ctx.clock(),
         )
+        return writer.commit(judged(ctx, entry, landed))
 
 
 def _land(writer: landing.LandingWriter, source: HttpSource, number: int, page: Page) -> LandedFile:

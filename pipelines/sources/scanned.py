@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lake.records import LandedFile
+from lake.records import LandedFile, SourceColumn
 from pipelines.readers import Scan, encoding_of, scan
 from pipelines.readers.header import locate
 from pipelines.readers.seen import Seen
+from schemas.errors import ColumnsMissing
 from schemas.model import Entry, Source
 
 
@@ -23,8 +24,20 @@ def scanned(file: LandedFile, source: Source, columns: Sequence[str]) -> tuple[L
     if file.encoding is None:
         encoding, guessed = encoding_of(file, source)
         file = file.model_copy(update={"encoding": encoding, "encoding_guessed": guessed})
-    seen = scan(file, source, columns)
+    try:
+        seen = scan(file, source, columns)
+    except ColumnsMissing as error:
+        error.landed = file
+        raise
     return file.model_copy(update={"rows": seen.rows}), seen
+
+
+def seen_columns(scans: Sequence[Scan]) -> tuple[SourceColumn, ...]:
+    """The columns of all files, each once, in the order in which they are met; of JSON its keys, by name."""
+    found: dict[str, str] = {}
+    for one in scans:
+        found |= dict.fromkeys(sorted(one.keys), "") if one.keys is not None else dict(one.columns)
+    return tuple(SourceColumn(name=name, type=kind) for name, kind in found.items())
 
 
 def notes_on(scans: Sequence[Scan], columns: Sequence[str], where: str) -> tuple[str, ...]:
