@@ -96,8 +96,8 @@ class Landed(Record):
 class Standardised(Record):
     """`path` is Parquet (a file, or a folder of several: `store.parts`) in the entry's types plus `_seq` (int64, unique
     in the batch), `_file` (string) and `_row` (int64, the row's number in its file as a person sees it). `unmatched`
-    counts, per `from:` field, rows that found no partner. `unknown_codes` counts, per field with a code list, what is in no list (`pipelines.drift.codes` says
-    which texts may stand here). rows_in = rows_out + quarantined."""
+    counts, per `from:` field, rows that found no partner; `unknown_codes`, per field with a code list, what is in no
+    list (`pipelines.drift.codes` says which texts may stand here). rows_in = rows_out + quarantined."""
 
     path: str
     rows_in: int

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pipelines.cli import catalogue, decisions, erasure, evidence, files, quarantine, way
+from pipelines.cli import catalogue, decisions, drift, erasure, evidence, files, quarantine, way
 from schemas.errors import CatalogueError, XuanwuError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ for command in (
     way.status,
     decisions.approve,
     decisions.refuse,
+    drift.drift,
+    drift.impact,
     evidence.report,
     evidence.verify,
     files.mask,

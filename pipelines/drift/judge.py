@@ -12,7 +12,7 @@ by row, when it is standardised.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +27,7 @@ from pipelines.drift.kinds import holds, step
 from pipelines.drift.renames import Candidate, candidates
 from schemas.errors import ColumnsMissing
 from schemas.impact import impact
+from schemas.load import load_catalogue
 from schemas.model import Entry, Field
 
 What = Literal["new", "gone", "wider", "other"]
@@ -80,22 +81,29 @@ def baseline(ctx: Context, batch: Batch) -> Landed | None:
 def changes(entry: Entry, before: Landed, after: Landed) -> list[Change]:
     """Every column that differs between two landed batches, in the source's order; those gone last."""
     old, new = ({column.name: column.type for column in each.columns} for each in (before, after))
-    fields = given(entry)
+    fields = _by_column(entry)
     found: list[Change] = []
     for name, kind in new.items():
-        if name not in old:
-            if name not in fields:
-                found.append(Change("new", name, "", kind, ()))
-        elif (what := _became(old[name], kind, fields.get(name, ()))) is not None:
-            names = tuple(field.name for field in fields[name])
-            found.append(Change(what, name, old[name], kind, names))
-    gone = (name for name in old if name not in new and name not in fields)
+        own = fields(name)
+        if name not in old and not own:
+            found.append(Change("new", name, "", kind, ()))
+        elif (what := _became(old.get(name, kind), kind, own)) is not None:
+            found.append(Change(what, name, old[name], kind, tuple(field.name for field in own)))
+    gone = (name for name in old if name not in new and not fields(name))
     return found + [Change("gone", name, old[name], "", ()) for name in gone]
 
 
-def _became(before: str, after: str, fields: Iterable[Field]) -> What | None:
+def _by_column(entry: Entry) -> Callable[[str], tuple[Field, ...]]:
+    """The fields that a column of the source gives; a database may spell it in another case than the entry."""
+    exact = given(entry)
+    folded = {name.casefold(): fields for name, fields in exact.items()}
+    if entry.source.kind != "database":
+        return lambda name: exact.get(name, ())
+    return lambda name: exact.get(name) or folded.get(name.casefold(), ())
+
+
+def _became(before: str, after: str, fields: Collection[Field]) -> What | None:
     """How a collected column changed; None where it did not, or where nobody collects it."""
-    fields = tuple(fields)
     changed = step(before, after)
     if not fields or changed == "same":
         return None
@@ -124,8 +132,16 @@ def _unsafe(ctx: Context, entry: Entry, change: Change) -> str:
 
 def felt(ctx: Context, entry: Entry, fields: Iterable[str]) -> str:
     """Who would feel a change of these fields, in one line."""
-    told = dict.fromkeys(impact(ctx.catalogue, entry.id, field).summary for field in fields)
+    whole = (
+        load_catalogue(ctx.settings.catalogue, stamps=ctx.settings.stamps) if _is_part(ctx) else ctx.catalogue
+    )
+    told = dict.fromkeys(impact(whole, entry.id, field).summary for field in fields)
     return " | ".join(told) or "nothing else in the catalogue"
+
+
+def _is_part(ctx: Context) -> bool:
+    """Whether a task was given only the entries that its dataset speaks of: who would feel a change may be another."""
+    return ctx.catalogue.root == ctx.settings.catalogue
 
 
 @contextmanager

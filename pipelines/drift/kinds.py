@@ -76,7 +76,7 @@ class Kind(NamedTuple):
     unsigned: bool = False
 
 
-def kind_of(declared: str) -> Kind:
+def kind_of(declared: str) -> Kind:  # noqa: PLR0911  a family each
     """The type in our words; a type that we have none for stands for itself."""
     text = " ".join(declared.lower().split())
     found = _FORM.fullmatch(text)

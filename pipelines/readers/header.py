@@ -37,8 +37,8 @@ def _left(row: Sequence[str], column: int) -> str:
 def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]:
     """The index of each wanted column. Other columns are noted: they are drift, not an error.
 
-    ColumnsMissing for a missing column, SourceError for an ambiguous one. The names found are shown only if one of them was expected:
-    else the row may be data in the header's place, and its values are not ours to show."""
+    ColumnsMissing for a missing column, SourceError for an ambiguous one. The names found are shown only if one of
+    them was expected: else the row may be data in the header's place, and its values are not ours to show."""
     seen.columns = {name: seen.columns.get(name, "") for name in found if name}
     missing = [name for name in wanted if name not in found]
     if missing and len(missing) == len(wanted):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import IO
 
 import pyarrow as pa
@@ -30,7 +29,7 @@ class Scan:
     malformed: int
     notes: tuple[str, ...]
     keys: frozenset[str] | None = None
-    columns: Mapping[str, str] = MappingProxyType({})
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(

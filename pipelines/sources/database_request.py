@@ -4,8 +4,7 @@ value."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -45,7 +44,7 @@ class Rows:
     position: str | None
     reader: pa.RecordBatchReader
     notes: tuple[str, ...]
-    columns: Mapping[str, str] = MappingProxyType({})
+    columns: Mapping[str, str] = field(default_factory=dict)
     """Every column of the table with its declared type."""
 
 
@@ -92,8 +91,8 @@ def no_table(request: Request, tables: Sequence[str]) -> SourceError:
 
 
 def match(request: Request, found: Mapping[str, str], *, fold: bool = False) -> dict[str, str]:
-    """Each requested column to the source's own spelling; `found` are its columns with their declared types, `fold` where
-    the database ignores case in names.
+    """Each requested column to the source's own spelling; `found` are its columns with their declared types, `fold` is
+    for a database that ignores case in names.
 
     Raises ColumnsMissing naming every missing column, its near misses and the columns found.
     """

@@ -1,0 +1,40 @@
+"""What the newest batch of a dataset showed to be different at its source, in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lake import landing, recordstore
+from lake.records import Standardised
+from pipelines.context import Context
+from pipelines.drift.codes import sentences
+from pipelines.drift.judge import baseline, changes
+from schemas.model import Entry
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """`before` is the batch that it is held against; None where only codes are told of a first batch."""
+
+    dataset: str
+    batch: str
+    before: str | None
+    sentences: tuple[str, ...]
+
+
+def told(ctx: Context, entry: Entry) -> Drifted | None:
+    """The newest landed batch beside the one before; None where nothing landed or nothing changed."""
+    newest = next((each for each in landing.history(ctx.settings, entry.id) if each.files), None)
+    if newest is None:
+        return None
+    before = baseline(ctx, newest.batch)
+    found = [each.sentence for each in changes(entry, before, newest)] if before is not None else []
+    if recordstore.exists(ctx.settings, newest.batch, "standardise"):
+        record = recordstore.load(ctx.settings, newest.batch, "standardise")
+        assert isinstance(record, Standardised)  # noqa: S101
+        found += sentences(entry.fields, record.unknown_codes)
+    return (
+        Drifted(entry.id, newest.batch.id, before.batch.id if before else None, tuple(found))
+        if found
+        else None
+    )
