@@ -104,7 +104,7 @@ def mask_file(
             for name, source in form.columns.items()
         ],
         plan={name: mask for name, mask in granted.plan.items() if name in form.columns},
-        tokens=Tokens(granted.key, zone) if granted.key else None,
+        tokens=granted.tokens(),
     )
     write(str(output.resolve()), pa.RecordBatchReader.from_batches(work.schema, _masked(work)))
     absent = tuple(name for name in granted.plan if name not in work.plan)

@@ -42,7 +42,7 @@ from pipelines.context import Context
 from pipelines.gates import disclosure, leak
 from pipelines.masks import RULES, apply
 from pipelines.masks.keys import Key
-from pipelines.masks.plan import planned
+from pipelines.masks.plan import Planned, planned
 from pipelines.masks.tokens import Tokens
 from pipelines.ordering import ordered, shuffled
 from pipelines.origins import FILE, PLACE, Origins
@@ -63,8 +63,15 @@ class Job:
     merged: Merged
     zone: Zone
     policy: str
-    plan: dict[str, Mask]
-    key: Key | None
+    work: Planned
+
+    @property
+    def plan(self) -> dict[str, Mask]:
+        return self.work.plan
+
+    @property
+    def key(self) -> Key | None:
+        return self.work.key
 
     @property
     def curated(self) -> Identifier:
@@ -157,7 +164,7 @@ def publish_by(
 def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Job:
     """The plan, tried on no rows: what cannot work is known before anything is written."""
     work = planned(ctx, entry, zone, policy)
-    return Job(ctx, entry, merged, zone, policy, work.plan, work.key)
+    return Job(ctx, entry, merged, zone, policy, work)
 
 
 def _under(job: Job, summary: dict[str, str]) -> bool:
@@ -295,13 +302,9 @@ def _unbalanced(job: Job, expected: int, written: int, suppressed: int = 0) -> U
 
 def mask_rows(job: Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Batches of the plan's curated columns, masked."""
-    tokens = _tokens(job)
+    tokens = job.work.tokens()
     for batch in rows:
         yield _mask(job, batch, tokens)
-
-
-def _tokens(job: Job) -> Tokens | None:
-    return Tokens(job.key, job.zone) if job.key else None
 
 
 def _mask(job: Job, batch: pa.RecordBatch, tokens: Tokens | None) -> pa.RecordBatch:
@@ -358,7 +361,7 @@ def _form(job: Job) -> pa.Schema:
 
 def _with_origin(job: Job, parts: Iterable[Part], origins: Origins) -> Iterator[pa.RecordBatch]:
     """The rows of these curated files, masked, with where they lie."""
-    tokens = _tokens(job)
+    tokens = job.work.tokens()
     for part in parts:
         for batch, places in job.ctx.tables.read_places(job.curated, part, list(job.plan)):
             yield origins.added(_mask(job, batch, tokens), part.path, places)

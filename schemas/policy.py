@@ -38,3 +38,12 @@ def mask_plan(entry: Entry, zone: Zone, policy: Policy) -> dict[str, Mask]:
         if name in named and name not in policy.drop
     }
     return {name: mask for name, mask in plan.items() if mask is not None and not isinstance(mask, Drop)}
+
+
+def domain_of(zone: Zone, policy: str) -> str:
+    """The domain within which tokens join and enciphered values agree, where the mask names none: a recipient's own.
+
+    Recipients are told apart by policy: who reads `share/statistics` joins the datasets shared under that policy, and
+    nothing that others are given. A grant that names its recipient gets a domain below its policy's in the same way.
+    """
+    return zone if zone == "open" else f"{zone}/{policy}"

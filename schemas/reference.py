@@ -81,7 +81,7 @@ _CHAPTERS: tuple[tuple[str, str, tuple[type[Any], ...]], ...] = (
         "Masks",
         "脱敏方式",
         (
-            *(model.Keep, model.Drop, model.Hmac, model.Partial, model.Generalise, model.Round),
+            *(model.Keep, model.Drop, model.Hmac, model.Fpe, model.Partial, model.Generalise, model.Round),
             *(model.Clip, model.Constant, model.Redact),
         ),
     ),

@@ -8,8 +8,7 @@ from pipelines.context import Context
 from pipelines.erasure.subject import Subject
 from pipelines.masks import apply
 from pipelines.masks.plan import planned
-from pipelines.masks.tokens import Tokens
-from schemas.model import Hmac
+from schemas.model import Fpe, Hmac
 from schemas.policy import ZONES, policies
 
 
@@ -20,10 +19,10 @@ def tokens_of(ctx: Context, subject: Subject) -> set[str]:
         for zone in ZONES:
             for policy in policies(entry, zone):
                 work = planned(ctx, entry, zone, policy)
-                tokens = Tokens(work.key, zone) if work.key else None
+                tokens = work.tokens()
                 for name, mask in work.plan.items():
                     values = [v for e, v in subject.values if e == entry.fields[name].element]
-                    if values and isinstance(mask, Hmac) and entry.fields[name].type == "string":
+                    if values and isinstance(mask, Hmac | Fpe) and entry.fields[name].type == "string":
                         column = apply(pa.array(values, pa.string()), mask, entry.fields[name], tokens)
-                        found |= set(column.to_pylist())
+                        found |= set(column.drop_null().to_pylist())
     return found

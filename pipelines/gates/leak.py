@@ -26,7 +26,7 @@ from pipelines.context import Context
 from pipelines.gates.patterns import Tally
 from pipelines.gates.values import Personal, Seen, compared, seen
 from schemas.errors import LeakFound
-from schemas.model import Entry, Field, Keep, LakeSource, Mask, Zone
+from schemas.model import Entry, Field, Fpe, Keep, LakeSource, Mask, Zone
 from schemas.policy import policies
 
 PERSONAL_GRADE = 3
@@ -92,13 +92,16 @@ class Watched:
 
     def foreign(self, name: str) -> list[Personal]:
         """The personal fields that a column is compared with: not itself, unless its mask must hide all of a value;
-        and where it is kept, not those that hold the same kind of thing."""
-        own, found = self.entry.fields[name], []
+        and where it is kept, not those that hold the same kind of thing. What is enciphered without a check digit is
+        compared with none: it may come out as anything."""
+        own, mask, found = self.entry.fields[name], self.plan[name], []
+        if isinstance(mask, Fpe) and not mask.recognised:
+            return []
         for each in self.personal:
             other = self.ctx.catalogue.entry(each.dataset).fields[each.field]
             itself = each.dataset == self.entry.id and each.field == name
             alike = own.element is not None and own.element == other.element
-            if not (itself and self.plan[name].kind != "partial") and not (self.kept(name) and alike):
+            if not (itself and mask.kind not in ("partial", "fpe")) and not (self.kept(name) and alike):
                 found.append(each)
         return found
 

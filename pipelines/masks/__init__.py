@@ -5,7 +5,7 @@ stays null, except under `constant`, which replaces every value so that absence 
 ever holds a value: a mask that does not fit is a `MaskError` with the field, the mask and the form expected.
 
     keep                       as it is
-    hmac                       `tokens`: keyed tokens that join within one domain
+    hmac, fpe                  `tokens`, `fpe`: tokens, and numbers of the same form, that join within one domain
     partial, redact            `partial`, `redact`: text with the telling characters taken out
     generalise                 `generalise`: coarser places, dates and numbers
     round, clip, constant      `numbers`, and below
@@ -26,10 +26,10 @@ from pipelines.masks.redact import redact
 from pipelines.masks.tokens import Tokens
 from schemas.arrow import field_type, masked_type
 from schemas.errors import MaskError
-from schemas.model import Constant, Field, Hmac, Keep, Mask
+from schemas.model import Constant, Field, Fpe, Hmac, Keep, Mask
 from schemas.rules.masks import misfit
 
-RULES = 1
+RULES = 2
 """Raised whenever a mask's output changes for the same input, so that what was published is published
 anew."""
 
@@ -51,7 +51,7 @@ MASKS: dict[str, Callable[[pa.Array, Any, Field], pa.Array]] = {
     "constant": _constant,
     "redact": redact,
 }
-"""Mask kind to function; `hmac` is not here because it needs the key, and `drop` leaves no column."""
+"""Mask kind to function; `hmac` and `fpe` are not here because they need the key, and `drop` leaves no column."""
 
 
 def apply(
@@ -60,8 +60,8 @@ def apply(
     """The masked column: as many rows, in the same order, of `schemas.arrow.masked_type(field, mask)`.
 
     `values` is of the field's type, in any of Arrow's layouts (sliced, chunked, dictionary, large, view).
-    Raises MaskError where the mask does not fit the field, a result does not fit its type, or `hmac` has no
-    key.
+    Raises MaskError where the mask does not fit the field, a result does not fit its type, or `hmac` or `fpe`
+    has no key.
     """
     check_fit(mask, field)
     column = plain(values)
@@ -76,7 +76,7 @@ def apply(
 
 
 def _masked(column: pa.Array, mask: Mask, field: Field, tokens: Tokens | None) -> pa.Array:
-    if not isinstance(mask, Hmac):
+    if not isinstance(mask, Hmac | Fpe):
         return MASKS[mask.kind](column, mask, field)
     if tokens is None:
         raise _unfit(mask, field, "there is no key", "the tokens of a loaded key")

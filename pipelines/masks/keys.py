@@ -42,13 +42,13 @@ class Key:
     version: str
     secret: bytes = field(repr=False)
 
-    def derive(self, purpose: str, hash_name: HashName) -> bytes:
+    def derive(self, purpose: str, hash_name: HashName, *, length: int = LENGTH) -> bytes:
         """A key of its own for each purpose: HKDF of RFC 5869 without salt, `info` = `xuanwu/<purpose>`.
 
         Tokens of two domains are then as unrelated as those of two keys.
         """
         info = f"xuanwu/{purpose}".encode()
-        return HKDF(algorithm(hash_name), LENGTH, None, info).derive(self.secret)
+        return HKDF(algorithm(hash_name), length, None, info).derive(self.secret)
 
     @property
     def check(self) -> str:

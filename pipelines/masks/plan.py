@@ -9,22 +9,30 @@ from pipelines.masks import check_plan
 from pipelines.masks.keys import Key, load_key
 from pipelines.masks.tokens import Tokens
 from schemas.errors import MaskError
-from schemas.model import Entry, Hmac, Mask, Zone
-from schemas.policy import mask_plan, policies
+from schemas.model import Entry, Fpe, Hmac, Mask, Zone
+from schemas.policy import domain_of, mask_plan, policies
 
 
 @dataclass(frozen=True)
 class Planned:
-    """`key` is None where no mask needs one."""
+    """`key` is None where no mask needs one; `domain` is the reader's, where a mask names none."""
 
     plan: dict[str, Mask]
     key: Key | None
+    domain: str
+
+    def tokens(self) -> Tokens | None:
+        """A fresh memory of tokens, for one pass over the rows."""
+        return Tokens(self.key, self.domain) if self.key else None
 
 
-def planned(ctx: Context, entry: Entry, zone: Zone, policy: str) -> Planned:
+def planned(
+    ctx: Context, entry: Entry, zone: Zone, policy: str, *, key_version: str | None = None
+) -> Planned:
     """The plan, tried on no rows: what cannot work is known before anything is written.
 
-    MaskError where the policy grants no field, a mask does not fit, or the key is missing."""
+    `key_version` is that of another key than the one in use. MaskError where the policy grants no field, a mask does
+    not fit, or the key is missing."""
     granted = policies(entry, zone).get(policy)
     plan = {} if granted is None else mask_plan(entry, zone, granted)
     if not plan:
@@ -34,7 +42,8 @@ def planned(ctx: Context, entry: Entry, zone: Zone, policy: str) -> Planned:
             expected=", ".join(policies(entry, zone)) or f"no publication: {zone}.type is none",
             next_step=f"see `{zone}:` in {entry.file}",
         )
-    keyed = any(isinstance(mask, Hmac) for mask in plan.values())
-    key = load_key(ctx.settings.key_version, ctx.connect) if keyed else None
-    check_plan(plan, entry.fields, Tokens(key, zone) if key else None)
-    return Planned(plan, key)
+    keyed = any(isinstance(mask, Hmac | Fpe) for mask in plan.values())
+    key = load_key(key_version or ctx.settings.key_version, ctx.connect) if keyed else None
+    work = Planned(plan, key, domain_of(zone, policy))
+    check_plan(plan, entry.fields, work.tokens())
+    return work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.model import Clip, Constant, Generalise, Hmac, Mask, Partial, Redact, Round
+from schemas.model import Clip, Constant, Fpe, Generalise, Hmac, Mask, Partial, Redact, Round
 
 Words = tuple[str, str]
 _STEPS = {
@@ -25,13 +25,9 @@ _KINDS = {
 
 
 def words_of(mask: Mask, key_version: str | None = None) -> Words:
-    """What the mask does, in Chinese and in English. `key_version` is told with keyed tokens."""
-    if isinstance(mask, Hmac):
-        name, version = ("SM3" if mask.hash == "sm3" else "SHA-256"), key_version or "?"
-        return (
-            f"以 HMAC-{name} 计算的假名（密钥版本 {version}），同值同码，不可还原",
-            f"pseudonym by HMAC-{name} (key version {version}): equal values have equal codes",
-        )
+    """What the mask does, in Chinese and in English. `key_version` is told with what a key is needed for."""
+    if isinstance(mask, Hmac | Fpe):
+        return _keyed(mask, key_version or "?")
     if isinstance(mask, Partial):
         return (
             f"保留前 {mask.first} 位和后 {mask.last} 位，其余以 {mask.char} 代替",
@@ -45,6 +41,21 @@ def words_of(mask: Mask, key_version: str | None = None) -> Words:
     if isinstance(mask, Constant):
         return f"一律为“{mask.value}”", f"always “{mask.value}”"
     return _number(mask)
+
+
+def _keyed(mask: Hmac | Fpe, version: str) -> Words:
+    if isinstance(mask, Hmac):
+        name = "SM3" if mask.hash == "sm3" else "SHA-256"
+        return (
+            f"以 HMAC-{name} 计算的假名（密钥版本 {version}），同值同码，不可还原",
+            f"pseudonym by HMAC-{name} (key version {version}): equal values have equal codes",
+        )
+    invalid = ("，不是有效号码", ", none of them a valid number") if mask.recognised else ("", "")
+    return (
+        f"以 FF1-{mask.cipher.upper()} 保形加密（密钥版本 {version}），同值同码，无密钥不可还原{invalid[0]}",
+        f"encrypted in its form by FF1-{mask.cipher.upper()} (key version {version}): equal values have equal "
+        f"codes{invalid[1]}",
+    )
 
 
 def _generalised(mask: Generalise) -> Words:

@@ -27,7 +27,29 @@ class Hmac(Model):
 
     kind: Literal["hmac"] = "hmac"
     hash: Literal["sm3", "sha256"] = "sm3"
-    domain: str | None = Key(default=None, description="tokens join within one domain; default `<zone>`")
+    domain: str | None = Key(
+        default=None,
+        description="tokens join within one domain; default that of the policy: `share/<policy>`, `open`",
+    )
+
+
+class Fpe(Model):
+    """Format-preserving encryption: another number of the same form, which only the key's holder can turn back."""
+
+    kind: Literal["fpe"] = "fpe"
+    form: Literal["digits", "alphanumeric", "resident_id", "uscc", "mobile"] = Key(
+        description="of resident_id, uscc and mobile none ever becomes a valid number"
+    )
+    cipher: Literal["sm4", "aes"] = "sm4"
+    domain: str | None = Key(
+        default=None,
+        description="values agree within one domain; default that of the policy: `share/<policy>`, `open`",
+    )
+
+    @property
+    def recognised(self) -> bool:
+        """Whether an enciphered value cannot be taken for one that is not."""
+        return self.form in ("resident_id", "uscc", "mobile")
 
 
 class Partial(Model):
@@ -83,7 +105,8 @@ class Redact(Model):
 
 
 _MaskUnion = Annotated[
-    Keep | Drop | Hmac | Partial | Generalise | Round | Clip | Constant | Redact, Key(discriminator="kind")
+    Keep | Drop | Hmac | Fpe | Partial | Generalise | Round | Clip | Constant | Redact,
+    Key(discriminator="kind"),
 ]
 SHORT_MASKS = ("keep", "drop", "hmac", "redact")
 

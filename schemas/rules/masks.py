@@ -12,6 +12,7 @@ _FITS: dict[str, tuple[str, ...]] = {
     "clip": NUMBERS,
     "partial": ("string",),
     "redact": ("string",),
+    "fpe": ("string",),
 }
 _STRENGTH = {
     "keep": 0,
@@ -20,11 +21,13 @@ _STRENGTH = {
     "clip": 1,
     "partial": 2,
     "generalise": 2,
-    "hmac": 3,
-    "constant": 4,
-    "drop": 5,
+    "fpe": 3,
+    "hmac": 4,
+    "constant": 5,
+    "drop": 6,
 }
-"""Rising: what is shown is the value, most of it, a part or class of it, whether two are equal, nothing."""
+"""Rising: what is shown is the value, most of it, a part or class of it, whether two are equal (and, to whoever has the
+key, the value), whether two are equal, nothing."""
 
 
 def misfit(mask: Mask, kind: TypeName) -> tuple[str, str] | None:

@@ -15,6 +15,8 @@ WEAKER = [
     ("keep", "redact"),
     ("redact", {"kind": "partial"}),
     ({"kind": "partial", "first": 3}, "hmac"),
+    ({"kind": "partial", "first": 3}, {"kind": "fpe", "form": "digits"}),
+    ({"kind": "fpe", "form": "digits"}, "hmac"),
     ("hmac", {"kind": "constant", "value": "x"}),
     ({"kind": "constant", "value": "x"}, "drop"),
     ({"kind": "partial", "first": 3}, {"kind": "partial", "first": 2}),

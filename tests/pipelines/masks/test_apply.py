@@ -19,6 +19,7 @@ from schemas.model import (
     Constant,
     Drop,
     Field,
+    Fpe,
     Generalise,
     Hmac,
     Keep,
@@ -52,6 +53,7 @@ CASES: list[tuple[TypeName, Mask]] = [
     *((kind, Constant(value="不公开")) for kind in get_args(TypeName)),
     ("string", Partial(first=1, last=1)),
     ("string", Redact()),
+    ("string", Fpe(form="digits")),
     ("string", Generalise(to="city")),
     ("date", Generalise(to="quarter")),
     ("timestamp", Generalise(to="month")),
@@ -62,6 +64,7 @@ CASES: list[tuple[TypeName, Mask]] = [
 MISFITS: list[tuple[TypeName, Mask]] = [
     ("integer", Partial(first=1)),
     ("date", Redact()),
+    ("integer", Fpe(form="digits")),
     ("string", Generalise(to="month")),
     ("date", Generalise(to="city")),
     ("string", Generalise(bins=(0, 10))),
@@ -87,7 +90,7 @@ def name_of(value: Any) -> str:
 
 
 def test_every_mask_kind_has_a_case() -> None:
-    assert {mask.kind for _, mask in CASES} == {*MASKS, "hmac"}
+    assert {mask.kind for _, mask in CASES} == {*MASKS, "hmac", "fpe"}
 
 
 @pytest.mark.parametrize(("kind", "mask"), CASES, ids=name_of)
@@ -149,6 +152,8 @@ def test_arrow_s_own_message_which_quotes_the_value_is_not_passed_on() -> None:
 def test_a_plan_is_tried_before_any_row_is_read() -> None:
     with pytest.raises(MaskError, match="subject"):
         check_plan({"subject": Hmac()}, {"subject": field()}, None)
+    with pytest.raises(MaskError, match="subject"):
+        check_plan({"subject": Fpe(form="digits")}, {"subject": field()}, None)
     check_plan({"subject": Hmac()}, {"subject": field()}, Tokens(KEY, "share"))
 
 

@@ -19,7 +19,7 @@ from pipelines.masks import tokens as tokens_module
 from pipelines.masks.keys import HashName, Key, algorithm
 from pipelines.masks.tokens import Tokens, canonical, hash_values
 from schemas.arrow import field_type
-from schemas.model import Hmac, TypeName, Zone
+from schemas.model import Fpe, Hmac, TypeName
 from tests.pipelines.masks.fields import field
 
 KEY = Key("1", bytes(range(32)))
@@ -54,11 +54,11 @@ RFC_4231 = [  # (key, message, first 128 bits of HMAC-SHA-256): test cases 1, 2,
 
 
 def tokens(
-    values: Any, mask: Hmac | None = None, zone: Zone = "share", kind: TypeName = "string"
+    values: Any, mask: Hmac | None = None, domain: str = "share", kind: TypeName = "string"
 ) -> list[str]:
     subject = field(kind)
     column = pa.array(values, field_type(subject))
-    return list(apply(column, mask or Hmac(), subject, Tokens(KEY, zone)).to_pylist())
+    return list(apply(column, mask or Hmac(), subject, Tokens(KEY, domain)).to_pylist())
 
 
 def hashed(key: str, message: str, name: HashName) -> str:
@@ -101,10 +101,12 @@ def test_a_token_can_be_computed_again_with_other_software() -> None:
 
 
 def test_tokens_join_within_a_domain_and_nowhere_else() -> None:
-    assert tokens(["x"]) == tokens(["x"], zone="share") == tokens(["x"], Hmac(domain="share"), zone="open")
+    assert (
+        tokens(["x"]) == tokens(["x"], domain="share") == tokens(["x"], Hmac(domain="share"), domain="open")
+    )
     different = [
         tokens(["x"]),
-        tokens(["x"], zone="open"),
+        tokens(["x"], domain="open"),
         tokens(["x"], Hmac(domain="health")),
         tokens(["x"], Hmac(hash="sha256")),
     ]
@@ -150,23 +152,50 @@ def test_small_decimals_have_no_exponent() -> None:
     assert canonical(values).to_pylist() == [b"0.00000001", b"0", None]
 
 
-def test_the_cache_is_bounded_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+MASKS = [Hmac(), Hmac(hash="sha256"), Fpe(form="alphanumeric")]
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=lambda mask: mask.kind)
+def test_the_cache_is_bounded_and_changes_nothing(mask: Hmac | Fpe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens_module, "CACHED", 5)
     state = Tokens(KEY, "share")
-    batches = [["a", "b", None, "a"], ["b", "c", "d"], ["e", "f", "a", None], ["g"] * 3, ["a", "g"]]
+    batches = [
+        ["a", "b", None, "a"],
+        ["b", "c", "d"],
+        ["e", "f", "a", None],
+        ["g"] * 3,
+        ["a", "g"],
+        ["h"],
+        ["i"],
+    ]
     for batch in batches:
-        column = pa.array(batch, pa.string())
-        assert state.of(column, Hmac()).to_pylist() == Tokens(KEY, "share").of(column, Hmac()).to_pylist()
-    assert all(len(values) == len(known) <= 5 for values, known in state._known.values())
+        column = pa.array([value and f"{value.upper()}0000" for value in batch], pa.string())
+        assert state.of(column, mask).to_pylist() == Tokens(KEY, "share").of(column, mask).to_pylist()
+    assert all(len(known.values) == len(known.results) <= 5 for known in state._known.values())
 
 
 def test_each_distinct_value_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = spied(monkeypatch)
+    state = Tokens(KEY, "share")
+    for batch in (["a", "b", "a"], ["a", "c"]):
+        state.of(pa.array(batch), Hmac())
+    assert seen == [2, 1]
+
+
+def test_a_column_that_never_repeats_is_not_looked_up_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = spied(monkeypatch)
+    state = Tokens(KEY, "share")
+    for number in range(10):
+        state.of(pa.array([f"{number}{letter}" for letter in "abc"]), Hmac())
+    assert all(known.resting > 0 for known in state._known.values())
+    assert seen == [3] * 10
+
+
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many values each call hashed."""
     seen: list[int] = []
     real = hash_values
     monkeypatch.setattr(
         tokens_module, "hash_values", lambda values, *rest: seen.append(len(values)) or real(values, *rest)
     )
-    state = Tokens(KEY, "share")
-    for batch in (["a", "b", "a"], ["a", "c"]):
-        state.of(pa.array(batch), Hmac())
-    assert seen == [2, 1]
+    return seen
