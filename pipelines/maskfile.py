@@ -82,17 +82,19 @@ def mask_file(
     zone: Zone,
     policy: str,
     encoding: str | None = None,
+    key_version: str | None = None,
 ) -> MaskedFile:
     """Write the masked columns of `path` to `output` (CSV, JSON Lines or Parquet by its suffix), or nothing at all.
 
-    MaskError where the policy grants nothing or its key is missing; SourceError where the file cannot be read, lacks a
+    `key_version` is that of an older key, whose tokens are to be joined with. MaskError where the policy grants nothing
+    or its key is missing; SourceError where the file cannot be read, lacks a
     column, or has a row that does not convert."""
     write = WRITE.get(output.suffix.lower())
     if write is None:
         raise SourceError("no such output format", file=output.name, expected=" or ".join(WRITE))
     if output.resolve() == path.resolve():
         raise SourceError("the output would replace the file itself", file=path.name, expected="another name")
-    granted = planned(ctx, entry, zone, policy)
+    granted = planned(ctx, entry, zone, policy, key_version=key_version)
     file = _file(path)
     form = _form(file, _forms(file, entry, list(granted.plan), encoding))
     work = _Work(

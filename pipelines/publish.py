@@ -7,9 +7,9 @@ snapshot, masks, key version.
 
 - **No step back.** A table that already stands on a newer curated snapshot keeps it; if its masks changed meanwhile,
   that newer snapshot is published under the new masks.
-- **No old masks.** While masks and key stay, a publication replaces the rows and older ones remain as snapshots. When
-  they change the table begins anew (`lake.renewal`), and nothing of the old columns or tokens can be read; so it does
-  after an erasure, which may leave no older snapshot.
+- **No old masks.** While the masks stay, a publication replaces the rows and older ones remain as snapshots, under an
+  older key too as long as that is kept (`rotation`). When they change the table begins anew (`lake.renewal`), and nothing
+  of the old columns or tokens can be read; so it does after an erasure, which may leave no older snapshot.
 - **No order.** Curated rows may lie in the order of a key that is hidden here; the rows of a share table are shuffled,
   those of an open one that hides anything sorted by what is published, so that their order says nothing more.
 - **Little for little.** Of a large share table only what changed is masked, looked through and written
@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -37,7 +37,7 @@ from lake.properties import named, said
 from lake.records import Disclosure, Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
-from pipelines import certifying, downloads, increments
+from pipelines import certifying, downloads, increments, rotation
 from pipelines.context import Context
 from pipelines.gates import disclosure, leak
 from pipelines.masks import RULES, apply
@@ -87,19 +87,7 @@ class Job:
 
     @cached_property
     def masks_hash(self) -> str:
-        """Digest of all that decides a row's masked form but the key: masks, types, zone, our own rules."""
-        fields = {
-            name: [
-                self.entry.fields[name].model_dump(
-                    mode="json", include={"type", "precision", "scale", "timezone"}
-                ),
-                mask.model_dump(mode="json"),
-            ]
-            for name, mask in self.plan.items()
-        }
-        gate = disclosure.rules(self.entry, self.zone, self.plan)
-        judged = {"gate": gate} if gate else {}
-        return _digest({"rules": RULES, "zone": self.zone, "fields": list(fields.items()), **judged})
+        return masks_hash(self.entry, self.zone, self.plan)
 
     @property
     def stands_under(self) -> dict[str, str]:
@@ -123,6 +111,20 @@ Watch = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 Masking = Callable[["Job", int], AbstractContextManager[Masked]]
 
 
+def masks_hash(entry: Entry, zone: Zone, plan: Mapping[str, Mask]) -> str:
+    """Digest of all that decides a row's masked form but the key: masks, types, zone, our own rules."""
+    fields = {
+        name: [
+            entry.fields[name].model_dump(mode="json", include={"type", "precision", "scale", "timezone"}),
+            mask.model_dump(mode="json"),
+        ]
+        for name, mask in plan.items()
+    }
+    gate = disclosure.rules(entry, zone, plan)
+    judged = {"gate": gate} if gate else {}
+    return _digest({"rules": RULES, "zone": zone, "fields": list(fields.items()), **judged})
+
+
 def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Published:
     """Publish with the local engine: see `publish_by`."""
     return publish_by(ctx, entry, merged, zone, policy, masking=_local)
@@ -141,20 +143,21 @@ def publish_by(
     job = _planned(ctx, entry, merged, zone, policy)
     standing = next(ctx.tables.snapshots(job.table), None)
     source = _source(job, standing)
-    alike = standing is not None and _under(job, standing[1]) and certifying.certified(standing, ctx)
+    proven = certifying.certified(standing, ctx)
+    alike = standing is not None and _under(job, standing[1]) and proven
+    past = proven and rotation.keeps_past(ctx, job.table, zone, job.masks_hash, alike=alike)
     certifying.settle(ctx, job.table, standing)
-    anew = merged.batch.erasure is not None and not (
-        standing and said(standing[1], "batch") == merged.batch.id
-    )
-    if standing is not None and alike and not anew and said(standing[1], "curated_snapshot") == str(source):
+    if merged.batch.erasure is not None and not (standing and said(standing[1], "batch") == merged.batch.id):
+        past = False
+    if standing is not None and alike and past and said(standing[1], "curated_snapshot") == str(source):
         snapshot, reused = standing[0], True
         renewal.sweep(ctx.tables, job.table)
     else:
-        step = _increment(job, source, standing) if standing and alike and not anew else None
+        step = _increment(job, source, standing) if standing and alike and past else None
         if step and standing:
             snapshot, reused = _step(job, source, standing, step), False
         else:
-            snapshot, reused = _write(job, masking, source, standing, alike=alike, anew=anew), False
+            snapshot, reused = _write(job, masking, source, standing, alike=alike, past=past), False
     if zone == "share":
         _origins(job).sweep(part.path for part in ctx.tables.parts(job.table))
     published = _with_downloads(job, _record(job, source, snapshot, reused=reused))
@@ -204,7 +207,7 @@ def _write(
     standing: tuple[int, dict[str, str]] | None,
     *,
     alike: bool,
-    anew: bool = False,
+    past: bool,
 ) -> int:
     tables = job.ctx.tables
     with masking(job, source) as masked:
@@ -212,7 +215,7 @@ def _write(
         rows = masked.final(judged, partial(_watched, job, source, judged))
         properties, base = _properties(job, source, judged), standing[0] if standing else None
         with _publication(job, source, standing, properties, judged).committing() as seal:
-            if alike and not anew:
+            if past:
                 return tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
             if not tables.exists(job.table):
                 tables.ensure(job.table, job.schema)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lake.quarantine import Summary
     from pipelines.aside import Aside
+    from pipelines.keyring import Standing
     from pipelines.status import BatchStatus, Lateness, StageStatus
     from schemas.lineage import Origin, Reader
     from schemas.model import Entry
@@ -121,6 +122,22 @@ def show_quarantine(found: Sequence[tuple[str, Summary]]) -> None:
     for dataset, row in found:
         table.add_row(dataset, row.batch, row.stage, row.field, row.rule, f"{row.rows:,}")
     _console().print(table)
+
+
+def show_keys(rows: Sequence[Standing]) -> None:
+    """A line for every snapshot with tokens; then what is left to publish again under the key in use."""
+    table = Table(title="密钥版本 Key versions", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("数据集 dataset", "策略 policy", "快照 snapshot", "密钥 key", "状态 state", "核对 check"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        named = f"{row.snapshot}{' 当前 current' if row.current else ''}"
+        colour = {"in use": "green", "kept": "yellow"}.get(row.state, "red")
+        cells = (row.dataset, f"{row.zone}/{row.policy}", named, row.version)
+        table.add_row(*cells, f"[{colour}]{row.state}[/]", row.check or "")
+    _console().print(table)
+    behind = dict.fromkeys(row.dataset for row in rows if row.current and row.state != "in use")
+    if behind:
+        _console().print(f"xuanwu run {' '.join(behind)} --from publish", highlight=False)
 
 
 def show_asides(rows: Iterable[Aside]) -> None:

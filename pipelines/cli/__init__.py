@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pipelines.cli import catalogue, decisions, drift, erasure, evidence, files, quarantine, way
+from pipelines.cli import catalogue, decisions, drift, erasure, evidence, files, keys, quarantine, way
 from schemas.errors import CatalogueError, XuanwuError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ for command in (
     evidence.report,
     evidence.verify,
     files.mask,
+    keys.keys,
     way.upkeep,
     catalogue.lineage,
     erasure.erase,

@@ -18,6 +18,7 @@ def mask(
     zone: Annotated[str, typer.Option(help="share or open")],
     policy: Annotated[str | None, typer.Option(help="of the share zone; default `default`")] = None,
     encoding: Annotated[str | None, typer.Option(help="of a text file; default a guess")] = None,
+    key_version: Annotated[str | None, typer.Option(help="of an older key; default the one in use")] = None,
 ) -> None:
     """文件脱敏 Mask a file as its dataset would be published. Its rows keep their order and pass no gate."""
     from pipelines.maskfile import mask_file
@@ -27,7 +28,14 @@ def mask(
         raise typer.BadParameter("one of share, open", param_hint="--zone")
     ctx, chosen = open_context([dataset]), policy or ("open" if zone == "open" else "default")
     entry = ctx.catalogue.entry(dataset)
-    done = mask_file(ctx, file, output, entry=entry, zone=zone, policy=chosen, encoding=encoding)
+    done = mask_file(
+        *(ctx, file, output),
+        entry=entry,
+        zone=zone,
+        policy=chosen,
+        encoding=encoding,
+        key_version=key_version,
+    )
     typer.echo(f"{done.rows:,} rows of {', '.join(done.fields)} → {output}")
     if done.absent:
         typer.echo(f"not in the file: {', '.join(done.absent)}", err=True)
