@@ -39,6 +39,7 @@ _SAID = {
     "email": "e-mail addresses",
     "bank_card": "bank card numbers",
     "plate": "licence plates",
+    "passport": "passport numbers",
     "uscc": "unified social credit codes",
 }
 Finding = tuple[str, str, int]

@@ -15,7 +15,6 @@ Inside longer text every identifier counts.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,23 +23,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.masks.finders import is_scheme_card
 from pipelines.masks.redact import find
 from schemas.buffers import Flags, Places, flags
 from schemas.identifiers import (
-    USCC_ALPHABET,
-    is_bank_card,
     is_mobile,
     is_old_resident_id,
     is_resident_id,
     is_uscc,
 )
 
-_SCHEMES = re.compile(
-    rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3(?:[4789]|0[0-5]|095|6|5(?:2[89]|[3-8]))|6[0245]|81|9[45]"
-)
-"""Visa; Mastercard; Amex, Diners, JCB; UnionPay, Discover, Maestro; and the old domestic numbers of Chinese banks."""
-_CODE = rf"[1-9ANY][1-9][0-9]{{6}}[{USCC_ALPHABET}]{{10}}"
-_CODES = re.compile(rf"(?<![0-9A-Za-z]){_CODE}(?![0-9A-Za-z])", re.ASCII)
+KINDS = ("resident_id", "phone", "email", "bank_card", "plate", "passport", "uscc")
+"""Looked for inside longer text. Landlines are mostly those of offices, and a name beside a title proves nothing."""
 
 
 @dataclass
@@ -73,12 +67,9 @@ class Tally:
                 self.proven[length, kind] += int(times[of_length][proven].sum())
 
     def _inside(self, texts: pa.Array, times: Places) -> None:
-        for found in find(texts):
-            touched = found.glued and _weak(found.kind, len(found.number))
-            if not touched and (found.kind != "bank_card" or _SCHEMES.match(found.number)):
+        for found in find(texts, KINDS):
+            if not (found.glued and _weak(found.kind, len(found.number))):
                 self.inside[found.kind] += int(times[found.row])
-        for place in _codes(texts):
-            self.inside["uscc"] += int(times[place])
 
     @property
     def counts(self) -> Counter[str]:
@@ -103,16 +94,10 @@ def _proven(numbers: pa.Array, length: int, lettered: Flags) -> Iterator[tuple[s
             yield kind, proven & ~lettered if _weak(kind, length) else proven
     if length == 12 or length > 19:
         places: dict[str, set[int]] = {}
-        for found in find(numbers):
+        for found in find(numbers, KINDS):
             places.setdefault(found.kind, set()).add(found.row)
         for kind, rows in places.items():
             yield kind, np.isin(np.arange(len(numbers)), list(rows))
-
-
-def _is_card(numbers: pa.Array) -> Flags:
-    return is_bank_card(numbers) & flags(
-        pc.match_substring_regex(numbers, f"^(?:{_SCHEMES.pattern.decode()})")
-    )
 
 
 def _is_called(numbers: pa.Array) -> Flags:
@@ -126,14 +111,5 @@ _WHOLE: tuple[tuple[str, range, Callable[[pa.Array], Flags]], ...] = (
     ("resident_id", range(15, 16), is_old_resident_id),
     ("resident_id", range(18, 19), is_resident_id),
     ("uscc", range(18, 19), is_uscc),
-    ("bank_card", range(13, 20), _is_card),
+    ("bank_card", range(13, 20), is_scheme_card),
 )
-
-
-def _codes(texts: pa.Array) -> Iterator[int]:
-    """Places of the texts that hold a unified social credit code."""
-    likely = pc.fill_null(pc.match_substring_regex(texts, _CODE), False)
-    for place in np.flatnonzero(likely.to_numpy(zero_copy_only=False)):
-        found = _CODES.findall(texts[int(place)].as_py())
-        if found and is_uscc(pa.array(found, pa.string())).any():
-            yield int(place)

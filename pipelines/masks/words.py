@@ -18,9 +18,13 @@ _STEPS = {
 _KINDS = {
     "resident_id": ("身份证号", "resident ids"),
     "phone": ("手机号", "mobile numbers"),
+    "landline": ("固定电话号码", "landline numbers"),
     "email": ("邮箱", "e-mail addresses"),
     "bank_card": ("银行卡号", "bank card numbers"),
     "plate": ("车牌号", "licence plates"),
+    "passport": ("护照和通行证号", "passport numbers"),
+    "uscc": ("统一社会信用代码", "unified social credit codes"),
+    "name": ("称谓或标签旁的姓名", "names beside a label or a title"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator
 from pydantic import Field as Key
@@ -91,17 +91,17 @@ class Constant(Model):
     value: str
 
 
+Identifier = Literal[
+    "resident_id", "phone", "landline", "email", "bank_card", "plate", "passport", "uscc", "name"
+]
+"""What is found in free text (docs/redaction.md)."""
+
+
 class Redact(Model):
     """Identifiers inside free text become a label such as `[phone]`."""
 
     kind: Literal["redact"] = "redact"
-    what: tuple[Literal["resident_id", "phone", "email", "bank_card", "plate"], ...] = (
-        "resident_id",
-        "phone",
-        "email",
-        "bank_card",
-        "plate",
-    )
+    what: tuple[Identifier, ...] = get_args(Identifier)
 
 
 _MaskUnion = Annotated[

@@ -1,0 +1,200 @@
+"""What is looked for in free text: one `Finder` for each way an identifier is written, in the order they are tried.
+
+Byte patterns find candidates in the *shadow* of a text (`masks.shadow`); check digits, the words before a candidate
+and the numbers that were ever given out prove them, so that ordinary numbers are left alone:
+
+    email          an address with a host and a dot
+    resident_id    18 characters with GB 11643's check digit and a real date; 15 digits with a real date
+    phone          mobile numbers of 11 digits, with or without +86; not what a word calls an order or serial number
+    landline       an area code of China's numbering plan and 7 or 8 digits, set apart or after a word such as 电话;
+                   7 or 8 digits after such a word
+    uscc           18 characters with GB 32100's check character
+    bank_card      13 to 19 digits with Luhn's sum that begin like a card, or stand after 卡号 or 账号
+    passport       passports and permits to Hong Kong, Macao and Taiwan, after a word such as 护照
+    plate          vehicles' plates (GA 36)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.masks import shadow as shadows
+from schemas.buffers import Flags, flags
+from schemas.identifiers import (
+    PROVINCES,
+    USCC_ALPHABET,
+    is_bank_card,
+    is_old_resident_id,
+    is_resident_id,
+    is_uscc,
+)
+
+NEAR = 14
+"""Characters before a candidate among which its word is looked for."""
+
+
+class Finder(NamedTuple):
+    """How one kind is found: the mask's word for it, byte patterns over the shadow whose group 1 is a candidate but
+    for its first character, what proves a candidate (without its spaces and hyphens), the words of which one must
+    stand before it, and those that may not stand right before it."""
+
+    kind: str
+    patterns: tuple[re.Pattern[bytes], ...]
+    proves: Callable[[pa.Array], Flags] | None = None
+    after: re.Pattern[str] | None = None
+    never_after: re.Pattern[str] | None = None
+
+
+LABELS = {
+    "email": "[邮箱]",
+    "resident_id": "[身份证号]",
+    "phone": "[手机号]",
+    "landline": "[电话号]",
+    "uscc": "[信用代码]",
+    "bank_card": "[银行卡号]",
+    "passport": "[证件号]",
+    "plate": "[车牌号]",
+    "name": "[姓名]",
+}
+"""What stands in the place of each kind."""
+
+
+# ── the patterns: S may stand between two digits of one number, G must ────────────────────────────────────
+
+_S, _G, _N = "[ -]{0,3}", "[ -]{1,3}", "[0-9]"
+_MONTH = f"(?:0{_S}[1-9]|1{_S}[0-2])"
+_DAY = f"(?:0{_S}[1-9]|[12]{_S}{_N}|3{_S}[01])"
+_YEAR = f"(?:1{_S}[89]|2{_S}0){_S}{_N}{_S}{_N}"
+_RESIDENT = _S.join([*[_N] * 5, _YEAR, _MONTH, _DAY, *[_N] * 3, "[0-9Xx]"])
+_OLD_RESIDENT = _S.join([*[_N] * 5, _N, _N, _MONTH, _DAY, *[_N] * 3])
+_REST_OF_PHONE = (
+    f"[3-9]{_N}{_S}{_N}{{4}}{_S}{_N}{{4}}",
+    f"[3-9]{_N}{_S}{_N}{{3}}{_S}{_N}{{5}}",
+    f"[3-9]{_N}{{2}}{_S}{_N}{{4}}{_S}{_N}{{3}}",
+    f"{_G}[3-9](?:{_G}{_N}){{9}}",
+)
+_PHONE = f"1(?:{'|'.join(_REST_OF_PHONE)})"
+_CARDS = (
+    f"{_N}{{12,18}}",
+    f"{_N}{{3}}(?:{_G}{_N}{{4}}){{3}}{_G}{_N}{{1,3}}",
+    f"{_N}{{3}}{_G}{_N}{{6}}{_G}{_N}{{4,5}}",
+    f"{_N}{{5}}{_G}{_N}{{7,13}}",
+)
+_SHORTER_CARD = f"{_N}{{3}}(?:{_G}{_N}{{4}}){{2}}{_G}{_N}{{1,4}}"
+_LOCAL = "[A-Za-z0-9._%+!#$&'*~^-]"
+_HOST = r"(?:[A-Za-z0-9-]++\.)+[A-Za-z][A-Za-z0-9-]+"
+_P, _X, _E, _D = (
+    rf"\x{byte:02x}" for byte in (shadows.PROVINCE, shadows.SUFFIX, shadows.EMBASSY, shadows.DOT)
+)
+_BODY = "[A-HJ-NP-Za-hj-np-z0-9]"
+_PLATE = (
+    rf" ?[A-Za-z][ {_D}-]{{0,2}}(?=[A-Za-z]{{0,3}}[0-9])"
+    rf"(?:{_BODY}{{5,6}}(?![A-Za-z0-9])|{_BODY}{{4}}[{_X}{_E}])"
+)
+_AREA = (
+    "(?:10|2[0-57-9]|3(?:[1579][0-9]|35|49)|4(?:[1357][0-9]|2[179]|6[4789]|8[23])|5(?:[13579][0-9]|2[37]|4[36]|6[1-6]|80)|"
+    "6(?:3[1-5]|6[0238]|9[12])|7(?:[13579][0-9]|01|2[248]|4[3-6]|6[023689])|8(?:[3579][0-9]|1[2-8]|2[567]|8[1-8])|"
+    "9(?:[013579][0-9]|4[13]))"
+)
+"""Area codes of the numbering plan, without the 0."""
+_SUBSCRIBER = f"[2-8]{_N}{{2,3}}{_S}{_N}{{4}}"
+_EXTENSION = f"(?:[ -]{{1,2}}{_N}{{1,4}})?"
+_APART = rf"(?:\){_S}|{_G}){_SUBSCRIBER}{_EXTENSION}"
+_CODE = f"[1-9][0-9]{{6}}[{USCC_ALPHABET}{USCC_ALPHABET[10:].lower()}]{{10}}"
+
+
+# ── the words before a candidate ──────────────────────────────────────────────────────────────────────────
+
+_IS = r"(?:号码|号|码)?[：:为是 \t（(]*\Z"
+_CALLED = "电话|座机|固话|固定电话|传真|热线|致电|拨打|来电|回电|联系方式|[Tt][Ee][Ll]|[Pp]hone"
+CALLED = re.compile(f"(?:{_CALLED}){_IS}")
+SERIAL = re.compile(
+    "(?:订单|单|编|流水|批次|批|合同|序列|序|文|票|运单|快递|账单|案|工|货|型|许可证|备案|档案|条形|凭证|交易|受理|业务|登记)"
+    r"(?:号码|号|码|编号|No\.?|NO\.?)[：:为是 \t（(]*\Z"
+)
+CARD = re.compile("卡号|账号|帐号|账户|银行卡|储蓄卡|信用卡|借记卡|开户")
+PASSPORT = re.compile("护照|通行证|回乡证|台胞证|居留证|证件|[Pp]assport|PASSPORT")
+
+_SCHEMES = (
+    "4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3(?:[4789]|0[0-5]|095|6|5(?:2[89]|[3-8]))|6[0245]|81|9[45]"
+)
+"""Visa; Mastercard; Amex, Diners, JCB; UnionPay, Discover, Maestro; and the old domestic numbers of Chinese banks."""
+
+
+def is_scheme_card(numbers: pa.Array) -> Flags:
+    """Cards that begin with a number that ISO/IEC 7812 gave to a payment scheme."""
+    return is_bank_card(numbers) & flags(pc.match_substring_regex(numbers, f"^(?:{_SCHEMES})"))
+
+
+def is_likely_code(numbers: pa.Array) -> Flags:
+    """Credit codes by their check character, of an authority and kind that there is (GB 32100, table 1) and of a known
+    province or the nation: of other numbers one in 31 has the check character."""
+    places = "|".join(map(str, (10, *PROVINCES)))
+    kinds = "[15][1239]|[24678][129]|3[1-59]|9[1-3]|A[19]|N[1239]|Y1"
+    return is_uscc(numbers) & flags(pc.match_substring_regex(numbers, f"^(?:{kinds})(?:{places})"))
+
+
+# ── the finders ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pattern(first: str, rest: str, *, before: str = "", after: str = "") -> re.Pattern[bytes]:
+    """A candidate that begins with `first` and goes on with `rest` (group 1), not touched by `before` or
+    `after`.
+
+    The set of first characters comes first because `re` runs to the next of them at the speed of memory; and
+    only it is consumed, so that a candidate may begin inside another one, which may prove false."""
+    touched = f"(?<!{before}{first})" if before else ""
+    return re.compile(f"{first}{touched}(?=({rest}){after})".encode())
+
+
+_ALONE = {"before": _N, "after": f"(?!{_N})"}
+_NO_AMOUNT = {"before": _N, "after": rf"(?!\.?{_N})"}
+_APART_FROM_LETTERS = {"before": "[A-Za-z0-9]", "after": "(?![A-Za-z0-9])"}
+_CARD_PATTERNS = (
+    _pattern("[1-9]", "|".join(_CARDS), **_NO_AMOUNT),
+    _pattern("[1-9]", _SHORTER_CARD, **_NO_AMOUNT),
+)
+FINDERS = (
+    Finder("email", (_pattern(_LOCAL, f"{_LOCAL}*+@{_HOST}", before=_LOCAL),)),
+    Finder("resident_id", (_pattern("[1-8]", _S + _RESIDENT),), is_resident_id),
+    Finder("uscc", (_pattern("[1-9ANYany]", _CODE, **_APART_FROM_LETTERS),), is_likely_code),
+    Finder(
+        "phone",
+        (
+            _pattern("[0+8]", rf"(?:(?<=\+)86|(?<=8)6|086|(?<=0)){_S}{_PHONE}", **_ALONE),
+            _pattern("1", _PHONE.removeprefix("1"), **_ALONE),
+        ),
+        never_after=SERIAL,
+    ),
+    Finder(
+        "landline",
+        (
+            _pattern("[(0]", rf"(?:(?<=\()0|(?<=0)){_AREA}{_APART}", **_ALONE),
+            _pattern("[+]", rf"86{_S}\(?0?\)?{_S}{_AREA}{_APART}", **_ALONE),
+        ),
+        never_after=SERIAL,
+    ),
+    Finder("landline", (_pattern("0", f"{_AREA}{_SUBSCRIBER}{_EXTENSION}", **_ALONE),), after=CALLED),
+    Finder("landline", (_pattern("[2-8]", f"{_N}{{2,3}}{_S}{_N}{{4}}{_EXTENSION}", **_ALONE),), after=CALLED),
+    Finder("bank_card", _CARD_PATTERNS, is_scheme_card, never_after=SERIAL),
+    Finder("bank_card", _CARD_PATTERNS, is_bank_card, after=CARD),
+    Finder(
+        "resident_id",
+        (_pattern("[1-8]", _S + _OLD_RESIDENT, **_ALONE),),
+        is_old_resident_id,
+        never_after=SERIAL,
+    ),
+    Finder("passport", (_pattern("[A-Za-z]", "[A-Za-z]?[0-9]{6,9}", **_APART_FROM_LETTERS),), after=PASSPORT),
+    Finder("plate", (_pattern(_P, _PLATE), _pattern(_E, rf"[ {_D}-]{{0,2}}{_N}{{6}}(?![A-Za-z0-9])"))),
+)
+MAY_HOLD = (
+    r"\p{Nd}(?:[\p{Zs}\t\p{Pd}\p{Cf}−()（）]{0,3}\p{Nd}){10}|[@＠]|使.{0,2}\p{Nd}{6}|"
+    rf"[{shadows.PROVINCES}][\p{{Zs}}\p{{Cf}}\t]?[A-Za-zＡ-Ｚａ-ｚ]|(?:{_CALLED}).{{0,6}}\p{{Nd}}{{3}}|"
+    r"[\p{Nd}A-Za-zＡ-Ｚａ-ｚ]{18}|[A-Za-zＡ-Ｚａ-ｚ]\p{Nd}{6}"
+)
+"""For RE2: a text without any of these holds no identifier of any finder."""
