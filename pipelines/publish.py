@@ -8,8 +8,8 @@ snapshot, masks, key version.
 - **No step back.** A table that already stands on a newer curated snapshot keeps it; if its masks changed meanwhile,
   that newer snapshot is published under the new masks.
 - **No old masks.** While the masks stay, a publication replaces the rows and older ones remain as snapshots, under an
-  older key too as long as that is kept (`rotation`). When they change the table begins anew (`lake.renewal`), and nothing
-  of the old columns or tokens can be read; so it does after an erasure, which may leave no older snapshot.
+  older key too as long as that is kept (`rotation`). When they change the table begins anew (`lake.renewal`), and
+  nothing of the old columns or tokens can be read; so it does after an erasure, which may leave no older snapshot.
 - **No order.** Curated rows may lie in the order of a key that is hidden here; the rows of a share table are shuffled,
   those of an open one that hides anything sorted by what is published, so that their order says nothing more.
 - **Little for little.** Of a large share table only what changed is masked, looked through and written

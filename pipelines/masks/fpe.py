@@ -8,7 +8,7 @@
 
 What has a check digit or a numbering plan is never turned into a number that someone may have: the check character
 is the right one moved on by one (0 → 1 … 9 → X → 0), so that every enciphered number is known for one, the leak gate
-would see a column that was not enciphered, and a right number never comes out (docs/adr/0012). A value that is not of
+would see a column that was not enciphered, and a right number never comes out (docs/adr/0016). A value that is not of
 its form becomes null: as it is, it would be published whole.
 """
 

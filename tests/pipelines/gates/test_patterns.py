@@ -70,5 +70,6 @@ def test_a_column_of_identifiers_is_seen_though_some_are_misspelt() -> None:
 
 def test_a_card_number_that_letters_touch_is_none() -> None:
     assert held("合同HT4111111111111111") == {}
-    assert held("合同号4111111111111111，已付") == {"bank_card": 1}
+    assert held("货款4111111111111111，已付") == {"bank_card": 1}
+    assert held("合同号4111111111111111，已付") == {}
     assert held("第1111111111111117号") == {}, "no payment scheme begins with 1"

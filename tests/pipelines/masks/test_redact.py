@@ -5,7 +5,6 @@ No person's number: the ids are the example of GB 11643 and numbers computed for
 from __future__ import annotations
 
 import sys
-import time
 
 import pyarrow as pa
 import pytest
@@ -117,13 +116,15 @@ def test_slices_of_bounded_size_are_put_together(monkeypatch: pytest.MonkeyPatch
     assert apply(pa.array(texts), Redact(), field()).to_pylist() == expected
 
 
+@pytest.mark.timeout(120)  # in proportion to its length each takes half a second, else hours
 @pytest.mark.parametrize(
-    "text", ["1" * 200_000, "1 " * 100_000, "a" * 200_000 + "@", "苏" * 200_000, "@" * 200_000]
+    "piece",
+    ["1", "1 ", "a", "苏", "@", "张", "姓名：", "张伟、", "0", "(025", "A1", "买·", "联系人：艾力·买买提"],
 )
-def test_hostile_text_takes_time_in_proportion_to_its_length(text: str) -> None:
-    start = time.perf_counter()
-    apply(pa.array([text + "13812345678"]), Redact(), field())
-    assert time.perf_counter() - start < 3
+def test_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    (found,) = apply(pa.array([text + "@，13812345678"]), Redact(), field()).to_pylist()
+    assert found.endswith("[手机号]")
 
 
 def test_a_shadow_has_a_byte_for_each_character() -> None:

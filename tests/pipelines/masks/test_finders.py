@@ -1,0 +1,119 @@
+"""Landlines, passports, credit codes and names in prose; and ordinary numbers, which are left alone.
+
+No person's number: they are computed for these tests, and the people are invented."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from pipelines.masks import apply
+from pipelines.masks.finders import FINDERS, LABELS
+from pipelines.masks.redact import find
+from schemas.model import Redact
+from schemas.model.masks import Identifier
+from tests.pipelines.masks.fields import field
+
+FOUND = [
+    # landlines: set apart anywhere, written in one after a word
+    ("可拨025-84512345转", "可拨[电话号]转"),
+    ("（025）84512345", "[电话号]"),
+    ("(0512) 6512345", "[电话号]"),
+    ("025 8451 2345", "[电话号]"),
+    ("+86-25-84512345", "[电话号]"),
+    ("０２５－８４５１２３４５", "[电话号]"),
+    ("025-84512345-8012", "[电话号]"),
+    ("电话：02584512345", "电话：[电话号]"),
+    ("座机84512345", "座机[电话号]"),
+    ("Tel: 8451-2345", "Tel: [电话号]"),
+    # passports and permits, after a word
+    ("护照号E12345678", "护照号[证件号]"),
+    ("持护照 EA1234567 入境", "持护照 [证件号] 入境"),
+    ("港澳通行证C12345678", "港澳通行证[证件号]"),
+    ("passport no. G12345678", "passport no. [证件号]"),
+    # credit codes
+    ("施工单位91350100M000100Y43承建", "施工单位[信用代码]承建"),
+    ("代码９１３５０１００Ｍ０００１００Ｙ４３", "代码[信用代码]"),
+    # cards after their word, whatever they begin with
+    ("卡号1000000000000008", "卡号[银行卡号]"),
+    # names beside a label
+    ("联系人：张伟，", "联系人：[姓名]，"),
+    ("联系人张伟电话不通", "联系人[姓名]电话不通"),
+    ("姓名:欧阳文修", "姓名:[姓名]"),
+    ("申请人买买提·艾力提交", "申请人[姓名]提交"),
+    ("经办人王丽、李明明", "经办人[姓名]、[姓名]"),
+    ("法定代表人 赵敏 于", "法定代表人 [姓名] 于"),
+    ("我是李小明，", "我是[姓名]，"),
+    ("负责人为张和平。", "负责人为[姓名]。"),
+    # names before and after a title
+    ("市民王女士反映", "市民[姓名]女士反映"),
+    ("请张伟明主任到场", "请[姓名]主任到场"),
+    ("公安局局长李建国同志", "公安局局长[姓名]同志"),
+    ("欧阳老师来电", "[姓名]老师来电"),
+    ("高级工程师陈志强。", "高级工程师[姓名]。"),
+]
+LEFT_ALONE = [
+    "订单号13812345678",
+    "流水号：6222021234567890128",
+    "编号 320102900101001",
+    "合同号02584512345",
+    "02584512345",  # nothing says that it is a telephone
+    "84512345",
+    "0305-20260305",  # no such area
+    "025-12345678",  # no subscriber's number begins with 1
+    "E12345678",
+    "批次E12345678",
+    "91350100M000100Y44",  # the check character is wrong
+    "11010519491331002X",  # right by chance, of no province
+    "办公室主任",
+    "公安局长、统计局长到会",
+    "项目经理说",
+    "安全主任",
+    "由于主任不在",
+    "联系人：详见附件",
+    "居民高度关注",
+    "负责人管理不善",
+    "张某先生",
+    "班主任",
+    "江宁区区长",
+    "客户经理",
+    "张伟明天到",  # no label and no title
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FOUND)
+def test_found(text: str, expected: str) -> None:
+    assert apply(pa.array([text]), Redact(), field()).to_pylist() == [expected]
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_left_alone(text: str) -> None:
+    assert apply(pa.array([text]), Redact(), field()).to_pylist() == [text]
+
+
+def test_a_column_at_once_gives_what_each_row_gives() -> None:
+    """A word at the end of one row says nothing of the number that begins the next."""
+    texts = [
+        *(text for text, _ in FOUND),
+        *LEFT_ALONE,
+        None,
+        "电话",
+        "84512345",
+        "联系人",
+        "张伟",
+        "护照",
+        "E12345678",
+    ]
+    alone = [apply(pa.array([text], pa.string()), Redact(), field()).to_pylist()[0] for text in texts]
+    assert apply(pa.array(texts), Redact(), field()).to_pylist() == alone
+
+
+def test_every_kind_has_a_finder_and_a_label() -> None:
+    kinds = set(Identifier.__args__)  # type: ignore[attr-defined]
+    assert {finder.kind for finder in FINDERS} | {"name"} == set(LABELS) == kinds
+
+
+def test_who_only_asks_is_told_kind_and_row() -> None:
+    texts = pa.array(["无", "联系人：张伟，座机84512345", None, "护照E12345678"])
+    assert [(each.kind, each.row) for each in find(texts)] == [("name", 1), ("landline", 1), ("passport", 3)]
+    assert [each.kind for each in find(texts, ("passport",))] == ["passport"]
