@@ -38,10 +38,12 @@ def plainly(task: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        from pipelines.showing import logged
         from schemas.errors import ColumnsMissing, CommitConflict, SourceError, XuanwuError
 
         try:
-            return task(*args, **kwargs)
+            with logged():
+                return task(*args, **kwargs)
         except ColumnsMissing as error:
             raise AirflowFailException(str(error)) from None
         except (SourceError, CommitConflict) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,13 +15,12 @@ CITY = "Asia/Shanghai"
 
 @plainly
 def run() -> dict[str, int]:
-    """Counts of what was removed."""
+    """Counts of what was removed and compacted."""
     from dags.connections import connect
     from pipelines.context import open_context
     from pipelines.upkeep import upkeep
 
-    done = upkeep(open_context(connect=connect))
-    return {**asdict(done.removed), "withdrawn": len(done.withdrawn)}
+    return upkeep(open_context(connect=connect)).counts
 
 
 def upkeep_dag(settings: Settings) -> DAG:
@@ -32,7 +30,7 @@ def upkeep_dag(settings: Settings) -> DAG:
     with DAG(
         dag_id="xuanwu_upkeep",
         dag_display_name="日常维护 xuanwu_upkeep",
-        description="Remove what is granted no more, old snapshots, and what killed runs left",
+        description="Remove what is not granted or needed any more; compact small files",
         doc_md=__doc__,
         schedule=CronTriggerTimetable("0 8 * * *", timezone=CITY),
         start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(CITY)),

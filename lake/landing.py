@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import ValidationError
 
-from lake import store, zones
+from lake import progress, store, zones
 from lake.batch import Batch
 from lake.records import Landed
 from schemas.errors import LakeError
@@ -45,7 +45,8 @@ class LandingWriter:
     def add_stream(self, name: str, chunks: Iterable[bytes]) -> tuple[str, str, int]:
         """The bytes as received → (path, sha256, size). If the chunks raise, no file appears."""
         path = self._address(name)
-        sha256, size = store.write_stream(path, chunks)
+        with progress.going(f"{self._batch.dataset} collect", unit="bytes"):
+            sha256, size = store.write_stream(path, _counted(chunks))
         return path, sha256, size
 
     def add_rows(self, name: str, reader: pa.RecordBatchReader) -> tuple[str, str, int, int]:
@@ -56,6 +57,7 @@ class LandingWriter:
             for table in store.row_groups(reader, reader.schema):
                 writer.write_table(table)
                 rows += table.num_rows
+                progress.passed(table.num_rows)
         return path, store.sha256_of(path), store.size_of(path), rows
 
     def commit(self, landed: Landed) -> Landed:
@@ -80,6 +82,12 @@ class LandingWriter:
 def encode(landed: Landed) -> bytes:
     """A manifest's bytes."""
     return landed.model_dump_json(indent=1).encode()
+
+
+def _counted(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        progress.passed(len(chunk))
+        yield chunk
 
 
 @contextmanager

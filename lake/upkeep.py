@@ -3,7 +3,8 @@
 Whatever is removed here has not changed for a day: a writer at work has files that no snapshot names yet. What is
 younger waits for the next upkeep.
 
-**How long snapshots stay.** The current one always; others for `XUANWU_KEEP_SNAPSHOT_DAYS`. A curated table keeps
+**How long snapshots stay.** The current one always, and where that is a compaction the batch's that it was made of, by
+which publications know what they stand on; others for `XUANWU_KEEP_SNAPSHOT_DAYS`. A curated table keeps
 90 days at least: a merge finds a batch that it has merged by its snapshot, and derived batches are pinned to theirs.
 An older batch run again is merged again, which changes no row, since all that it brings is stored or superseded
 (`pipelines.merge`). Snapshots go from the oldest on, never from the middle, so that the history stays a chain.
@@ -20,8 +21,9 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 
-from lake import commits, scratch, store
+from lake import commits, progress, scratch, store
 from lake.catalogue import TRIES, reachable, wait
+from lake.properties import said
 from lake.tables import Identifier, Tables
 from lake.zones import FileZone, TableZone
 from schemas.errors import CommitConflict, LakeError
@@ -52,14 +54,15 @@ def clean(
 
     LakeError, with nothing of that table removed, where a table names files outside its own folder."""
     snapshots = files = 0
-    for zone in get_args(TableZone):
-        keep = timedelta(days=settings.keep_snapshot_days)
-        before = now - (max(keep, CURATED) if zone == "curated" else keep)
-        for table in tables.identifiers(zone):
-            snapshots += expire(tables, table, before)
-            if zone in ZONES:
+    found = [table for zone in get_args(TableZone) for table in tables.identifiers(zone)]
+    with progress.going("clean", len(found), "tables"):
+        for table in found:
+            keep = timedelta(days=settings.keep_snapshot_days)
+            snapshots += expire(tables, table, now - (max(keep, CURATED) if table[0] == "curated" else keep))
+            if table[0] in ZONES:
                 attest(table)
             files += remove_orphans(tables, table, now - AGE)
+            progress.passed(1)
     return Removed(scratch.sweep(settings, now - AGE), _unfinished(settings, now - AGE), snapshots, files)
 
 
@@ -83,10 +86,12 @@ def expire(tables: Tables, table: Identifier, before: datetime | None) -> int:
 def _expired(table: Table, before: datetime | None) -> list[int]:
     moment = before.timestamp() * 1000 if before else float("inf")
     kept = {ref.snapshot_id for ref in table.metadata.refs.values()}
+    batch_kept = before is None  # all means all: what an erasure took away must not lie in an older snapshot
     for snapshot in commits.history(table):
-        if snapshot.timestamp_ms < moment:
+        if snapshot.timestamp_ms < moment and batch_kept:
             break
         kept.add(snapshot.snapshot_id)
+        batch_kept = batch_kept or said(commits.summary(snapshot), "compacted") is None
     return [
         each.snapshot_id
         for each in table.metadata.snapshots

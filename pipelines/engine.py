@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import duckdb
 
-from lake import scratch
+from lake import progress, scratch
 from schemas.settings import Settings
 
 
@@ -27,8 +28,19 @@ def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         ) as connection,
     ):
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = true")
+        connection.execute("SET enable_progress_bar_print = false")
         if settings.lake_root.startswith("s3://"):
             from lake.duckdbfiles import s3_for_duckdb
 
             connection.register_filesystem(s3_for_duckdb())
-        yield connection
+        with progress.gauged(partial(_share, connection)):
+            yield connection
+
+
+def _share(connection: duckdb.DuckDBPyConnection) -> float:
+    """How much of its query the engine has done, as it says itself; less than 0 where it cannot say."""
+    try:
+        return float(connection.query_progress()) / 100
+    except duckdb.Error:
+        return -1.0

@@ -30,7 +30,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from lake import balance, datafiles, deletes, properties, quarantine, store
+from lake import balance, datafiles, deletes, progress, properties, quarantine, store
 from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from lake.tables import Identifier
@@ -234,6 +234,7 @@ class _Local:
         rows = 0
         for batch in self._db.execute(query).to_arrow_reader(BATCH_ROWS):
             rows += batch.num_rows
+            progress.passed(batch.num_rows)
             yield batch
         counted(rows)
 
@@ -320,6 +321,7 @@ def _rows(planner: Planner, change: _Change, record: Merged) -> datafiles.Rows |
     if not (record.inserted or record.updated or change.rewritten):
         return None
     expected = ("rows to write", change.stay + record.inserted + record.updated)
+    progress.expect(expected[1])
 
     def counted(rows: int) -> None:
         balance.require([balance.Sum((("rows written", rows),), (expected,))], "merge", record)

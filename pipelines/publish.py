@@ -31,7 +31,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from lake import datafiles, renewal
+from lake import datafiles, progress, renewal
 from lake.deletes import NOWHERE, Part
 from lake.properties import named, said
 from lake.records import Disclosure, Merged, Published
@@ -288,6 +288,7 @@ def _counted(
     written = 0
     for batch in rows:
         written += batch.num_rows
+        progress.passed(batch.num_rows)
         yield batch
     if written != expected:
         raise _unbalanced(job, expected, written, suppressed)

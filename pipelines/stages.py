@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
-from lake import decisions, recordstore, store
+from lake import balance, decisions, progress, recordstore, store
 from lake.batch import Batch
 from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
 from pipelines import certifying, lineage
@@ -82,12 +82,18 @@ def _reason(error: BaseException) -> str:
 
 
 def _step(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) -> Record:
+    with progress.going(" ".join(filter(None, (batch.dataset, stage, part)))):
+        return _taken(ctx, entry, stage, batch, part)
+
+
+def _taken(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) -> Record:
     if stage == "collect":
         from pipelines.collect import collect
         from pipelines.erasure.suppression import suppressed
 
         return suppressed(ctx, entry, collect(ctx, entry, batch))
     before = recordstore.load(ctx.settings, batch, _BEFORE[stage])
+    progress.expect(before.rows if isinstance(before, Landed) else balance.FLOW[_BEFORE[stage]](before)[1])
     if stage == "publish":
         from pipelines.publish import publish
 

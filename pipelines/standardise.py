@@ -17,7 +17,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from lake import quarantine, store, zones
+from lake import progress, quarantine, store, zones
 from lake.records import Landed, LandedFile, Standardised
 from pipelines.casts import Cast, Codebook, cast, codebook
 from pipelines.context import Context
@@ -140,6 +140,7 @@ def _piece(raw: pa.RecordBatch, file: LandedFile, work: Work) -> pa.RecordBatch:
             work.rejects.write(some)
         rows = rows.filter(pa.array(~bad))
     work.tally.rows_in += raw.num_rows
+    progress.passed(raw.num_rows)
     work.tally.rows_out += rows.num_rows
     return rows
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from lake import progress
 from lake.certificates import Certificate
 from lake.signing import Trust, public_key
 from lake.verify import Copy, Finding, verify
+from pipelines.showing import shown
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
@@ -30,7 +31,7 @@ def verify_lake(
     console = Console(soft_wrap=True, highlight=False)
     if not copy.exists("proof/log"):
         raise LakeError("nothing was ever published here: there is no audit log", file=copy.root)
-    with console.status("核验 verifying") if console.is_terminal else nullcontext():
+    with shown(), progress.going("核验 verify", unit="bytes"):
         found = list(
             islice(_findings(copy, trust, _kept(checkpoint), settings, with_ledger), None if every else 1)
         )

@@ -7,10 +7,11 @@ what lies in a published place and is named nowhere. Every step yields what it f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lake.certificates import Certificate
+from lake import progress
+from lake.certificates import Certificate, FileProof
 from lake.signing import Trust
 from lake.verify import certified, downloads, erasures, evidence, journal, keys, published
 from lake.verify.copy import Copy, Finding
@@ -29,6 +30,7 @@ def verify(
     log = yield from journal.replay(copy, trust, kept)
     certificates = yield from certified.read(copy, trust, log)
     erased = yield from erasures.read(copy, trust, log)
+    progress.expect(_bytes(certificates.values()))
     live: dict[str, Certificate] = {}
     for table in sorted(log.standing):
         live |= yield from published.table(copy, log, certificates, table)
@@ -36,3 +38,12 @@ def verify(
     for certificate in certificates.values():
         yield from evidence.check(copy, log, certificate, erased)
     yield from downloads.check(copy, log, certificates)
+
+
+def _bytes(certificates: Iterable[Certificate]) -> int:
+    """Bytes of the files that are certified, which is nearly all that there is to read."""
+    sizes: dict[str, int] = {}
+    for each in certificates:
+        proofs: tuple[FileProof, ...] = (*each.data, each.manifest_list, *each.manifests, *each.downloads)
+        sizes |= {proof.path: proof.size for proof in proofs}
+    return sum(sizes.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pyarrow import fs
 
-from lake import store
+from lake import progress, store
 from lake.certificates import Certificate, FileProof
 
 
@@ -47,6 +47,7 @@ class Copy:
         if path not in self.digests:
             self.digests[path] = store.sha256_of(self.uri(path))
             self.sizes[path] = store.size_of(self.uri(path))
+            progress.passed(self.sizes[path])
         return self.digests[path]
 
     def below(self, folder: str) -> list[str]:

@@ -15,9 +15,11 @@ def report(
 ) -> None:
     """质量报告 Write the quality report for auditors: one HTML page that needs nothing else."""
     from pipelines.report import write_report
+    from pipelines.showing import shown
 
     ctx = open_context()
-    path = write_report(ctx, output or ctx.settings.home / "report.html")
+    with shown():
+        path = write_report(ctx, output or ctx.settings.home / "report.html")
     typer.echo(str(path))
 
 

@@ -26,6 +26,7 @@ def run(
     """运行 Run datasets from their source to the share and open zones, without Airflow."""
     from lake.records import STAGES
     from pipelines.batches import batch_by_id, batch_for, newest_batch
+    from pipelines.showing import shown
     from pipelines.stages import run_batch
 
     if start not in STAGES:
@@ -40,8 +41,9 @@ def run(
             later = start != "collect" and day is None
             batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
         typer.secho(f"{dataset} {batch.id}", bold=True)
-        for stage, part, record in run_batch(ctx, batch, start):
-            typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
+        with shown():
+            for stage, part, record in run_batch(ctx, batch, start):
+                typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
 
 
 def _counts(record: Any) -> str:
@@ -83,11 +85,11 @@ def status(
 
 
 def upkeep() -> None:
-    """日常维护 Remove what is granted no more, old snapshots, and what killed runs left; safe beside other runs."""
-    from dataclasses import asdict
-
+    """日常维护 Remove what is granted no more, compact small files, remove old snapshots and what killed runs left."""
+    from pipelines.showing import shown
     from pipelines.upkeep import upkeep
 
-    done = upkeep(open_context())
-    for name, count in {**asdict(done.removed), "withdrawn tables": len(done.withdrawn)}.items():
-        typer.echo(f"removed {name:<18}{count:>8,}")
+    with shown():
+        counts = upkeep(open_context()).counts
+    for name, count in counts.items():
+        typer.echo(f"{name:<22}{count:>14,}")

@@ -23,7 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake import properties, store, zones
+from lake import progress, properties, store, zones
 from lake.records import Download, Published
 from lake.tables import identifier
 from pipelines.context import Context
@@ -110,7 +110,8 @@ def _write(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mas
     for kind in entry.open.downloads:
         uri = store.join(folder, f"{entry.name}.{kind}")
         try:
-            writers[kind](uri, _rows(ctx, entry, published, plan))
+            with progress.going(f"{entry.id} {entry.name}.{kind}", published.rows_out):
+                writers[kind](uri, _rows(ctx, entry, published, plan))
         except Unfit as reason:
             left_out.append({"format": kind, "reason": {"zh": reason.zh, "en": reason.en}})
             continue
@@ -137,6 +138,7 @@ def _counted(ctx: Context, entry: Entry, published: Published, names: list[str])
     given = 0
     for batch in ctx.tables.scan(identifier("open", entry.id), names, published.snapshot):
         given += batch.num_rows
+        progress.passed(batch.num_rows)
         yield batch
     if given != published.rows_out:
         raise Unbalanced(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from lake import quarantine, recordstore, store
+from lake import progress, quarantine, recordstore, store
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
 from pipelines.context import Context
@@ -141,9 +142,16 @@ def gather(ctx: Context) -> Facts:
                 publications.get(name, ()),
                 Indicator(reached[name], tried[name]),
             )
-            for name, entry in ctx.catalogue.entries.items()
+            for name, entry in _told(ctx.catalogue.entries)
         ),
     )
+
+
+def _told(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
+    with progress.going("质量报告 report", len(entries), "datasets"):
+        for each in entries.items():
+            yield each
+            progress.passed(1)
 
 
 def _records(ctx: Context) -> tuple[dict[tuple[str, str], Verdict], dict[str, tuple[Published, ...]]]:

@@ -35,7 +35,7 @@ def test_the_task_does_it_and_says_counts(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setenv("XUANWU_HOME", str(tmp_path))
     counts = run()
-    assert set(counts) == {"scratch", "unfinished", "snapshots", "files", "withdrawn"}
+    assert {"removed scratch", "removed snapshots", "removed files", "compacted files"} < counts.keys()
     assert sum(counts.values()) == 0
 
 

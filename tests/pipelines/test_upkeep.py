@@ -61,7 +61,8 @@ def later(town: Town, days: int) -> None:
     upkeep(replace(ctx, clock=lambda: datetime.now(UTC) + timedelta(days=days)))
 
 
-NOTHING = {"scratch": 0, "unfinished": 0, "snapshots": 0, "files": 0, "withdrawn tables": 0}
+NOTHING = dict.fromkeys(("scratch", "unfinished", "snapshots", "files", "withdrawn tables"), 0)
+NOTHING |= dict.fromkeys(("compacted files", "compacted into", "compacted rows"), 0)
 
 
 def test_what_a_killed_stage_left_goes_a_day_later(town: Town) -> None:
