@@ -1,5 +1,5 @@
-"""What a person sees of work under way (`lake.progress`): on a terminal rows, rate and time left, in Airflow a line of the
-task's log now and then. Work that takes less than a second shows nothing."""
+"""What a person sees of work under way (`lake.progress`): on a terminal rows, rate and time left, in Airflow a line of
+the task's log now and then. Work that takes less than a second shows nothing."""
 
 from __future__ import annotations
 

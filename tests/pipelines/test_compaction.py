@@ -177,8 +177,8 @@ def test_killed_before_its_commit_it_has_changed_nothing(city: City) -> None:
 
 
 def test_deleted_rows_go_and_a_large_file_stays(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.merge.SMALL_ROWS", 1)
-    monkeypatch.setattr("pipelines.merge.DEAD", 1.0)
+    monkeypatch.setattr("lake.deletes.SMALL_ROWS", 1)
+    monkeypatch.setattr("lake.deletes.DEAD", 1.0)
     city.merge(10, day(10, *(f"q{number}" for number in range(10))))
     assert any(part.deletes for part in city.ctx.tables.parts(TABLE))
     before = city.rows("id", "at", "_batch")
