@@ -104,8 +104,18 @@ def name_of(table: Table) -> str:
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The table's columns in Arrow types, with field ids."""
-    return pa.schema([datafiles.plain(field) for field in schema_to_pyarrow(table.schema())])
+    """The table's columns in Arrow types, with field ids, the private ones marked."""
+    return pa.schema([_marked(table, datafiles.plain(field)) for field in schema_to_pyarrow(table.schema())])
+
+
+METRICS: Final = "write.metadata.metrics.column."
+"""Iceberg's own property of a column: `none` keeps its bounds out of the manifests, whichever engine writes."""
+
+
+def _marked(table: Table, field: pa.Field) -> pa.Field:
+    if table.properties.get(METRICS + field.name) != "none":
+        return field
+    return field.with_metadata({**(field.metadata or {}), datafiles.PRIVATE: b"1"})
 
 
 def history(table: Table) -> Iterator[Snapshot]:

@@ -21,6 +21,8 @@ FILE_BYTES = 128 << 20
 FILE_ROWS = 1_000_000
 BATCH_ROWS = 32 * 1024
 FIELD_ID = b"PARQUET:field_id"
+PRIVATE = b"xuanwu:private"
+"""Marks a column whose smallest and largest values are told nowhere: not in a file's footer, not in a manifest."""
 Writer = Callable[[str, pa.Schema], list[str]]
 """Writes data files into a folder in a table's schema, with field ids, and gives their paths; where it raises none of
 them stays. What writes them may be many processes."""
@@ -88,10 +90,13 @@ def write(folder: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], prefix
 
     `schema` is the table's, with field ids. No rows give no file."""
     tables = store.row_groups((conform(batch, schema) for batch in rows), schema)
+    options = store.PARQUET | {
+        "write_statistics": [f.name for f in schema if PRIVATE not in (f.metadata or {})]
+    }
     first = next(tables, None)
     while first is not None:
         path = store.join(folder, f"{prefix}{uuid.uuid4()}.parquet")
-        with store.output(path) as stream, pq.ParquetWriter(stream, schema, **store.PARQUET) as writer:
+        with store.output(path) as stream, pq.ParquetWriter(stream, schema, **options) as writer:
             written = _fill(writer, stream, first, tables)
         if written:
             yield path

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.types import DecimalType, DoubleType, FloatType, IcebergType, IntegerType, LongType
 
+from lake.commits import METRICS
 from schemas.errors import LakeError
 
 
@@ -30,6 +33,14 @@ def evolve(table: Table, wanted: pa.Schema) -> None:
     if changed:
         with table.update_schema() as update:
             update.union_by_name(wanted)
+
+
+def hide(table: Table, private: Collection[str]) -> None:
+    """Let the table keep no bounds of these columns."""
+    wanted = {METRICS + name: "none" for name in private}
+    if not wanted.items() <= table.properties.items():
+        with table.transaction() as transaction:
+            transaction.set_properties(wanted)
 
 
 def _types(schema: Schema) -> dict[str, IcebergType]:

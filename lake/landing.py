@@ -53,7 +53,7 @@ class LandingWriter:
         """A query's rows as zstd Parquet → (path, sha256, size, rows)."""
         path = self._address(name)
         rows = 0
-        with store.atomic_parquet(path, reader.schema) as writer:
+        with store.atomic_parquet(path, reader.schema, statistics=False) as writer:
             for table in store.row_groups(reader, reader.schema):
                 writer.write_table(table)
                 rows += table.num_rows

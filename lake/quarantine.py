@@ -57,7 +57,7 @@ def put(tables: Tables, dataset: str, batch_id: str, stage: Stage, rows: pa.Reco
     old = _files_of(tables, name, batch_id, stage)
     if first is None and not old:
         return 0
-    tables.ensure(name, SCHEMA)
+    tables.ensure(name, SCHEMA, private=("data",))
     batches = _chain(first, new, _others(tables, name, old, batch_id, stage))
     reader = pa.RecordBatchReader.from_batches(SCHEMA, (batch.select(SCHEMA.names) for batch in batches))
     tables.replace(name, reader, old, properties.named(batch=batch_id, stage=stage))

@@ -137,9 +137,11 @@ def write_stream(uri: str, chunks: Iterable[bytes]) -> tuple[str, int]:
 
 
 @contextmanager
-def atomic_parquet(uri: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A zstd Parquet writer whose file appears at `uri` on a clean exit, and nothing at all otherwise."""
-    with output(uri) as stream, pq.ParquetWriter(stream, schema, **PARQUET) as writer:
+def atomic_parquet(uri: str, schema: pa.Schema, *, statistics: bool = True) -> Iterator[pq.ParquetWriter]:
+    """A zstd Parquet writer whose file appears at `uri` on a clean exit, and nothing at all otherwise. Without
+    `statistics` the footer, which tools show and copy, holds no value of a row."""
+    options = PARQUET | {"write_statistics": statistics}
+    with output(uri) as stream, pq.ParquetWriter(stream, schema, **options) as writer:
         yield writer
 
 

@@ -7,7 +7,7 @@ The catalogue is pyiceberg's `SqlCatalog` (SQLite, or PostgreSQL in production),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import MappingProxyType
@@ -90,17 +90,20 @@ class Tables:
 
     # ── schema ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def ensure(self, table: Identifier, schema: pa.Schema) -> None:
+    def ensure(self, table: Identifier, schema: pa.Schema, private: Collection[str] = ()) -> None:
         """Create the table, or add the columns and widen the types that it lacks. Safe against a second process.
 
         All columns are optional: what is required is the checks' business, and a required column can never be added
-        to a table that has rows. Columns that `schema` no longer has stay. LakeError where a type would lose values.
+        to a table that has rows. Columns that `schema` no longer has stay. Of `private` columns no bounds are kept from
+        now on. LakeError where a type would lose values.
         """
         wanted = pa.schema([pa.field(f.name, f.type) for f in schema])
         for _ in range(TRIES):
             try:
                 with reachable():
-                    evolution.evolve(self._made(table, wanted), wanted)
+                    made = self._made(table, wanted)
+                    evolution.evolve(made, wanted)
+                    evolution.hide(made, private)
                 return
             except (CommitFailedException, TableAlreadyExistsError):
                 wait()

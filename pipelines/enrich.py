@@ -66,7 +66,7 @@ def _rewrite(
     query = f"SELECT {', '.join(select)} FROM {own} {joins} ORDER BY own._seq"
     reader = connection.execute(query).to_arrow_reader(BATCH_ROWS)
     missed = [0] * len(lookups)
-    with store.atomic_parquet(path, schema) as writer:
+    with store.atomic_parquet(path, schema, statistics=False) as writer:
         for table in store.row_groups(_counted(reader, schema, missed), schema):
             writer.write_table(table)
     return {name: missed[lookups.index(_lookup(origin))] for name, origin in shared.items()}

@@ -44,6 +44,8 @@ from schemas.errors import CommitConflict, EngineError
 from schemas.model import Entry
 
 TRIES: Final = 8
+PRIVATE_GRADE: Final = 3
+"""From this grade on a column's bounds stay out of footers and manifests (GB/T 43697)."""
 BATCH_ROWS: Final = 32 * 1024
 COUNTED: Final = (
     "rows_in",
@@ -82,7 +84,8 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
     rows stored; Unbalanced if the rows do not add up, and DecisionNeeded if the batch is far from usual
     (`pipelines.brake`), before anything is committed."""
     job = Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
-    ctx.tables.ensure(job.table, curated_schema(entry))
+    private = [field.name for field in entry.fields.values() if field.grade >= PRIVATE_GRADE]
+    ctx.tables.ensure(job.table, curated_schema(entry), private)
     for attempt in range(TRIES):
         try:
             return _merged_before(job) or _merge_once(job, planning)

@@ -73,7 +73,7 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
     path, schema = store.join(folder, "rows.parquet"), standard_schema(entry)
     with spill(ctx.settings) as rejects:
         work = Work(landed.batch.id, plan(entry, ctx.catalogue), schema, rejects, {}, Tally(), ctx.clock())
-        with store.atomic_parquet(path, schema) as writer:
+        with store.atomic_parquet(path, schema, statistics=False) as writer:
             for table in store.row_groups(_good(entry, landed, work), schema):
                 writer.write_table(table)
         with rejects.read() as rows:

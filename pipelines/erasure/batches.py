@@ -190,7 +190,7 @@ def _rewrite(uri: str, rows: Rows) -> None:
     if first is None:
         return
     kept = (batch.filter(pc.invert(at(batch, "_file", "_row", rows))) for batch in _read(uri))
-    with store.atomic_parquet(uri, first.schema) as writer:
+    with store.atomic_parquet(uri, first.schema, statistics=False) as writer:
         for table in store.row_groups(kept, first.schema):
             writer.write_table(table)
 

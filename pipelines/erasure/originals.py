@@ -244,7 +244,7 @@ def _parquet(stream: IO[bytes], choice: Choice, sink: IO[bytes]) -> None:
         schema = pa.schema(
             [field.with_nullable(True) for field in file.schema_arrow], file.schema_arrow.metadata
         )
-        with pq.ParquetWriter(sink, schema, **store.PARQUET) as writer:
+        with pq.ParquetWriter(sink, schema, **store.PARQUET, write_statistics=False) as writer:
             rows = store.row_groups(_emptied(file, schema, choice), schema)
             for table in rows:
                 writer.write_table(table)
