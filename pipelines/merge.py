@@ -41,7 +41,7 @@ from pipelines.context import Context
 from pipelines.engine import engine
 from schemas.arrow import entry_schema
 from schemas.errors import CommitConflict, EngineError
-from schemas.model import Entry
+from schemas.model import Entry, Field, Keep
 
 TRIES: Final = 8
 PRIVATE_GRADE: Final = 3
@@ -84,8 +84,7 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
     rows stored; Unbalanced if the rows do not add up, and DecisionNeeded if the batch is far from usual
     (`pipelines.brake`), before anything is committed."""
     job = Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
-    private = [field.name for field in entry.fields.values() if field.grade >= PRIVATE_GRADE]
-    ctx.tables.ensure(job.table, curated_schema(entry), private)
+    ctx.tables.ensure(job.table, curated_schema(entry), [f.name for f in entry.fields.values() if _private(f)])
     for attempt in range(TRIES):
         try:
             return _merged_before(job) or _merge_once(job, planning)
@@ -97,6 +96,12 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
         batch=checked.batch.id,
         next_step="run merge again when they are done",
     )
+
+
+def _private(field: Field) -> bool:
+    """Whether a column's bounds are kept nowhere: it is graded so, or a reader of the share zone gets it masked, as
+    a free text that may hold anything."""
+    return field.grade >= PRIVATE_GRADE or not isinstance(field.masks.share, Keep | None)
 
 
 def curated_schema(entry: Entry) -> pa.Schema:
