@@ -26,9 +26,8 @@ def footer(path: Path) -> bytes:
 
 def sightings(
     home: Path, lake: Path, values: Iterable[str], said: str = "", *, exact: bool = False
-) -> dict[str, int]:
-    """How many of the values are found in each file that must not hold one, in any form of them, and in what was
-    said. Needs a file to be readable as its format."""
+) -> dict[str, set[str]]:
+    """The values that are found in each file that must not hold one, in any form of them, and in what was said. Needs a file to be readable as its format."""
     needles, found, unread = Needles(values, exact=exact), {}, list[str]()
     assert needles.count > 0, "there is something to look for"
     for uri in files_below(str(home)):
@@ -40,8 +39,8 @@ def sightings(
         elif path.suffix == ".parquet":
             seen.append(footer(path))
         if hits := {value for view in seen for value in needles.among(view)}:
-            found[str(path.relative_to(home))] = len(hits)
+            found[str(path.relative_to(home))] = hits
     if hits := needles.among(said.encode()):
-        found["said"] = len(hits)
+        found["said"] = hits
     assert unread == [], "every file was read as what it is"
     return found

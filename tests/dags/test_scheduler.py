@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lake.ledger import Ledger
+from lake.search import Needles, search
 from lake.tables import Tables
 from sample.local_airflow import Airflow, airflow, environment, free_port, migrate
 from schemas.settings import Settings
+from tests.canaries import sightings
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1500)]
 
@@ -31,6 +35,8 @@ merge: {{kind: snapshot}}
 share: {{type: unconditional}}
 open: {{type: unconditional, fields: [park_no, hectares]}}
 fields:
+  keeper: {{type: string, grade: 3, source: KEEPER, mask: {{share: hmac, open: drop}}}}
+  since: {{type: date, grade: 3, source: SINCE, formats: ["%Y-%m-%d"], mask: {{share: drop, open: drop}}}}
   park_no:  {{type: string, grade: 1, source: PARK_NO}}
   district: {{type: string, grade: 1, source: DISTRICT}}
   hectares: {{type: integer, grade: 1, source: HECTARES}}
@@ -75,7 +81,15 @@ fields:
 checks:
   - {{expect: expect_table_row_count_to_be_between, min_value: 1, on_fail: stop}}
 """
+CANARIES = [f"守园人KNRY{n}Q甲乙" for n in range(5)]
+PASSWORD, KEY, SIGNING = "KNRYsecretPW7Q", secrets.token_hex(32), secrets.token_hex(32)
+LOST = f"postgresql+psycopg://reader:{PASSWORD}@127.0.0.1:1/parks"
+"""A connection with a password, to a server that is not there."""
 DEPARTMENTS = "parks: {title: {zh: 园林局, en: Parks}, uscc: 11320100MB0000001M, limit: 1}\n"
+
+
+COMMANDS: set[str] = set()
+"""Every argument of every process of this machine while the scheduler was at work."""
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +106,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.yaml").write_text(HELD.format(name=name, number=number))
         (home / "things" / f"{name}_2026-03-02.csv").write_text("no\nA\nB\nC\n")
         (home / "things" / f"{name}_2026-03-03.csv").write_text("no\nA\n")
+    lost = ENTRY.format(name="lost", number=9, least=1).replace("connection: parks", "connection: lost")
+    (folder / "lost.yaml").write_text(lost)
     (home / "catalogue" / "departments.yaml").write_text(DEPARTMENTS)
     with sqlite3.connect(home / "parks.db") as source:
-        source.execute("CREATE TABLE PARK (PARK_NO TEXT, DISTRICT TEXT, HECTARES INTEGER)")
-        source.executemany(
-            "INSERT INTO PARK VALUES (?, ?, ?)", [("P1", "玄武", 502), ("P2", "玄武", 20), ("P3", "秦淮", 13)]
+        source.execute(
+            "CREATE TABLE PARK (PARK_NO TEXT, DISTRICT TEXT, HECTARES INTEGER, KEEPER TEXT, SINCE TEXT)"
         )
+        parks = [("P1", "玄武", 502), ("P2", "玄武", 20), ("P3", "秦淮", 13)]
+        rows = [(*park, CANARIES[n], "2020-01-01") for n, park in enumerate(parks)]
+        rows.append(("P4", "玄武", 1, CANARIES[3], CANARIES[4]))  # no date: set aside
+        source.executemany("INSERT INTO PARK VALUES (?, ?, ?, ?, ?)", rows)
     return home
 
 
@@ -108,17 +127,25 @@ def scheduled(home: Path) -> Iterator[Airflow]:
         "XUANWU_HOME": str(home / "xuanwu"),
         "XUANWU_CATALOGUE": str(home / "catalogue"),
         "XUANWU_UNTIL": "2026-03-03",
+        "XUANWU_KEY_1": KEY,
+        "XUANWU_SIGNING_KEY": SIGNING,
     }
     env = environment(home / "airflow", free_port(), variables)
     migrate(home / "airflow", env)
     with airflow(home / "airflow", env, ("api-server", "scheduler", "dag-processor")) as running:
         running.put_connections(
-            {"parks": f"sqlite:///{home / 'parks.db'}", "things": f"file://{home / 'things'}"}
+            {
+                "parks": f"sqlite:///{home / 'parks.db'}",
+                "things": f"file://{home / 'things'}",
+                "lost": LOST,
+            }
         )
         running.put_pools({"parks": 1})
         deadline = time.monotonic() + 900
         while time.monotonic() < deadline:
             running.check_alive()
+            for process in psutil.process_iter(["cmdline"]):
+                COMMANDS.update(process.info["cmdline"] or ())
             runs = running.runs()
             states = {
                 dag: [r["state"] for r in runs if r["dag_id"] == dag]
@@ -164,7 +191,7 @@ def test_a_failed_check_fails_its_task_in_plain_words_and_is_not_retried(
         for task in failed
         if task["dag_id"] != "parks.lamp"
     } == {("parks.crowd", "check", 1)}
-    task = failed[0]
+    task = next(task for task in failed if task["dag_id"] == "parks.crowd")
     path = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/check/logs/1"
     log = str(scheduled.call("GET", path))
     assert "expect_table_row_count_to_be_between" in log
@@ -250,6 +277,36 @@ def test_secrets_and_values_stay_out_of_airflows_records(scheduled: Airflow, hom
         f"/dags/parks.park/dagRuns/{run['dag_run_id']}/taskInstances/collect/xcomEntries/return_value?deserialize=true",
     )["value"]
     assert set(value) == {"dataset", "start", "end", "pins", "id"}
+
+
+def tasks(scheduled: Airflow) -> list[dict]:
+    return list(scheduled.call("GET", "/dags/~/dagRuns/~/taskInstances?limit=1000")["task_instances"])
+
+
+def test_neither_canary_nor_secret_is_in_anything_of_airflow(scheduled: Airflow, home: Path) -> None:
+    """Its metadata database with XComs, rendered templates and serialised DAGs, its tasks' logs and its components',
+    what its API shows, the arguments of processes, and all of the lake but the rows themselves."""
+    deadline = time.monotonic() + 60
+    while not any(t["dag_id"] == "parks.lost" and t["state"] == "up_for_retry" for t in tasks(scheduled)):
+        assert time.monotonic() < deadline, "the lost server was never asked"
+        time.sleep(1)
+    shown = [tasks(scheduled), scheduled.runs(), scheduled.call("GET", "/connections")]
+    shown += [scheduled.call("GET", f"/connections/{name}") for name in ("parks", "lost")]
+    logs = 0
+    for task in tasks(scheduled):
+        path = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+        shown.append(scheduled.call("GET", f"{path}/xcomEntries"))
+        if task["try_number"] and task["state"] != "skipped":
+            shown.append(scheduled.call("GET", f"{path}/logs/1"))
+            logs += 1
+    assert logs > 10
+    said = json.dumps(shown, ensure_ascii=False) + "\n".join(COMMANDS)
+    assert "***" in said, "the connection is shown, its URL is not"
+    planted = [*CANARIES, PASSWORD, KEY, SIGNING]
+    assert sightings(home / "airflow", home / "airflow", planted, said) == {}
+    assert sightings(home / "xuanwu", home / "xuanwu" / "lake", planted) == {}
+    assert len(COMMANDS) > 20
+    assert search([str(home / "parks.db")], Needles(CANARIES)).found, "the search can find what it looks for"
 
 
 def test_a_backfill_runs_its_intervals_again_and_changes_nothing(scheduled: Airflow, home: Path) -> None:
