@@ -42,6 +42,9 @@ def prepare(entry: Entry, known: Known) -> list[Prepared]:
             prepared.append(_prepare(number, check, known))
         except great.pydantic.ValidationError as error:
             problems += [_problem(entry, number, check, detail) for detail in error.errors()]
+        except great.GreatExpectationsError:  # the one thing that it parses itself; its message quotes it
+            wrong = {"loc": ("row_condition",), "msg": "cannot be read as a condition"}
+            problems.append(_problem(entry, number, check, wrong))
     if problems:
         raise CatalogueError(problems)
     return prepared

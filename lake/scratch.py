@@ -21,7 +21,7 @@ from schemas.settings import Settings
 @contextmanager
 def folder(settings: Settings, purpose: str) -> Iterator[Path]:
     """A new folder, for its owner only, that is gone afterwards."""
-    settings.scratch.mkdir(parents=True, exist_ok=True)
+    settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.scratch, prefix=f"{purpose}-") as made:
         handle = os.open(made, os.O_RDONLY)
         try:

@@ -84,6 +84,12 @@ def refused(error: OSError) -> LakeError:
     )
 
 
+def owner_only() -> None:
+    """Whatever this process makes from here on, through whatever library, is for its owner only: files 0600, folders
+    0700. Iceberg's metadata, spilled rows and databases are written by code that asks for no mode."""
+    os.umask(0o077)
+
+
 def make_folder(uri: str) -> None:
     """The folder and its parents; new local ones are for their owner only."""
     store, path = filesystem(uri)

@@ -12,21 +12,23 @@ from schemas.settings import Settings
 FileZone = Literal["landing", "standard", "verdicts", "records", "origins", "downloads"]
 TableZone = Literal["curated", "share", "open", "quarantine"]
 
+LONGEST = 100
+"""Characters of an id at most, as the ledger takes them."""
 _DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _BATCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 
 
 def split(dataset: str) -> tuple[str, str]:
     """Department and name of a dataset id. LakeError for anything else, so that no id can leave the lake."""
-    if not _DATASET.fullmatch(dataset):
-        raise LakeError(f"not a dataset id: {dataset!r}", expected="<department>.<dataset>")
+    if len(dataset) > LONGEST or not _DATASET.fullmatch(dataset):
+        raise LakeError(f"not a dataset id: {dataset[:LONGEST]!r}", expected="<department>.<dataset>")
     department, name = dataset.split(".")
     return department, name
 
 
 def folder(settings: Settings, zone: FileZone, dataset: str, batch_id: str | None = None) -> str:
     """The folder of a dataset in a zone, or of one of its batches. It need not exist yet."""
-    if batch_id is not None and not _BATCH.fullmatch(batch_id):
-        raise LakeError(f"not a batch id: {batch_id!r}", dataset=dataset)
+    if batch_id is not None and (len(batch_id) > LONGEST or not _BATCH.fullmatch(batch_id)):
+        raise LakeError(f"not a batch id: {batch_id[:LONGEST]!r}", dataset=dataset)
     batch = () if batch_id is None else (batch_id,)
     return store.join(settings.lake_root, zone, *split(dataset), *batch)

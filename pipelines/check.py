@@ -24,7 +24,7 @@ from lake import quarantine, store, zones
 from lake.records import Checked, Standardised, Verdict
 from pipelines import checksql as sql
 from pipelines.context import Context
-from pipelines.engine import engine
+from pipelines.engine import confine, engine
 from pipelines.sqlrows import AT, FILE, left, parquet
 from schemas.errors import CheckFailed, EngineError
 from schemas.model import Entry
@@ -136,9 +136,15 @@ def _engine_errors(entry: Entry, standardised: Standardised) -> Iterator[None]:
 
 
 def _prepare(ctx: Context, db: duckdb.DuckDBPyConnection, entry: Entry, standardised: Standardised) -> Known:
-    """The batch and the datasets that it refers to as views."""
-    db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {parquet(store.parts(standardised.path))}")
+    """The batch and the datasets that it refers to as views. A row condition is SQL of the entry's: it reads nothing
+    else."""
+    files = store.parts(standardised.path)
+    db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {parquet(files)}")
     there = frozenset(name for name in referenced_datasets(entry) if _view(ctx, db, name))
+    for name in there:
+        for part in ctx.tables.parts(ctx.tables.identifier("curated", name)):
+            files += [part.path, *part.deleting]
+    confine(db, [path.removeprefix("file://") for path in files])
     return known(ctx, standardised, there)
 
 

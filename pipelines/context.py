@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lake import store
 from lake.ledger import Ledger
 from lake.tables import Tables
 from pipelines.connections import from_environment
@@ -31,7 +32,9 @@ def open_context(
     datasets: Collection[str] | None = None,
 ) -> Context:
     """The context of this process: settings from the environment, the catalogue, the lake and its ledger. Of a
-    catalogue that was judged before, `datasets` and what they speak of are enough, however many others there are."""
+    catalogue that was judged before, `datasets` and what they speak of are enough, however many others there are.
+    From here on the process makes files for their owner only."""
+    store.owner_only()
     settings = settings or Settings()
     return Context(
         settings=settings,

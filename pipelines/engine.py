@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -10,6 +10,7 @@ import duckdb
 
 from lake import progress, scratch
 from schemas.settings import Settings
+from schemas.sql import literal
 
 
 @contextmanager
@@ -44,3 +45,12 @@ def _share(connection: duckdb.DuckDBPyConnection) -> float:
         return float(connection.query_progress()) / 100
     except duckdb.Error:
         return -1.0
+
+
+def confine(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
+    """From here on the connection reads these files and nothing else, no other file, host, extension or database, and
+    cannot be talked out of it (DuckDB's documentation, "Securing DuckDB"): for SQL that an entry brings along."""
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+    connection.execute("SET python_enable_replacements = FALSE")
+    connection.execute("SET enable_external_access = FALSE")
+    connection.execute("SET lock_configuration = TRUE")

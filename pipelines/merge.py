@@ -84,7 +84,9 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
     rows stored; Unbalanced if the rows do not add up, and DecisionNeeded if the batch is far from usual
     (`pipelines.brake`), before anything is committed."""
     job = Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
-    ctx.tables.ensure(job.table, curated_schema(entry), [f.name for f in entry.fields.values() if _private(f)])
+    ctx.tables.ensure(
+        job.table, curated_schema(entry), [f.name for f in entry.fields.values() if _private(f)]
+    )
     for attempt in range(TRIES):
         try:
             return _merged_before(job) or _merge_once(job, planning)

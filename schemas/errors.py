@@ -23,6 +23,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_UNSEEN = {
+    code: f"\\u{code:04x}"
+    for code in (
+        *range(0x20),
+        *range(0x7F, 0xA0),
+        0x2028,
+        0x2029,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    )
+}
+
+
+def one_line(text: str) -> str:
+    """Names come from sources: what would break a line, move a terminal's cursor or turn the reading direction is
+    written out (Unicode TR 36)."""
+    return text.translate(_UNSEEN)
+
 
 class XuanwuError(Exception):
     """A message with its place. `str()` renders it on one line; `next_step` says what to do about it."""
@@ -65,7 +83,7 @@ class XuanwuError(Exception):
             parts.append(f"expected: {self.expected}")
         if self.next_step:
             parts.append(f"next: {self.next_step}")
-        return "; ".join(parts)
+        return one_line("; ".join(parts))
 
 
 @dataclass(frozen=True, order=True)
@@ -91,6 +109,10 @@ class CatalogueError(XuanwuError):
         super().__init__(
             f"the catalogue has {len(self.problems)} problem(s)\n" + "\n".join(str(p) for p in self.problems)
         )
+
+    def __str__(self) -> str:
+        """A line for each problem."""
+        return self.message
 
 
 class SettingsError(XuanwuError):

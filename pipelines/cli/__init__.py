@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -41,6 +42,7 @@ app.add_typer(quarantine.app, name="quarantine")
 
 def main() -> None:
     """Run a command. An error of ours is one message on standard error and exit code 1, never a traceback."""
+    os.umask(0o077)  # as `lake.store.owner_only`, which would load pyarrow for `--help`
     try:
         app()
     except CatalogueError as error:

@@ -52,7 +52,7 @@ def derive_again(work: Work, dataset: str) -> None:
             work.progress.note("landing", dataset, landed.batch.id, landed.rows, len(landed.files))
             store.remove_tree(folder)
             store.remove_tree(zones.folder(ctx.settings, "standard", dataset, landed.batch.id))
-            for stage in ("collect", "standardise", "check"):
+            for stage in ("collect", "standardise"):
                 store.remove_file(recordstore.address(ctx.settings, landed.batch, stage))
     forget_past(ctx.tables, identifier("curated", dataset))
     for zone in ZONES:

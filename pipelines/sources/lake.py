@@ -12,12 +12,12 @@ from lake import landing
 from lake.batch import Batch
 from lake.records import Landed, LandedFile
 from pipelines.context import Context
-from pipelines.engine import engine
+from pipelines.engine import confine, engine
 from pipelines.sources.lake_sql import columns_of, engine_failure, single_select
 from pipelines.views import create_view, current
 from schemas.errors import SourceError
 from schemas.model import Entry, LakeSource
-from schemas.sql import literal, quote
+from schemas.sql import quote
 
 BATCH_ROWS = 65536
 _LANDABLE = {
@@ -106,7 +106,7 @@ def _query(
         for name in source.inputs
         for path in create_view(connection, ctx.tables, ctx.catalogue.entry(name), inputs[name])
     ]
-    _lock(connection, files)
+    confine(connection, files)
     described = connection.execute(f"DESCRIBE SELECT * FROM (\n{sql}\n)").fetchall()
     wanted = [field.source or name for name, field in entry.collected.items()]
     types, notes = columns_of(
@@ -116,15 +116,6 @@ def _query(
     select = ", ".join(_landable(name, kind) for name, kind in types.items())
     reader = connection.execute(f"SELECT {select} FROM (\n{sql}\n)").to_arrow_reader(BATCH_ROWS)
     return count[0] if count else 0, _streamed(reader, entry.id), notes
-
-
-def _lock(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
-    """From here on the connection reads the inputs' files and nothing else, and cannot be talked out of
-    it."""
-    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
-    connection.execute("SET python_enable_replacements = FALSE")
-    connection.execute("SET enable_external_access = FALSE")
-    connection.execute("SET lock_configuration = TRUE")
 
 
 def _landable(name: str, kind: str) -> str:
