@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
-.PHONY: help demo up status report test check lock clean setup setup-dev bench
+.PHONY: help demo up status report test check faults lock clean setup setup-dev bench
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ report: setup .demo/demo.env    ## the demo's quality report, written again
 
 bench: setup     ## the way beside its peers, measured: ROWS=200000 REPEAT=1 ONLY=way
 	@$(BIN)/python -m benchmarks.run --rows $(or $(ROWS),200000) --repeat $(or $(REPEAT),1) --only "$(ONLY)"
+
+faults: setup-dev ## kill every stage at its system calls, run it again and compare: KILLS=72 SEED=0 WRITE=
+	@$(BIN)/python -m tests.faults --kills $(or $(KILLS),72) --seed $(or $(SEED),0) $(if $(WRITE),--write)
 
 test: setup-dev  ## set up and pass the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -33,20 +33,21 @@ class Held(Exception):
 
 
 def plainly(task: Callable[P, T]) -> Callable[P, T]:
-    """An error of ours fails its task with its message and no traceback. Only a source that could not be read and a
-    lost race for a table are worth another try; a failed check or an unbalanced ledger will not mend itself."""
+    """An error of ours fails its task with its message and no traceback. Only a source that could not be read, a lost
+    race for a table and a stage that another process is at are worth another try; a failed check or an unbalanced
+    ledger will not mend itself."""
 
     @wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         from pipelines.showing import logged
-        from schemas.errors import ColumnsMissing, CommitConflict, SourceError, XuanwuError
+        from schemas.errors import ColumnsMissing, CommitConflict, SourceError, StageHeld, XuanwuError
 
         try:
             with logged():
                 return task(*args, **kwargs)
         except ColumnsMissing as error:
             raise AirflowFailException(str(error)) from None
-        except (SourceError, CommitConflict) as error:
+        except (SourceError, CommitConflict, StageHeld) as error:
             raise RuntimeError(str(error)) from None
         except XuanwuError as error:
             raise AirflowFailException(str(error)) from None

@@ -1,8 +1,9 @@
 """The ledger: every attempt at every stage of every batch, with its rows in and out. None is ever overwritten.
 
 SQLite by default (write-ahead log, so that many task processes write at once), PostgreSQL in production. An
-attempt begins as `running` and ends once, as `done` or `failed`; one that was killed stays `running` and reads as
-`lost` as soon as a later attempt of the same stage has begun.
+attempt begins as `running` and ends once, as `done` or `failed`. Its process holds a lease of the stage (`lake.lease`):
+while that counts no other process begins it. An attempt that was killed reads as `stuck`, and is `lost` as soon as
+another has begun in its place.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from lake import balance
+from lake import balance, lease
 from lake.batch import Batch
 from lake.database import connected_engine
 from lake.records import STAGES, Published, Record, Stage
-from schemas.errors import LakeError, Unbalanced
+from schemas.errors import LakeError, StageHeld, Unbalanced
 
-State = Literal["running", "done", "failed", "lost"]
+State = Literal["running", "stuck", "done", "failed", "lost"]
 TRIES = 20
 MESSAGE_LENGTH = 4000
+STUCK = "its process has ended without a word: xuanwu resume"
+LEFT = "its process had ended without a word when another took its place"
 
 METADATA = sa.MetaData()
 ATTEMPTS = sa.Table(
@@ -49,6 +52,8 @@ ATTEMPTS = sa.Table(
     sa.Column("rows_out", sa.BigInteger),
     sa.Column("counts", sa.JSON, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
+    sa.Column("owner", sa.String(200)),
+    sa.Column("lease", sa.String(32)),
     sa.UniqueConstraint("dataset", "batch_id", "stage", "part", "number"),
 )
 ERASED = sa.Table(
@@ -111,6 +116,7 @@ class Ledger:
                 with engine.begin() as connection:
                     for table in METADATA.sorted_tables:
                         connection.execute(CreateTable(table, if_not_exists=True))
+                    _add_columns(connection)
                 return engine
             except DBAPIError:
                 if tries_left == 1:
@@ -136,7 +142,9 @@ class Ledger:
         return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
 
     def begin(self, batch: Batch, stage: Stage, part: str = "") -> int:
-        """Write down that an attempt begins; returns its id. Attempts of one stage are numbered from 1."""
+        """Write down that an attempt begins; returns its id. Attempts of one stage are numbered from 1.
+
+        StageHeld while another process is at the same stage of the same batch."""
         for _ in range(TRIES):
             try:
                 return self._insert(batch, stage, part)
@@ -145,10 +153,8 @@ class Ledger:
         raise LakeError("too many attempts at once", dataset=batch.dataset, batch=batch.id)
 
     def _insert(self, batch: Batch, stage: Stage, part: str) -> int:
-        """The number is taken by the same statement that writes it: two processes cannot both get it."""
-        c = ATTEMPTS.c
-        same = (c.dataset == batch.dataset, c.batch_id == batch.id, c.stage == stage, c.part == part)
-        number = sa.select(sa.func.coalesce(sa.func.max(c.number), 0) + 1).where(*same).scalar_subquery()
+        """The number follows those that were looked at: where another process was quicker it is taken, and that
+        one's lease will be seen at the next try."""
         row = {
             "batch_id": batch.id,
             "dataset": batch.dataset,
@@ -161,10 +167,54 @@ class Ledger:
             "started": self._time(),
             "counts": {},
             "message": "",
+            **self._lease(),
         }
         with self._begin() as connection:
+            number = self._take_over(connection, batch, stage, part) + 1
             result = connection.execute(sa.insert(ATTEMPTS).values(number=number, **row))
             return int(cast(Any, result.inserted_primary_key)[0])
+
+    def _take_over(self, connection: sa.Connection, batch: Batch, stage: Stage, part: str) -> int:
+        """Mark what killed processes left of a stage as lost; returns how many attempts there were."""
+        c = ATTEMPTS.c
+        same = (c.dataset == batch.dataset, c.batch_id == batch.id, c.stage == stage, c.part == part)
+        found = connection.execute(sa.select(c.number, c.state, c.owner, c.lease).where(*same)).all()
+        for each in found:
+            if (
+                each.state == "running"
+                and each.owner != lease.holder()
+                and self._alive(each.owner, each.lease)
+            ):
+                raise StageHeld(
+                    f"{f'{stage} {part}'.strip()} is just being done by {lease.said(each.owner)}",
+                    dataset=batch.dataset,
+                    batch=batch.id,
+                    next_step=f"wait for it; its lease is renewed while it lives, and ends at {each.lease}",
+                )
+        left = sa.update(ATTEMPTS).where(*same, c.state == "running")
+        if any(each.state == "running" for each in found):
+            connection.execute(left.values(state="lost", finished=self._time(), message=LEFT))
+        return max((each.number for each in found), default=0)
+
+    def _lease(self) -> dict[str, str]:
+        until = self._clock().astimezone(UTC) + lease.LEASE
+        return {"owner": lease.holder(), "lease": until.isoformat(timespec="microseconds")}
+
+    def _alive(self, owner: str | None, until: str | None) -> bool:
+        return lease.alive(owner, until, self._clock())
+
+    @contextmanager
+    def holding(self, attempt: int) -> Iterator[None]:
+        """Keep the lease of a running attempt for as long as the block runs."""
+        with lease.renewing(lambda: self._renew(attempt)):
+            yield
+
+    def _renew(self, attempt: int) -> bool:
+        """Whether the attempt is still ours."""
+        c = ATTEMPTS.c
+        ours = (c.id == attempt, c.state == "running", c.owner == lease.holder())
+        with self._begin() as connection:
+            return bool(connection.execute(sa.update(ATTEMPTS).where(*ours).values(**self._lease())).rowcount)
 
     def finish(self, attempt: int, record: Record) -> None:
         """Close the attempt as done, if its rows balance: within the record, and with the stage before.
@@ -194,7 +244,10 @@ class Ledger:
         with self._begin() as connection:
             closed = connection.execute(change.values(state=state, finished=self._time(), **values)).rowcount
         if state == "done" and not closed:
-            raise LakeError(f"attempt {attempt} was closed before", next_step="begin another attempt")
+            raise LakeError(
+                f"attempt {attempt} was closed before: its lease had expired and another process took its place",
+                next_step="see how the other one ended; if it failed, run it again",
+            )
 
     def _between(self, begun: Attempt, record: Record) -> list[balance.Sum]:
         before = balance.previous(begun.stage)
@@ -254,7 +307,12 @@ class Ledger:
         query = sa.select(ATTEMPTS).where(*(ATTEMPTS.c[name] == value for name, value in equal.items()))
         with self._begin() as connection:
             found = connection.execute(query.order_by(ATTEMPTS.c.id)).mappings().all()
-        return [_attempt(dict(row)) for row in found]
+        return [self._attempt_of(dict(row)) for row in found]
+
+    def _attempt_of(self, row: dict[str, Any]) -> Attempt:
+        if not self._alive(row.pop("owner"), row.pop("lease")) and row["state"] == "running":
+            row |= {"state": "stuck", "message": STUCK}
+        return _attempt(row)
 
     def attempts(self, batch: str, dataset: str) -> list[Attempt]:
         """Every attempt of one batch, in the order they began."""
@@ -266,7 +324,8 @@ class Ledger:
         last = {(a.batch.dataset, a.batch.id, a.stage, a.part): a.id for a in found}
         return [
             a
-            if a.state != "running" or last[(a.batch.dataset, a.batch.id, a.stage, a.part)] == a.id
+            if a.state not in {"running", "stuck"}
+            or last[(a.batch.dataset, a.batch.id, a.stage, a.part)] == a.id
             else Attempt(**{**vars(a), "state": "lost"})
             for a in found
         ]
@@ -320,6 +379,15 @@ class ErasedRows:
             if (row["dataset"], row["batch_id"]) == (source.batch.dataset, source.batch.id)
             and source.id <= row["after"] < of.id
         )
+
+
+def _add_columns(connection: sa.Connection) -> None:
+    """What a ledger from before leases lacks. Two processes may both add it: the loser looks again."""
+    there = {column["name"] for column in sa.inspect(connection).get_columns(ATTEMPTS.name)}
+    for column in (ATTEMPTS.c.owner, ATTEMPTS.c.lease):
+        if column.name not in there:
+            kind = column.type.compile(connection.dialect)
+            connection.execute(sa.text(f"ALTER TABLE {ATTEMPTS.name} ADD COLUMN {column.name} {kind}"))
 
 
 def _by_stage(attempt: Attempt) -> tuple[str, str, int, str]:

@@ -143,7 +143,7 @@ def _plain(path: str) -> str:
 
 def _unfinished(settings: Settings, before: datetime) -> int:
     """Files that were being written when their process was killed. A table's own are among its orphans."""
-    folders = [store.join(settings.lake_root, zone) for zone in get_args(FileZone)]
+    folders = [store.join(settings.lake_root, zone) for zone in (*get_args(FileZone), "proof")]
     files = [path for folder in folders for path in store.files_unchanged_since(folder, before)]
     unfinished = [path for path in files if store.is_unfinished(path)]
     for path in unfinished:

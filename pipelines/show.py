@@ -27,6 +27,7 @@ COLOURS = {
     "running": "yellow",
     "lost": "red",
     "held": "yellow",
+    "stuck": "red",
     "nothing new": "dim",
 }
 HEADINGS = (

@@ -43,7 +43,7 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
     turn = lineage.Turn(batch, stage, part, attempt)
     lineage.tell(ctx, turn)
     try:
-        with _placed(batch):
+        with _placed(batch), ctx.ledger.holding(attempt):
             record = _step(ctx, entry, stage, batch, part)
             recordstore.save(ctx.settings, record, stage, part)
             certifying.judged(ctx, batch, stage, record)

@@ -9,14 +9,16 @@ from typing import Any
 
 from lake import decisions
 from lake.ledger import Attempt
+from lake.records import Stage
 from pipelines.context import Context
 from pipelines.intervals import latest_interval
+from pipelines.resuming import stuck
 from schemas.model import Entry
 
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """One batch in rows. A number is None where its stage has not been done. `state` is done, running, failed,
+    """One batch in rows. A number is None where its stage has not been done. `state` is done, running, stuck, failed,
     held (for a decision), nothing new, or late; `reason` says why it failed or what is late."""
 
     dataset: str
@@ -47,10 +49,14 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
     """Every batch of the named datasets (default: all), by dataset and interval."""
     chosen = set(datasets) if datasets is not None else set(ctx.catalogue.entries)
     groups: dict[tuple[str, str], list[Attempt]] = {}
-    for attempt in ctx.ledger.runs():
+    attempts = ctx.ledger.runs()
+    for attempt in attempts:
         if attempt.batch.dataset in chosen:
             groups.setdefault((attempt.batch.dataset, attempt.batch.id), []).append(attempt)
-    found = [_status(ctx.catalogue.entries.get(key[0]), each) for key, each in sorted(groups.items())]
+    at = {(batch.dataset, batch.id): stage for batch, stage in stuck(ctx, chosen, attempts)}
+    found = [
+        _status(ctx.catalogue.entries.get(key[0]), each, at.get(key)) for key, each in sorted(groups.items())
+    ]
     return [_held(ctx, row, groups[row.dataset, row.batch][-1]) for row in found]
 
 
@@ -60,14 +66,19 @@ def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:
     return replace(row, state="held") if waits else row
 
 
-def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:
-    """One batch: numbers come from each stage's latest done attempt, the state from its latest attempt."""
+def _status(entry: Entry | None, attempts: list[Attempt], stuck_at: Stage | None) -> BatchStatus:
+    """One batch: numbers come from each stage's latest done attempt, the state from its latest attempt, unless it is
+    stuck."""
     done = {(a.stage, a.part): a for a in attempts if a.state == "done"}
     last = attempts[-1]
     state: str = last.state
     collected, merged = done.get(("collect", "")), done.get(("merge", ""))
     if state == "done" and last.stage == "collect" and collected and not collected.counts.get("files"):
         state = "nothing new"
+    reason, stage = last.message, f"{last.stage} {last.part}".strip()
+    if stuck_at is not None:
+        state, stage = "stuck", stuck_at
+        reason = f"no process is at it; take it up: xuanwu resume {last.batch.dataset}"
     quarantined = [a.counts.get("quarantined", 0) for (stage, _), a in done.items() if stage != "publish"]
     return BatchStatus(
         dataset=last.batch.dataset,
@@ -77,7 +88,7 @@ def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:
         interval_start=last.batch.start.isoformat(),
         interval_end=last.batch.end.isoformat(),
         state=state,
-        stage=f"{last.stage} {last.part}".strip(),
+        stage=stage,
         collected=collected.rows_out if collected else None,
         quarantined=sum(quarantined) if quarantined else None,
         shared={
@@ -86,7 +97,7 @@ def _status(entry: Entry | None, attempts: list[Attempt]) -> BatchStatus:
             if stage == "publish" and part.startswith("share/")
         },
         opened=next((a.rows_out for (_, part), a in done.items() if part.startswith("open/")), None),
-        reason=last.message,
+        reason=reason,
         **{
             name: merged.counts.get(name) if merged else None
             for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "total")

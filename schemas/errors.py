@@ -5,7 +5,8 @@ XuanwuError                 where (dataset, file, row, field), what rule, what w
 ├── SettingsError           schemas: a setting or a connection is missing or malformed
 ├── LakeError               lake: a zone, a table or the ledger
 │   ├── Unbalanced          rows in and rows out differ: the batch stops (law 2)
-│   └── CommitConflict      another run committed first; plan again
+│   ├── CommitConflict      another run committed first; plan again
+│   └── StageHeld           another process is at the same stage of the same batch; wait for it
 ├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
 │   └── ColumnsMissing      pipelines: the source lacks columns that the entry collects
 ├── MaskError               pipelines: a mask cannot be applied (a missing key, a wrong type)
@@ -129,6 +130,10 @@ class Unbalanced(LakeError):
 
 class CommitConflict(LakeError):
     """Another run committed to the table first."""
+
+
+class StageHeld(LakeError):
+    """Another process is at the same stage of the same batch."""
 
 
 class SourceError(XuanwuError):

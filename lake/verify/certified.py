@@ -14,7 +14,7 @@ from lake.verify.journal import Log
 def read(copy: Copy, trust: Trust, log: Log) -> Generator[Finding, None, dict[str, Certificate]]:
     """The certificates that hold, by path."""
     found: dict[str, Certificate] = {}
-    for path in copy.below(FOLDER):
+    for path in (yield from copy.finished(FOLDER)):
         try:
             certificate = decode(copy.read(path), trust)
         except ValueError as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from pyarrow import fs
 
 from lake import progress, store
 from lake.certificates import Certificate, FileProof
+
+LEFT: Final = "a killed process left it (see upkeep), or someone put it"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ class Copy:
         selector = fs.FileSelector(f"{root}/{folder}", recursive=True, allow_not_found=True)
         found = filesystem.get_file_info(selector)
         return sorted(info.path[len(root) + 1 :] for info in found if info.type == fs.FileType.File)
+
+    def finished(self, folder: str) -> Generator[Finding, None, list[str]]:
+        """Every file below a folder, but for those that were never finished, which are found wrong."""
+        found = self.below(folder)
+        begun = [path for path in found if store.is_unfinished(path)]
+        yield from (Finding(path, f"a file that was never finished: {LEFT}") for path in begun)
+        return sorted(set(found) - set(begun))
 
     def same(self, proof: FileProof) -> Iterator[Finding]:
         """The file is there and is, byte for byte, the one that was certified."""

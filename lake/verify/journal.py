@@ -118,7 +118,7 @@ def _strangers(copy: Copy, log: Log) -> Iterator[Finding]:
     named = {f"{LOG}/{HEAD}"} | {
         f"{LOG}/{segment_name(start)}" for start in range(0, len(log.roots) + 1, SEGMENT)
     }
-    for path in copy.below(LOG):
+    for path in (yield from copy.finished(LOG)):
         if path not in named:
             yield Finding(path, "this is no part of the log")
 

@@ -12,7 +12,7 @@ from schemas.errors import SettingsError
 def read(copy: Copy) -> Generator[Finding, None, Trust]:
     """Every key under its own id, and nothing else there."""
     found = []
-    for path in copy.below(KEYS):
+    for path in (yield from copy.finished(KEYS)):
         data = copy.read(path)
         try:
             key = public_key(data, path)

@@ -12,7 +12,7 @@ from pyiceberg.manifest import DataFileContent, read_manifest_list
 from lake import store
 from lake.certificates import Certificate, FileProof, own_path, path_of
 from lake.properties import said
-from lake.verify.copy import Copy, Finding
+from lake.verify.copy import LEFT, Copy, Finding
 from lake.verify.journal import Log
 from schemas.policy import ZONES
 
@@ -141,7 +141,7 @@ def strangers(copy: Copy, log: Log, certificates: Certificates) -> Iterator[Find
             elif path not in named:
                 yield Finding(
                     path,
-                    "no certificate names this file: a killed process left it (see upkeep), or someone put it",
+                    f"no certificate names this file: {LEFT}",
                 )
             elif copy.sha256(path) != named[path]:
                 yield Finding(path, "the file is not the one that was certified: it was changed")

@@ -21,6 +21,7 @@ app = typer.Typer(
 for command in (
     catalogue.check,
     way.run,
+    way.resume,
     way.status,
     decisions.approve,
     decisions.refuse,

@@ -46,6 +46,24 @@ def run(
                 typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
 
 
+def resume(
+    datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
+) -> None:
+    """续跑 Take up every batch that is stuck because its process ended, at the stage where it stopped."""
+    from pipelines.resuming import stuck
+    from pipelines.stages import run_batch
+
+    ctx = open_context()
+    wanted = {ctx.catalogue.entry(name).id for name in datasets or ctx.catalogue.entries}
+    found = list(stuck(ctx, (name for name in ctx.catalogue.order() if name in wanted)))
+    for batch, start in found:
+        typer.secho(f"{batch.dataset} {batch.id}", bold=True)
+        for stage, part, record in run_batch(ctx, batch, start):
+            typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
+    if not found:
+        typer.echo("没有停滞的批次 no batch is stuck")
+
+
 def _counts(record: Any) -> str:
     from lake.balance import counts
 

@@ -123,7 +123,9 @@ def gather(ctx: Context) -> Facts:
         sums.setdefault((item.batch.dataset, item.batch.id), []).append(item)
     verdicts, publications = _records(ctx)
     attempts = [
-        attempt for attempt in ctx.ledger.runs() if attempt.stage == "collect" and attempt.state != "running"
+        attempt
+        for attempt in ctx.ledger.runs()
+        if attempt.stage == "collect" and attempt.state not in {"running", "stuck"}
     ]
     tried = Counter(attempt.batch.dataset for attempt in attempts)
     reached = Counter(attempt.batch.dataset for attempt in attempts if attempt.state == "done")

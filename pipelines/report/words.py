@@ -30,6 +30,7 @@ STATE_WORDS: Final[dict[str, Pair]] = {
     "done": ("完成", "done"),
     "failed": ("失败", "failed"),
     "running": ("进行中", "running"),
+    "stuck": ("停滞", "stuck"),
     "lost": ("中断", "lost"),
     "nothing new": ("无新数据", "nothing new"),
 }

@@ -1,0 +1,57 @@
+"""Batches that stopped in the middle because a process ended: seen in `xuanwu status`, taken up by `xuanwu resume`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from lake.batch import Batch
+from lake.ledger import Attempt
+from lake.records import STAGES, Stage
+from pipelines.context import Context
+from pipelines.stages import parts
+from schemas.model import Entry
+
+IDLE: Final = timedelta(hours=1)
+"""So long a batch may wait between two stages, as it does for a place among Airflow's tasks, before it is stuck."""
+
+
+def stuck_at(
+    entry: Entry | None, attempts: Sequence[Attempt], before: Sequence[Attempt], now: datetime
+) -> Stage | None:
+    """The stage at which a batch is stuck; None where it is not. `attempts` are the batch's, `before` those of the
+    dataset's batch before: a publication that neither of them ever had is one that the entry has gained since."""
+    for each in attempts:
+        if each.state == "stuck":
+            return each.stage
+    last = attempts[-1]
+    if entry is None or last.state != "done" or not last.finished or now - last.finished < IDLE:
+        return None
+    if last.stage == "collect" and not last.counts.get("files"):
+        return None
+    begun = {(each.stage, each.part) for each in attempts}
+    known = begun | {(each.stage, each.part) for each in before}
+    for stage in STAGES[STAGES.index(last.stage) :]:
+        wanted = {(stage, part) for part in parts(entry, stage)}
+        if missing := wanted - begun:
+            return stage if not before or missing & known else None
+    return None
+
+
+def stuck(
+    ctx: Context, datasets: Iterable[str], attempts: Sequence[Attempt] | None = None
+) -> Iterator[tuple[Batch, Stage]]:
+    """Every batch of these datasets that is stuck, the oldest first, with the stage to take it up at; by the ledger,
+    or by these attempts, which were read from it."""
+    found = ctx.ledger.runs() if attempts is None else attempts
+    for dataset in datasets:
+        batches: dict[str, list[Attempt]] = {}
+        for attempt in (each for each in found if each.batch.dataset == dataset):
+            batches.setdefault(attempt.batch.id, []).append(attempt)
+        before: list[Attempt] = []
+        for _, own in sorted(batches.items()):
+            stage = stuck_at(ctx.catalogue.entries.get(dataset), own, before, ctx.clock())
+            if stage is not None:
+                yield own[-1].batch, stage
+            before = own

@@ -1,0 +1,1 @@
+"""Faults on purpose: processes killed at any of their system calls, full disks, servers that go away."""

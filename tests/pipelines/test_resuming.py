@@ -1,0 +1,103 @@
+"""A batch whose process ended in the middle is seen, and taken up where it stopped."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.resuming import IDLE, stuck, stuck_at
+from pipelines.stages import run_stage
+from pipelines.status import batch_statuses
+from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_source, rows
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
+    monkeypatch.setenv("XUANWU_KEY_1", KEY)
+    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
+    town.leave("01", csv_of(rows(1)))
+    return town
+
+
+def dies_before(town: Town, stage: str) -> None:
+    """Run the first day, in a process that dies where this stage would begin its work."""
+    code = f"""
+import os
+from pipelines import stages
+step = stages._step
+stages._step = lambda ctx, entry, stage, *rest: os._exit(9) if stage == {stage!r} else step(ctx, entry, stage, *rest)
+from pipelines.cli import main
+main()
+"""
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("XUANWU_")},
+        "XUANWU_HOME": str(town.settings.home),
+        "XUANWU_CATALOGUE": str(town.catalogue),
+        "XUANWU_CONN_POLICE": town.urls["police"],
+        "XUANWU_KEY_1": KEY,
+    }
+    command = [sys.executable, "-c", code, "run", "police.person", "--date", "2026-03-01"]
+    assert subprocess.run(command, env=variables, check=False, capture_output=True).returncode == 9
+
+
+def test_a_stuck_batch_is_seen_and_resumed_by_the_command_line(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies_before(town, "merge")
+    for name, value in (("HOME", town.settings.home), ("CATALOGUE", town.catalogue), ("UNTIL", "2026-03-01")):
+        monkeypatch.setenv(f"XUANWU_{name}", str(value))
+    monkeypatch.setenv("XUANWU_CONN_POLICE", town.urls["police"])
+    shown = CliRunner().invoke(app, ["status"]).output
+    assert "stuck" in shown and "merge" in shown and "xuanwu resume police.person" in shown
+    resumed = CliRunner().invoke(app, ["resume"])
+    assert resumed.exit_code == 0, resumed.output
+    assert "collect" not in resumed.output and "merge" in resumed.output and "publish" in resumed.output
+    assert "no batch is stuck" in CliRunner().invoke(app, ["resume", "police.person"]).output
+    assert [status.state for status in batch_statuses(town.ctx)] == ["done"]
+    assert [each.state for each in town.ctx.ledger.runs() if each.stage == "merge"] == ["lost", "done"]
+
+
+def later(town: Town, hours: float) -> list[tuple[str, str]]:
+    """What is stuck so many hours after the last stage."""
+    ctx = town.ctx
+    last = max(each.finished for each in ctx.ledger.runs() if each.finished)
+    ctx = replace(ctx, clock=lambda: last + timedelta(hours=hours))
+    return [(batch.id, stage) for batch, stage in stuck(ctx, ["police.person"])]
+
+
+def test_a_process_that_ended_between_two_stages(town: Town) -> None:
+    """No attempt tells of it: a batch that nobody goes on with for an hour is stuck."""
+    ctx, batch = town.ctx, batch_of(1)
+    for stage in ("collect", "standardise"):
+        run_stage(ctx, stage, batch)  # type: ignore[arg-type]
+    assert later(town, IDLE / timedelta(hours=1) - 0.1) == []
+    assert later(town, 1.1) == [(batch.id, "check")]
+    for stage, part in (("check", ""), ("merge", ""), ("publish", "share/default")):
+        run_stage(ctx, stage, batch, part)  # type: ignore[arg-type]
+    assert later(town, 1.1) == [(batch.id, "publish")]
+    run_stage(ctx, "publish", batch, "open/open")
+    assert later(town, 1000) == []
+
+
+def test_what_is_not_stuck(town: Town) -> None:
+    """A batch that failed, one that brought nothing, one that is being done, and a policy that the entry has gained
+    since its batches were published."""
+    town.run(1)
+    first = town.ctx.ledger.runs()
+    ctx = town.ctx
+    attempt = ctx.ledger.begin(batch_of(2), "collect")
+    assert later(town, 1.1) == []
+    ctx.ledger.fail(attempt, "no file")
+    assert later(town, 1000) == []
+    entry = ctx.catalogue.entry("police.person")
+    without = [each for each in first if each.part != "open/open"]
+    assert stuck_at(entry, without, without, ctx.clock() + timedelta(days=300)) is None
+    assert stuck_at(entry, without, first, ctx.clock() + timedelta(days=300)) == "publish"
