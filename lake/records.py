@@ -151,19 +151,24 @@ class Download(BaseModel):
 
 
 class Disclosure(BaseModel):
-    """What the disclosure gate measured of an open release about persons (GB/T 42460), after suppression. `k` is the
-    smallest class over the published quasi-identifiers `quasi` (None: no row), `risk` = 1/k the greatest of a record,
-    `mean_risk` = classes/rows; `l` the least distinct values of a sensitive field in a class, `t` the greatest
-    distance of a class from the whole. Numbers with a fraction are decimals in text, so that they can be signed.
+    """What the disclosure gate measured of a release (GB/T 42460), after suppression. `k` is the smallest class over
+    the published quasi-identifiers `quasi` (None: no row), `risk` the release's, `mean_risk` = classes/rows; `l` the
+    least distinct values of a sensitive field in a class, `t` the greatest distance of a class from the whole. Numbers
+    with a fraction are decimals in text, so that they can be signed. At level 4, aggregates only, `k` is the least
+    count of persons that is shown.
 
-    `small` rows were in classes too small; `suppressed` are those and the ones that would have stood out against the
-    `compared` earlier releases; `departed` are rows of an earlier release that can be told by their absence."""
+    `small` rows were in classes that fail; `suppressed` are all that were left out, those too that would have stood out
+    against one of the `compared` earlier releases, or that hide who would; `emptied` rows have cells emptied;
+    `departed` are rows of an earlier release that can be told by their absence. `generalised` says how fields were made
+    coarser. `epsilon` is what the noise of this state of the data cost (Laplace mechanism, OpenDP), of the dataset's
+    `budget`."""
 
     model_config = ConfigDict(frozen=True)
 
-    quasi: tuple[str, ...]
+    release: Literal["public", "controlled", "enclave"] = "public"
+    quasi: tuple[str, ...] = ()
     k: int | None
-    classes: int
+    classes: int = 0
     risk: str
     mean_risk: str
     level: Literal[1, 2, 3, 4]
@@ -171,13 +176,17 @@ class Disclosure(BaseModel):
     t: str | None = None
     small: int
     suppressed: int
-    departed: int
-    compared: int
+    emptied: int = 0
+    departed: int = 0
+    compared: int = 0
+    generalised: dict[str, str] = {}
+    epsilon: str | None = None
+    budget: str | None = None
 
 
 class Published(Record):
-    """One policy of one zone: rows_in = rows_out + suppressed. `disclosure` is there of open releases about persons,
-    and then its `suppressed` is that one. `reused` says that the publication already stood
+    """One policy of one zone: rows_in = rows_out + suppressed. `disclosure` is there of releases about persons, and
+    of aggregates of them, and then its `suppressed` is that one. `reused` says that the publication already stood
     (same curated snapshot, same masks, same key version)."""
 
     zone: Literal["share", "open"]

@@ -23,8 +23,8 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -38,12 +38,16 @@ from lake.records import Disclosure, Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
 from pipelines import certifying, downloads, increments, rotation
+from pipelines.certifying import Standing
 from pipelines.context import Context
-from pipelines.gates import disclosure, leak
+from pipelines.gates import disclosure, leak, released
+from pipelines.gates.forms import Shape
+from pipelines.gates.limits import Limits, limits_of
 from pipelines.masks import RULES, apply
 from pipelines.masks.keys import Key
 from pipelines.masks.plan import Planned, planned
 from pipelines.masks.tokens import Tokens
+from pipelines.noise import Noised, drawn
 from pipelines.ordering import ordered, shuffled
 from pipelines.origins import FILE, PLACE, Origins
 from pipelines.withdrawal import published_table, withdraw
@@ -64,6 +68,7 @@ class Job:
     zone: Zone
     policy: str
     work: Planned
+    noise: Mapping[str, Noised] = field(default_factory=dict)
 
     @property
     def plan(self) -> dict[str, Mask]:
@@ -72,6 +77,10 @@ class Job:
     @property
     def key(self) -> Key | None:
         return self.work.key
+
+    def under(self, plan: Mapping[str, Mask]) -> Job:
+        """The same publication under another plan."""
+        return replace(self, work=replace(self.work, plan=dict(plan)))
 
     @property
     def curated(self) -> Identifier:
@@ -87,7 +96,17 @@ class Job:
 
     @cached_property
     def masks_hash(self) -> str:
-        return masks_hash(self.entry, self.zone, self.plan)
+        return masks_hash(self.entry, self.zone, self.plan, self.limits)
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """What the disclosure gate holds this publication to; None where it is not judged."""
+        numbers = self.ctx.catalogue.numbers.disclosure
+        return limits_of(self.entry, self.zone, self.policy, self.plan, numbers)
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        return disclosure.shapes_of(self.entry, self.plan, self.limits, self.key.check if self.key else "")
 
     @property
     def stands_under(self) -> dict[str, str]:
@@ -111,7 +130,7 @@ Watch = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 Masking = Callable[["Job", int], AbstractContextManager[Masked]]
 
 
-def masks_hash(entry: Entry, zone: Zone, plan: Mapping[str, Mask]) -> str:
+def masks_hash(entry: Entry, zone: Zone, plan: Mapping[str, Mask], limits: Limits | None) -> str:
     """Digest of all that decides a row's masked form but the key: masks, types, zone, our own rules."""
     fields = {
         name: [
@@ -120,8 +139,7 @@ def masks_hash(entry: Entry, zone: Zone, plan: Mapping[str, Mask]) -> str:
         ]
         for name, mask in plan.items()
     }
-    gate = disclosure.rules(entry, zone, plan)
-    judged = {"gate": gate} if gate else {}
+    judged = {"gate": limits.hashed} if limits else {}
     return _digest({"rules": RULES, "zone": zone, "fields": list(fields.items()), **judged})
 
 
@@ -136,12 +154,12 @@ def publish_by(
     """Publish the batch's curated snapshot under a policy; what stands already is found and not repeated.
 
     Where it raises nothing is committed and the publication before stands: LeakFound where a column holds
-    what it must not; DisclosureRisk where persons would be singled out; MaskError where a mask does not fit
+    what it must not; DisclosureRisk where persons would be singled out; BudgetSpent where noise would cost more
+    epsilon than is left; MaskError where a mask does not fit
     or its key is missing; Unbalanced where rows were lost on the way; CommitConflict if another run published
     meanwhile: run it again.
     """
-    job = _planned(ctx, entry, merged, zone, policy)
-    standing = next(ctx.tables.snapshots(job.table), None)
+    job, standing = _planned(ctx, entry, merged, zone, policy)
     source = _source(job, standing)
     proven = certifying.certified(standing, ctx)
     alike = standing is not None and _under(job, standing[1]) and proven
@@ -154,20 +172,27 @@ def publish_by(
         renewal.sweep(ctx.tables, job.table)
     else:
         step = _increment(job, source, standing) if standing and alike and past else None
+        reused = False
         if step and standing:
-            snapshot, reused = _step(job, source, standing, step), False
+            snapshot = _step(job, source, standing, step)
         else:
-            snapshot, reused = _write(job, masking, source, standing, alike=alike, past=past), False
+            job, snapshot = _write(job, masking, source, standing, alike=alike, past=past)
     if zone == "share":
         _origins(job).sweep(part.path for part in ctx.tables.parts(job.table))
     published = _with_downloads(job, _record(job, source, snapshot, reused=reused))
     return certifying.completed(ctx, job.table, published)
 
 
-def _planned(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str) -> Job:
-    """The plan, tried on no rows: what cannot work is known before anything is written."""
+def _planned(
+    ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str
+) -> tuple[Job, Standing | None]:
+    """The plan, tried on no rows: what cannot work is known before anything is written; and what stands published.
+    Fields that generalise are as coarse as they stand published already."""
     work = planned(ctx, entry, zone, policy)
-    return Job(ctx, entry, merged, zone, policy, work)
+    job = Job(ctx, entry, merged, zone, policy, work)
+    standing = next(ctx.tables.snapshots(job.table), None)
+    before = released.shapes(standing[1]) if standing else {}
+    return job.under(disclosure.generalised(job.plan, job.limits, before)), standing
 
 
 def _under(job: Job, summary: dict[str, str]) -> bool:
@@ -188,7 +213,7 @@ def _under(job: Job, summary: dict[str, str]) -> bool:
     return False
 
 
-def _source(job: Job, standing: tuple[int, dict[str, str]] | None) -> int:
+def _source(job: Job, standing: Standing | None) -> int:
     """The curated snapshot to publish: the batch's, or the newer one that the publication stands on
     already; the current one where upkeep has forgotten both."""
     newest_first = [snapshot for snapshot, _ in job.ctx.tables.snapshots(job.curated)]
@@ -201,42 +226,59 @@ def _source(job: Job, standing: tuple[int, dict[str, str]] | None) -> int:
 
 
 def _write(
-    job: Job,
-    masking: Masking,
-    source: int,
-    standing: tuple[int, dict[str, str]] | None,
-    *,
-    alike: bool,
-    past: bool,
-) -> int:
+    job: Job, masking: Masking, source: int, standing: Standing | None, *, alike: bool, past: bool
+) -> tuple[Job, int]:
+    """The publication as the disclosure gate lets it through, under masks that it may have made coarser, and its
+    snapshot. Where what stands published may not stay beside it (`past`) the table begins anew."""
     tables = job.ctx.tables
-    with masking(job, source) as masked:
-        judged = _judged(job, masked, alike=alike)
+    job = replace(job, noise=drawn(job.ctx, job.entry, job.plan, source))
+    with ExitStack() as opened:
+        by = _Maskings(job, _local if job.noise else masking, source, opened)
+        judged = _judged(job, source, by, standing)
+        masked, past = by(judged.plan), past and judged.plan == job.plan
+        job = job.under(judged.plan)
         rows = masked.final(judged, partial(_watched, job, source, judged))
         properties, base = _properties(job, source, judged), standing[0] if standing else None
         with _publication(job, source, standing, properties, judged).committing() as seal:
             if past:
-                return tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
+                return job, tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
             if not tables.exists(job.table):
                 tables.ensure(job.table, job.schema)
-            return renewal.renew(
+            return job, renewal.renew(
                 tables, job.table, job.schema, rows, properties=properties, base=base, seal=seal
             )
 
 
-def _increment(job: Job, source: int, standing: certifying.Standing) -> increments.Increment | None:
+@dataclass
+class _Maskings:
+    """The masked rows by plan: what the gate tries is masked once, and what it chooses is written."""
+
+    job: Job
+    masking: Masking
+    source: int
+    opened: ExitStack
+    tried: dict[str, Masked] = field(default_factory=dict)
+
+    def __call__(self, plan: Mapping[str, Mask]) -> Masked:
+        job = self.job.under(plan)
+        if job.masks_hash not in self.tried:
+            self.tried[job.masks_hash] = self.opened.enter_context(self.masking(job, self.source))
+        return self.tried[job.masks_hash]
+
+
+def _increment(job: Job, source: int, standing: Standing) -> increments.Increment | None:
     """How the share table that stands becomes that of `source`, where little has changed."""
     since = said(standing[1], "curated_snapshot")
-    if job.zone != "share" or since is None:
+    if job.zone != "share" or job.limits or since is None:
         return None
     return increments.plan(
         job.ctx.tables, job.curated, job.table, _origins(job), since=int(since), until=source
     )
 
 
-def _step(job: Job, source: int, standing: certifying.Standing, step: increments.Increment) -> int:
+def _step(job: Job, source: int, standing: Standing, step: increments.Increment) -> int:
     """Commit an increment: the new rows, and what stays of published files that are written anew, among each other."""
-    tables, judged = job.ctx.tables, disclosure.Judged()
+    tables, judged = job.ctx.tables, disclosure.Judged(job.plan)
     expected = tables.row_count(job.curated, source)
     if step.rows != expected:
         raise _unbalanced(job, expected, step.rows)
@@ -252,21 +294,36 @@ def _step(job: Job, source: int, standing: certifying.Standing, step: increments
         )
 
 
-def _judged(job: Job, masked: Masked, *, alike: bool) -> disclosure.Judged:
-    """The disclosure gate's verdict, held against the releases before that have the same form."""
-    tables = job.ctx.tables
-    before = [snapshot for snapshot, _ in tables.snapshots(job.table)] if alike else []
+def _judged(job: Job, source: int, by: _Maskings, standing: Standing | None) -> disclosure.Judged:
+    """The disclosure gate's verdict, held against every release before."""
+    settings, tables = job.ctx.settings, job.ctx.tables
+    kept: list[released.Kept] = []
+    if job.limits:
+        released.remember(settings, tables, job.table)
+        kept = released.releases(settings, job.table)
     return disclosure.judge(
         disclosure.Opening(
-            settings=job.ctx.settings,
+            settings=settings,
+            numbers=job.ctx.catalogue.numbers.disclosure,
             entry=job.entry,
             zone=job.zone,
+            policy=job.policy,
             plan=job.plan,
-            schema=job.schema,
-            rows=masked.rows,
-            earlier=[partial(tables.scan, job.table, job.schema.names, snapshot) for snapshot in before],
+            rows=lambda plan: by(plan).rows(),
+            counts=lambda names: tables.scan(job.curated, names, source),
+            kept=kept,
+            key=job.key.check if job.key else "",
+            must=job.merged.batch.erasure is not None,
+            out_before=_left_out(standing),
         )
     )
+
+
+def _left_out(standing: Standing | None) -> int:
+    """Rows that the release that stands leaves out or has cells emptied of."""
+    told = said(standing[1], "disclosure") if standing else None
+    record = Disclosure.model_validate_json(told) if told else None
+    return record.suppressed + record.emptied if record else 0
 
 
 def _watched(
@@ -305,15 +362,21 @@ def _unbalanced(job: Job, expected: int, written: int, suppressed: int = 0) -> U
 
 
 def mask_rows(job: Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Batches of the plan's curated columns, masked."""
-    tokens = job.work.tokens()
+    """Batches of the plan's curated columns, masked. Where there is noise they must be all, in the snapshot's order."""
+    tokens, start = job.work.tokens(), 0
     for batch in rows:
-        yield _mask(job, batch, tokens)
+        yield _mask(job, batch, tokens, start)
+        start += batch.num_rows
 
 
-def _mask(job: Job, batch: pa.RecordBatch, tokens: Tokens | None) -> pa.RecordBatch:
-    fields = job.entry.fields
-    columns = [apply(batch.column(name), mask, fields[name], tokens) for name, mask in job.plan.items()]
+def _mask(job: Job, batch: pa.RecordBatch, tokens: Tokens | None, start: int = 0) -> pa.RecordBatch:
+    """The batch masked; `start` is its first row's place in the snapshot, for columns with noise."""
+    columns = [
+        job.noise[name].at(start, batch.column(name))
+        if name in job.noise
+        else apply(batch.column(name), mask, job.entry.fields[name], tokens)
+        for name, mask in job.plan.items()
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=job.schema)
 
 
@@ -336,7 +399,7 @@ class _Local:
 
     def final(self, judged: disclosure.Judged, watched: Watch) -> datafiles.Rows:
         job, settings = self.job, self.job.ctx.settings
-        if job.zone == "share":
+        if job.zone == "share" and not job.limits:
             parts, origins = job.ctx.tables.parts(job.curated, self.source), _origins(job, self.source)
             rows = _with_origin(job, parts, origins)
             return origins.writer(
@@ -398,6 +461,7 @@ def _properties(job: Job, source: int, judged: disclosure.Judged) -> dict[str, s
         contract=contract_hash(job.entry),
         code_version=code_version(),
         **({"disclosure": judged.record.model_dump_json()} if judged.record else {}),
+        **({released.SHAPES: released.written(job.shapes)} if job.limits else {}),
         **job.stands_under,
     )
 
@@ -405,7 +469,7 @@ def _properties(job: Job, source: int, judged: disclosure.Judged) -> dict[str, s
 def _publication(
     job: Job,
     source: int,
-    standing: tuple[int, dict[str, str]] | None,
+    standing: Standing | None,
     properties: dict[str, str],
     judged: disclosure.Judged,
 ) -> certifying.Publication:

@@ -8,6 +8,7 @@ from lake import store
 from lake.tables import Identifier, identifier
 from pipelines import certifying, downloads
 from pipelines.context import Context
+from pipelines.gates import released
 from schemas.errors import LakeError
 from schemas.model import Entry, Zone
 from schemas.policy import ZONES, policies
@@ -29,6 +30,7 @@ def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
     granted = {table for each in entries.values() for table in _granted(each)}
     removed = [table for table in _published(ctx, entry) if table not in granted]
     for table in removed:
+        released.remember(ctx.settings, ctx.tables, table)
         with certifying.withdrawing(ctx, table):
             ctx.tables.drop(table)
     for dataset in [entry.id] if entry else downloads.datasets(ctx.settings):

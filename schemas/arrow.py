@@ -15,7 +15,7 @@ _TYPES = {
     "timestamp": pa.timestamp("us", "UTC"),
     "binary": pa.binary(),
 }
-_KEEPS_TYPE = {"keep", "round", "clip"}
+_KEEPS_TYPE = {"keep", "round", "clip", "noise"}
 
 SEQ = pa.field("_seq", pa.int64())
 FILE = pa.field("_file", pa.string())
@@ -44,7 +44,7 @@ def standard_schema(entry: Entry) -> pa.Schema:
 
 
 def masked_type(field: Field, mask: Mask) -> pa.DataType:
-    """The type after the mask: keep, round and clip keep it; hmac, partial, generalise, constant and redact
+    """The type after the mask: keep, round, clip and noise keep it; hmac, partial, generalise, constant and redact
     give text.
 
     Raises ValueError for drop, which leaves no column.

@@ -5,6 +5,7 @@ XuanwuError                 where (dataset, file, row, field), what rule, what w
 ├── SettingsError           schemas: a setting or a connection is missing or malformed
 ├── LakeError               lake: a zone, a table or the ledger
 │   ├── Unbalanced          rows in and rows out differ: the batch stops (law 2)
+│   ├── BudgetSpent         a dataset's privacy budget does not do for one more draw of noise
 │   ├── CommitConflict      another run committed first; plan again
 │   └── StageHeld           another process is at the same stage of the same batch; wait for it
 ├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
@@ -126,6 +127,10 @@ class LakeError(XuanwuError):
 
 class Unbalanced(LakeError):
     """Rows in and rows out of a stage differ."""
+
+
+class BudgetSpent(LakeError):
+    """A dataset's privacy budget does not do for one more draw of noise. Nothing was drawn or published."""
 
 
 class CommitConflict(LakeError):

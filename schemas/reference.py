@@ -82,10 +82,10 @@ _CHAPTERS: tuple[tuple[str, str, tuple[type[Any], ...]], ...] = (
         "脱敏方式",
         (
             *(model.Keep, model.Drop, model.Hmac, model.Fpe, model.Partial, model.Generalise, model.Round),
-            *(model.Clip, model.Constant, model.Redact),
+            *(model.Clip, model.Constant, model.Noise, model.Redact),
         ),
     ),
-    ("Sharing and opening", "共享与开放", (model.Share, model.Policy, model.Open)),
+    ("Sharing and opening", "共享与开放", (model.Share, model.Policy, model.Open, model.Limits)),
     ("Checks", "质量规则", (model.Check,)),
     ("Shared files", "公共文件", (model.ElementFile, model.Department, model.Code)),
 )

@@ -22,7 +22,18 @@ from schemas.model import (
     Title,
 )
 
-INHERITED = ("type", "grade", "formats", "codes", "normalise", "precision", "scale", "length", "risk")
+INHERITED = (
+    "type",
+    "grade",
+    "formats",
+    "codes",
+    "normalise",
+    "precision",
+    "scale",
+    "length",
+    "risk",
+    "ladder",
+)
 FROM = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 NOT_NULL = "expect_column_values_to_not_be_null"
 

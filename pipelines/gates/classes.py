@@ -1,12 +1,12 @@
 """The classes of a release over its quasi-identifiers, in DuckDB: how big they are, and which rows single somebody out.
 
-A class is all rows that agree in every published quasi-identifier (an empty value agrees with an empty one). Rows and
-classes are known by 64-bit digests of what is published; nothing else of a row is kept but its place.
+A class is all rows that agree in every published quasi-identifier (an empty value agrees with an empty one). Rows are
+known by their place; a token is kept as 64 bits of its MD5. DuckDB spills what its memory does not hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import duckdb
@@ -14,19 +14,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.gates import measures
+from pipelines.gates.limits import Limits
 from schemas.sql import quote
 
-DIVERSE = 2
-"""Distinct values of a sensitive field that every class holds at least: where all are one, membership tells it."""
-_PLACE = "_place"
-"""No field's name: those begin with a letter."""
+PLACE, CLASS = "_place", "_class"
+"""No fields' names: those begin with a letter."""
 Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Measure:
     """Of the rows that stay: the smallest class (None: no row), how many classes, the least distinct values of a
-    sensitive field in a class (l), the greatest distance of a class from the whole (t, equal distances)."""
+    sensitive field in a class (l), the greatest distance of a class from the whole (t)."""
 
     rows: int
     classes: int
@@ -35,148 +35,105 @@ class Measure:
     t: float | None
 
 
+def compact(names: Iterable[str], tokens: Iterable[str]) -> str:
+    """Columns in SQL as a release is kept: tokens by their digest, which is the same in every version of DuckDB."""
+    hashed = set(tokens)
+    return ", ".join(
+        f"md5_number_lower({quote(name)}) AS {quote(name)}" if name in hashed else quote(name)
+        for name in names
+    )
+
+
 class Release:
-    """The rows about to be released. `limit` is the smallest class that may be shown; `rows` are loaded, `compared`
-    releases before it."""
+    """The rows about to be released, held to `limits`. `tokens` are columns of tokens; `rows` have been loaded."""
 
     def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        schema: pa.Schema,
-        quasi: list[str],
-        sensitive: list[str],
-        limit: int,
+        self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema, limits: Limits, tokens: Iterable[str]
     ) -> None:
-        self._connection, self._limit, self.compared = connection, limit, 0
-        self._quasi, self._sensitive, self.rows = quasi, sensitive, 0
-        columns = ", ".join(quote(name) for name in schema.names)
-        self._digests = f"hash({columns}) AS digest, {_hash(quasi)} AS class"
-        self._values = "".join(f", {quote(name)}::VARCHAR AS s{n}" for n, name in enumerate(sensitive))
-        self._own = f"{_PLACE} AS place, {self._digests}{self._values}"
-        self._combination = ", ".join([f"{_hash(quasi)} AS class", *map(quote, quasi)])
-        placed = schema.append(pa.field(_PLACE, pa.int64()))
-        self._take(f"CREATE TABLE release AS SELECT {self._own}", placed)
-        self._take(f"CREATE TABLE combinations AS SELECT {self._combination}", schema)
-        connection.execute("CREATE TABLE gone (place BIGINT)")
-        connection.execute("CREATE VIEW kept AS SELECT * FROM release ANTI JOIN gone USING (place)")
+        self.connection, self.limits, self.rows = connection, limits, 0
+        self._own = f"{PLACE}, {self.class_of(limits.quasi)} AS {CLASS}, {compact(schema.names, tokens)}"
+        for kind, name in (("VIEW", "units"), ("VIEW", "kept"), ("TABLE", "release"), ("TABLE", "gone")):
+            connection.execute(f"DROP {kind} IF EXISTS {name}")
+        self._take("CREATE TABLE release AS", schema.append(pa.field(PLACE, pa.int64())).empty_table())
+        connection.execute(f"CREATE TABLE gone ({PLACE} BIGINT)")
+        connection.execute(f"CREATE VIEW kept AS SELECT * FROM release ANTI JOIN gone USING ({PLACE})")
+        sensitive = "".join(f", {quote(name)} AS s{n}" for n, name in enumerate(limits.sensitive))
+        connection.execute(
+            f"CREATE VIEW units AS SELECT {CLASS} AS class{sensitive}, count(*) AS size FROM kept GROUP BY ALL"
+        )
 
-    def _take(self, select: str, of: pa.Schema | pa.RecordBatch) -> None:
-        table = of.empty_table() if isinstance(of, pa.Schema) else pa.Table.from_batches([of])
-        self._connection.register("batch", table)
-        self._connection.execute(f"{select} FROM batch")
-        self._connection.unregister("batch")
+    @staticmethod
+    def class_of(names: Iterable[str]) -> str:
+        columns = ", ".join(map(quote, names))
+        return f"hash({columns})" if columns else "0::UBIGINT"
+
+    def _take(self, sql: str, rows: pa.Table) -> None:
+        self.connection.register("batch", rows)
+        self.connection.execute(f"{sql} SELECT {self._own} FROM batch")
+        self.connection.unregister("batch")
 
     def load(self, rows: Iterable[pa.RecordBatch]) -> None:
         """Take in the masked rows, in the order in which they will be released."""
         for batch in rows:
             places = pa.array(np.arange(self.rows, self.rows + batch.num_rows))
-            self._take(f"INSERT INTO release SELECT {self._own}", batch.append_column(_PLACE, places))
-            self._take(f"INSERT INTO combinations SELECT DISTINCT {self._combination}", batch)
+            self._take("INSERT INTO release", pa.Table.from_batches([batch.append_column(PLACE, places)]))
             self.rows += batch.num_rows
-
-    def load_earlier(self, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-        """Take in a release that the public has already."""
-        name = f"earlier{self.compared}"
-        self._take(f"CREATE TABLE {name} AS SELECT {self._digests}", schema)
-        for batch in rows:
-            self._take(f"INSERT INTO {name} SELECT {self._digests}", batch)
-        self.compared += 1
 
     # ── suppression ──────────────────────────────────────────────────────────────────────────────────────
 
-    def suppress(self) -> None:
-        """Take out rows until every class, and every class of what an earlier release did not have, is big enough.
-
-        Each round only takes out more, and what is left after the last one needs none: so it ends."""
+    def take_out_failing(self) -> None:
+        """Take out the rows of every class that is too small, not diverse or too far from the whole, until none is:
+        what is taken out moves the whole."""
+        failing = measures.failing("units", self.limits)
         before = -1
-        while (count := self._number("SELECT count(*) FROM gone")) != before:
+        while (count := self.out()) != before:
             before = count
-            self._connection.execute(
-                f"INSERT INTO gone SELECT place FROM kept WHERE class IN ({self._small()})"
-            )
-            for number in range(self.compared):
-                self._connection.execute(self._added(number))
+            self.connection.execute(f"INSERT INTO gone SELECT {PLACE} FROM kept WHERE {CLASS} IN ({failing})")
 
-    def _small(self) -> str:
-        diverse = "".join(
-            f" OR count(DISTINCT s{n}) + max((s{n} IS NULL)::INT) < {DIVERSE}"
-            for n in range(len(self._sensitive))
-        )
-        return f"SELECT class FROM kept GROUP BY class HAVING count(*) < {self._limit}{diverse}"
-
-    def _added(self, earlier: int) -> str:
-        """Rows that the earlier release did not have, in classes too small among them. Of equal rows any will do."""
-        return f"""
-            INSERT INTO gone WITH
-                old AS (SELECT digest, count(*) AS times FROM earlier{earlier} GROUP BY digest),
-                numbered AS (SELECT place, class, digest,
-                             row_number() OVER (PARTITION BY digest ORDER BY place) AS nth FROM kept),
-                added AS (SELECT place, class FROM numbered LEFT JOIN old USING (digest)
-                          WHERE nth > coalesce(times, 0))
-            SELECT place FROM added WHERE class IN
-                (SELECT class FROM added GROUP BY class HAVING count(*) < {self._limit})"""
-
-    def departed(self) -> int:
-        """Rows of an earlier release that this one does not have, in classes too small among them: whoever has both
-        can tell them apart, and nothing that is left out now can hide it. The most of any earlier release."""
-        return max((self._number(self._departed(number)) for number in range(self.compared)), default=0)
-
-    def _departed(self, earlier: int) -> str:
-        return f"""
-            WITH new AS (SELECT digest, count(*) AS times FROM kept GROUP BY digest),
-                 old AS (SELECT digest, class, count(*) AS times FROM earlier{earlier} GROUP BY digest, class),
-                 lost AS (SELECT class, sum(greatest(old.times - coalesce(new.times, 0), 0)) AS rows
-                          FROM old LEFT JOIN new USING (digest) GROUP BY class)
-            SELECT coalesce(sum(rows), 0)::BIGINT FROM lost WHERE rows < {self._limit}"""
+    def out(self) -> int:
+        """How many rows have been taken out."""
+        return self.number("SELECT count(*) FROM gone")
 
     def gone(self) -> Places:
         """The places of the rows taken out, rising."""
-        found = self._connection.execute("SELECT place FROM gone ORDER BY place").fetchnumpy()["place"]
+        found = self.connection.execute(f"SELECT {PLACE} FROM gone ORDER BY 1").fetchnumpy()[PLACE]
         return np.asarray(found, dtype=np.int64)
 
     def small(self) -> int:
-        """Rows in classes too small, before anything is taken out."""
-        return self._number(f"SELECT count(*) FROM kept WHERE class IN ({self._small()})")
+        """Rows in classes that fail, before anything is taken out."""
+        failing = measures.failing("units", self.limits)
+        return self.number(f"SELECT count(*) FROM kept WHERE {CLASS} IN ({failing})")
 
     # ── measures ─────────────────────────────────────────────────────────────────────────────────────────
 
     def measure(self) -> Measure:
-        sizes = "SELECT count(*) AS size FROM kept GROUP BY class"
+        sizes = "SELECT sum(size) AS size FROM units GROUP BY class"
         rows, classes, k = self._row(
-            f"SELECT coalesce(sum(size), 0)::BIGINT, count(*), min(size) FROM ({sizes})"
+            f"SELECT coalesce(sum(size), 0)::BIGINT, count(*), min(size)::BIGINT FROM ({sizes})"
         )
-        several = range(len(self._sensitive)) if rows else ()
-        diversity = [self._number(_DIVERSITY.format(n=n)) for n in several]
-        distance = [float(self._row(_DISTANCE.format(n=n))[0]) for n in several]
-        return Measure(rows, classes, k, min(diversity, default=None), max(distance, default=None))
+        several = range(len(self.limits.sensitive)) if rows else ()
+        diversity = [self.number(measures.diversity("units", n)) for n in several]
+        return Measure(
+            rows, classes, k, min(diversity, default=None), max(self._distances(several), default=None)
+        )
 
-    def counted_combinations(self) -> None:
-        """A table `counted` of every combination of quasi-identifiers and its rows, for the search of coarser ones."""
-        names = ", ".join(f"any_value({quote(name)}) AS {quote(name)}" for name in self._quasi)
-        self._connection.execute(
-            f"CREATE TABLE counted AS SELECT {names}, any_value(size) AS size FROM combinations "
-            "JOIN (SELECT class, count(*) AS size FROM release GROUP BY class) USING (class) GROUP BY class"
+    def _distances(self, several: Iterable[int]) -> Iterator[float]:
+        for n in several:
+            found = measures.distance("units", n, self.limits)
+            yield float(self._row(f"SELECT max(distance) FROM ({found})")[0])
+
+    def count_combinations(self) -> None:
+        """A table `counted` of every combination of quasi-identifiers and sensitive fields and its rows, for the
+        search of coarser ones."""
+        names = ", ".join(map(quote, dict.fromkeys((*self.limits.quasi, *self.limits.sensitive))))
+        by = f"{names}, " if names else ""
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE counted AS SELECT {by}count(*) AS size FROM release GROUP BY ALL"
         )
 
     def _row(self, sql: str) -> tuple[int, ...]:
-        return tuple(self._connection.execute(sql).fetchall()[0])
+        return tuple(self.connection.execute(sql).fetchall()[0])
 
-    def _number(self, sql: str) -> int:
+    def number(self, sql: str) -> int:
+        """The one number that a query gives."""
         return int(self._row(sql)[0])
-
-
-_DIVERSITY = """
-    SELECT min(distinct_values) FROM (
-        SELECT count(DISTINCT s{n}) + max((s{n} IS NULL)::INT) AS distinct_values FROM kept GROUP BY class)"""
-_DISTANCE = """
-    WITH valued AS (SELECT class, coalesce(s{n}, '') AS value FROM kept),
-         shares AS (SELECT value, count(*) / (SELECT count(*) FROM valued) AS p FROM valued GROUP BY value),
-         sizes AS (SELECT class, count(*) AS size FROM valued GROUP BY class),
-         own AS (SELECT class, value, count(*) AS times FROM valued GROUP BY class, value)
-    SELECT max(distance) FROM (
-        SELECT (1 + sum(abs(times / size - p) - p)) / 2 AS distance
-        FROM own JOIN sizes USING (class) JOIN shares USING (value) GROUP BY class)"""
-
-
-def _hash(names: list[str]) -> str:
-    return f"hash({', '.join(map(quote, names))})" if names else "0::UBIGINT"

@@ -1,137 +1,193 @@
-"""The disclosure gate of the open zone: nobody is singled out by what the public gets of persons (GB/T 42460).
+"""The disclosure gate: nobody is singled out by what a release shows of persons (GB/T 42460).
 
-For entries with `subject: person`. A record's risk is 1/f, f the size of its class over the published quasi-
-identifiers, as they are after masking; in public release the risk of the release is the greatest of any record and
-must be below 0.05, so that every class has 21 rows or more. Rows of smaller classes, and of classes where a sensitive
-field has one value only, are left out (local suppression), up to the share `open.suppress_up_to`. Beyond it nothing
-is published, and the error says which coarser masks would do.
+For entries with `subject: person`, in the open zone and wherever a share policy asks for it. A record's risk is 1/f, f
+the size of its class over the published quasi-identifiers, as they are after masking; of a public release the greatest
+must be below 0.05, so that every class has 21 rows or more. In every class a sensitive field has several values (l) and
+is spread nearly as in the whole (t). Where the entry says `generalise`, the fields become coarser by as little as will
+do, and stay so in later releases. Rows of classes that fail nevertheless are left out, or have cells emptied, up to a
+share of the rows; beyond it nothing is published, and the error says which coarser masks would do.
 
-Who has an earlier release can subtract it. Rows that are not in one of the last `EARLIER` releases under the same
-masks are held to the same classes among themselves, and wait where they are too few. Rows that an earlier release had
-and this one has not cannot be hidden any more; where they are few in their class they count against the share.
+Who has earlier releases can subtract them: the new one is held against every one of them (`earlier`).
 
-The open zone has no door: what is opened on conditions is held to the same limit as what is opened to all.
+Aggregates are held to a least count (`aggregates`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake.records import Disclosure
 from pipelines.engine import engine
-from pipelines.gates.classes import Places, Release
-from pipelines.gates.lattice import Proposal, ladder, search
+from pipelines.gates import aggregates, cells, earlier
+from pipelines.gates.classes import Measure, Places, Release
+from pipelines.gates.forms import Shape
+from pipelines.gates.lattice import HIDDEN, Lattice, Proposal
+from pipelines.gates.limits import Limits, limits_of
+from pipelines.gates.released import Kept
+from pipelines.masks.words import words_of
+from schemas.arrow import published_schema
 from schemas.errors import DisclosureRisk
-from schemas.model import Entry, Mask, Risk, Zone
+from schemas.model import DisclosureNumbers, Entry, Generalise, Hmac, Mask, Noise, Zone
+from schemas.rules.masks import weaker
 from schemas.settings import Settings
 
-RULES = 1
-"""Raised whenever this gate lets less through, so that what was released is released anew."""
-LIMIT = 21
-"""Rows of a class at least: risk 1/f below 0.05 (GB/T 42460, public release)."""
-EARLIER = 3
-"""Earlier releases that a new one is held against: as many as stay for download."""
-_HIDDEN = ("hmac", "constant")
-"""A token is no identifier without the key; a constant tells nothing."""
+ATTEMPTS = 5
+"""Combinations of coarser masks that are tried against the earlier releases."""
 Rows = Iterable[pa.RecordBatch]
+Plan = Mapping[str, Mask]
 _NOBODY: Places = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the gate decided: which rows stay out (places in the masked rows), and what it measured, if it had to."""
+    """What the gate decided: under which masks, which rows stay out and which cells are emptied (places in the masked
+    rows), and what it measured, if it had to."""
 
+    plan: dict[str, Mask]
     record: Disclosure | None = None
     gone: Places = field(default_factory=lambda: _NOBODY)
+    emptied: dict[str, Places] = field(default_factory=dict)
 
     def passed(self, rows: Rows) -> Iterator[pa.RecordBatch]:
-        """The rows but for those left out, which must come in the order in which they were judged."""
+        """The rows as they are released. They must come in the order in which they were judged."""
         start = 0
         for batch in rows:
-            first, last = np.searchsorted(self.gone, (start, start + batch.num_rows))
+            end = start + batch.num_rows
+            emptied = self._emptied(batch, start, end)
+            first, last = np.searchsorted(self.gone, (start, end))
             if first == last:
-                yield batch
+                yield emptied
             else:
                 stay = np.ones(batch.num_rows, dtype=np.bool_)
                 stay[self.gone[first:last] - start] = False
-                yield batch.filter(pa.array(stay))
-            start += batch.num_rows
+                yield emptied.filter(pa.array(stay))
+            start = end
+
+    def _emptied(self, batch: pa.RecordBatch, start: int, end: int) -> pa.RecordBatch:
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for name, places in self.emptied.items():
+            first, last = np.searchsorted(places, (start, end))
+            if first < last:
+                empty = np.zeros(batch.num_rows, dtype=np.bool_)
+                empty[places[first:last] - start] = True
+                none = pa.scalar(None, columns[name].type)
+                columns[name] = pc.if_else(pa.array(empty), none, columns[name])
+        return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
 
     @property
     def certified(self) -> dict[str, str | int | bool | None] | None:
         """The record as a certificate holds it."""
         if self.record is None:
             return None
-        return {**self.record.model_dump(exclude={"quasi"}), "quasi": ", ".join(self.record.quasi)}
+        said = self.record.model_dump(exclude={"quasi", "generalised"})
+        words = "; ".join(f"{name}: {how}" for name, how in self.record.generalised.items())
+        return {**said, "quasi": ", ".join(self.record.quasi), "generalised": words}
 
 
 @dataclass(frozen=True)
 class Opening:
-    """A release that is to be judged. `rows` gives its masked rows, each time in the same order; `earlier` the
-    releases before it under the same masks, the newest first."""
+    """A release that is to be judged. `rows` gives the rows masked by a plan, each time in the same order; `counts`
+    columns of the curated rows; `kept` the releases before it; `key` is the check value of the masking key. After an
+    erasure it `must` be released, however many rows stay out: what stands published holds who is erased. Rows that the
+    release before left out, `out_before`, may stay out: to refuse would not show them."""
 
     settings: Settings
+    numbers: DisclosureNumbers
     entry: Entry
     zone: Zone
-    plan: Mapping[str, Mask]
-    schema: pa.Schema
-    rows: Callable[[], Rows]
-    earlier: Sequence[Callable[[], Rows]] = ()
+    policy: str
+    plan: dict[str, Mask]
+    rows: Callable[[Plan], Rows]
+    counts: Callable[[list[str]], Rows]
+    kept: Sequence[Kept] = ()
+    key: str = ""
+    must: bool = False
+    out_before: int = 0
+
+    @property
+    def limits(self) -> Limits | None:
+        return limits_of(self.entry, self.zone, self.policy, self.plan, self.numbers)
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        return shapes_of(self.entry, self.plan, self.limits, self.key)
 
 
-def quasi_identifiers(entry: Entry, plan: Mapping[str, Mask]) -> list[str]:
-    """Published fields by which a row can be compared with what is known of a person: quasi-identifiers, those of
-    which nobody said anything, and what masking left of direct identifiers."""
-
-    def tells(risk: Risk | None, kind: str) -> bool:
-        return kind not in _HIDDEN if risk == "direct" else kind != "constant" and risk in {None, "quasi"}
-
-    return [name for name, mask in plan.items() if tells(entry.fields[name].risk, mask.kind)]
-
-
-def rules(entry: Entry, zone: Zone, plan: Mapping[str, Mask]) -> dict[str, Any] | None:
-    """All that decides what the gate lets through; None where it has nothing to judge."""
-    if zone != "open" or entry.subject != "person":
-        return None
-    shown = [name for name, mask in plan.items() if mask.kind not in _HIDDEN]
+def shapes_of(entry: Entry, plan: Plan, limits: Limits | None, key: str) -> dict[str, Shape]:
+    """How each column is published, as it is kept with a release."""
+    quasi = limits.quasi if limits else ()
     return {
-        "rules": RULES,
-        "limit": LIMIT,
-        "quasi": quasi_identifiers(entry, plan),
-        "sensitive": [name for name in shown if entry.fields[name].risk == "sensitive"],
-        "suppress_up_to": entry.open.suppress_up_to,
+        name: Shape(entry.fields[name], mask, key if isinstance(mask, Hmac) else "", name in quasi)
+        for name, mask in plan.items()
     }
 
 
+def generalised(plan: dict[str, Mask], limits: Limits | None, before: Mapping[str, Shape]) -> dict[str, Mask]:
+    """The plan with the fields that generalise no finer than they were released before: who has both releases would
+    have the finer one."""
+    names = [name for name in limits.generalise if name in before and name in plan] if limits else []
+    kept = {name: before[name].mask for name in names if isinstance(before[name].mask, Generalise)}
+    kept |= {name: HIDDEN for name in names if before[name].mask == HIDDEN}
+    coarser = {name: mask for name, mask in kept.items() if not weaker(mask, plan[name])}
+    return {**plan, **coarser}
+
+
+# ── the verdict ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One plan tried on all rows: what would stay out, and whether that is within the limits."""
+
+    rows: int
+    record: Disclosure
+    smallest: int | None
+    gone: Places
+    emptied: dict[str, Places]
+    within: bool
+
+
 def judge(opening: Opening) -> Judged:
-    """Which rows of a release stay out; none, and no record, where it is not of persons or not for the public.
+    """What of a release is published, and how; no record where it is not judged.
 
     DisclosureRisk where a direct identifier is published as it is, or more rows would stay out than may."""
-    entry, ruled = opening.entry, rules(opening.entry, opening.zone, opening.plan)
-    if ruled is None:
-        return Judged()
-    _no_direct(entry, opening.plan)
+    limits = opening.limits
+    if limits is None:
+        return _of_aggregates(opening)
+    _no_direct(opening.entry, opening.plan)
     with engine(opening.settings) as connection:
-        release = Release(connection, opening.schema, ruled["quasi"], ruled["sensitive"], LIMIT)
-        release.load(opening.rows())
-        for before in opening.earlier[:EARLIER]:
-            release.load_earlier(before(), opening.schema)
-        k, small = release.measure().k, release.small()
-        release.suppress()
-        gone = release.gone()
-        record = _record(release, ruled["quasi"], small, len(gone))
-        if record.suppressed + record.departed > entry.open.suppress_up_to * release.rows:
-            raise _too_many(opening, k, record, release.rows, _coarser(connection, release, opening))
-        return Judged(record, gone)
+        first = _try(connection, opening, limits)
+        if first.within:
+            return _judged(opening.plan, first)
+        lattice = _lattice(connection, opening, limits, first)
+        most, refused = int(limits.suppress_up_to * first.rows), [lattice.floor]
+        while (proposal := lattice.search(most, refused)) and limits.generalise and len(refused) <= ATTEMPTS:
+            coarser = replace(opening, plan={**opening.plan, **proposal.masks})
+            attempt = _try(connection, coarser, limits_of_plan(coarser))
+            if attempt.within:
+                return _judged(coarser.plan, attempt)
+            refused.append(proposal.height)
+        raise _too_many(opening, limits, first, None if limits.generalise else proposal)
 
 
-def _no_direct(entry: Entry, plan: Mapping[str, Mask]) -> None:
+def limits_of_plan(opening: Opening) -> Limits:
+    """The limits of a release that is judged."""
+    if (limits := opening.limits) is None:
+        raise ValueError(f"{opening.entry.id} is not judged")
+    return limits
+
+
+def _judged(plan: dict[str, Mask], attempt: _Attempt) -> Judged:
+    return Judged(dict(plan), attempt.record, attempt.gone, attempt.emptied)
+
+
+def _no_direct(entry: Entry, plan: Plan) -> None:
     for name, mask in plan.items():
         if entry.fields[name].risk == "direct" and mask.kind == "keep":
             raise DisclosureRisk(
@@ -144,68 +200,142 @@ def _no_direct(entry: Entry, plan: Mapping[str, Mask]) -> None:
             )
 
 
-def _record(release: Release, quasi: list[str], small: int, suppressed: int) -> Disclosure:
-    """Level 3: quasi-identifiers only, and the risk is below the limit. Above it nothing is published at all."""
+def _of_aggregates(opening: Opening) -> Judged:
+    """Aggregates that say how many persons a row is made of."""
+    entry, counts = opening.entry, opening.entry.open.counts
+    if opening.zone != "open" or entry.subject == "person" or counts is None:
+        return Judged(opening.plan)
+    noised = [name for name in counts if isinstance(opening.plan.get(name), Noise)]
+    true = [name for name in counts if name not in noised]
+    sources: list[aggregates.Source] = [
+        (lambda: opening.counts(true), true),
+        (lambda: opening.rows(opening.plan), noised),
+    ]
+    found = aggregates.counted(sources, opening.numbers.smallest_count)
+    said = entry.open.disclosure
+    cells_only = said is not None and said.suppress == "cells" and set(counts) <= set(opening.plan)
+    epsilon = sum(mask.epsilon for mask in opening.plan.values() if isinstance(mask, Noise))
+    gone = _NOBODY if cells_only else found.places
+    record = Disclosure(
+        k=found.least,
+        risk="0",
+        mean_risk="0",
+        level=4,
+        small=len(found.places),
+        suppressed=len(gone),
+        emptied=len(found.places) - len(gone),
+        epsilon=f"{epsilon:g}" if epsilon else None,
+        budget=f"{entry.open.budget:g}" if epsilon and entry.open.budget else None,
+    )
+    return Judged(opening.plan, record, gone, found.few if cells_only else {})
+
+
+# ── one plan ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _try(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits) -> _Attempt:
+    schema = published_schema(opening.entry, opening.plan)
+    tokens = [name for name, mask in opening.plan.items() if isinstance(mask, Hmac)]
+    release = Release(connection, schema, limits, tokens)
+    release.load(opening.rows(opening.plan))
+    release.count_combinations()
+    before, small = release.measure().k, release.small()
+    emptied = limits.suppress == "cells" and cells.empty(release)
+    held = earlier.prepare(release, list(opening.kept), opening.shapes)
+    _take_out(release, held)
+    departed = max((earlier.departed(release, each) for each in held), default=0)
+    touched = cells.rows(release) if emptied else 0
     left = release.measure()
+    record = _record(
+        opening, limits, left, small=small, gone=release.out(), touched=touched, departed=departed
+    )
+    most = max(limits.suppress_up_to * release.rows, opening.out_before)
+    within = (opening.must or release.out() + touched + departed <= most) and limits.risk(
+        left.k, _mean(left)
+    ) < limits.below
+    places = cells.places(release) if emptied else {}
+    return _Attempt(release.rows, record, before, release.gone(), places, within)
+
+
+def _take_out(release: Release, held: list[earlier.Earlier]) -> None:
+    """Until nothing fails any more. Each round only takes out, so it ends: with nothing left at the latest."""
+    before = -1
+    while before != release.out():
+        before = release.out()
+        release.take_out_failing()
+        for each in held:
+            earlier.wait(release, each)
+        if before == release.out():
+            for each in held:
+                earlier.hide(release, each)
+
+
+def _mean(left: Measure) -> float:
+    return left.classes / left.rows if left.rows else 0.0
+
+
+def _record(
+    opening: Opening, limits: Limits, left: Measure, *, small: int, gone: int, touched: int, departed: int
+) -> Disclosure:
+    """Level 3: quasi-identifiers only, and the risk is below the limit. Above it nothing is published at all."""
+    base = {name: mask for name, mask in opening.plan.items() if name in limits.generalise}
     return Disclosure(
-        quasi=tuple(quasi),
+        release=limits.release,
+        quasi=limits.quasi,
         k=left.k,
         classes=left.classes,
-        risk=f"{1 / left.k:.4f}" if left.k else "0",
-        mean_risk=f"{left.classes / left.rows:.4f}" if left.rows else "0",
+        risk=f"{limits.risk(left.k, _mean(left)):.4f}".replace("0.0000", "0"),
+        mean_risk=f"{_mean(left):.4f}" if left.rows else "0",
         level=3,
         l=left.l,
         t=None if left.t is None else f"{left.t:.4f}",
         small=small,
-        suppressed=suppressed,
-        departed=release.departed(),
-        compared=release.compared,
+        suppressed=gone,
+        emptied=touched,
+        departed=departed,
+        compared=len(opening.kept),
+        generalised={name: words_of(mask)[1] for name, mask in base.items() if mask.kind != "keep"},
     )
 
 
 # ── what would do ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _coarser(connection: duckdb.DuckDBPyConnection, release: Release, opening: Opening) -> Proposal | None:
-    """Coarser masks under which few enough rows would be left out, the earlier releases apart."""
-    entry, plan = opening.entry, opening.plan
-    names = quasi_identifiers(entry, plan)
-    if not names or release.rows < LIMIT:
-        return None
-    release.counted_combinations()
-    ladders = {
-        name: ladder(connection, entry.fields[name], plan[name], opening.schema.field(name).type)
-        for name in names
-    }
-    return search(connection, ladders, LIMIT, int(entry.open.suppress_up_to * release.rows))
+def _lattice(
+    connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits, first: _Attempt
+) -> Lattice:
+    """The coarser masks that may be taken; where the entry asks for none, those that could be written into it."""
+    names = [name for name in limits.quasi if not limits.generalise or name in limits.generalise]
+    return Lattice(connection, {name: opening.shapes[name] for name in names}, limits)
 
 
-def _too_many(
-    opening: Opening, k: int | None, record: Disclosure, rows: int, proposal: Proposal | None
-) -> DisclosureRisk:
-    """`k` and `record.small` are those before anything was left out."""
-    entry = opening.entry
-    told = [f"k is {k} over {', '.join(record.quasi) or 'no quasi-identifier'}"]
-    told.append(
-        f"{record.small} of {rows} rows are in classes that are too small (below {LIMIT}) or all alike"
-    )
-    if record.suppressed > record.small:
-        told.append(f"{record.suppressed - record.small} more would stand out against an earlier release")
+def _too_many(opening: Opening, limits: Limits, first: _Attempt, proposal: Proposal | None) -> DisclosureRisk:
+    entry, record = opening.entry, first.record
+    asked = f"k {limits.k}, l {limits.l}, t {limits.t:g}"
+    told = [f"k is {first.smallest} over {', '.join(limits.quasi) or 'no quasi-identifier'}"]
+    told.append(f"{record.small} of {first.rows} rows are in classes that fail ({asked})")
+    if record.suppressed + record.emptied > record.small:
+        more = record.suppressed + record.emptied - record.small
+        told.append(f"{more} more would stand out against an earlier release, or hide those who would")
     if record.departed:
         told.append(f"{record.departed} that an earlier release had can be told by their absence")
-    if proposal is None:
-        step = f"wait until a class has {LIMIT} rows, or close it (`open.type: none`)"
-    elif proposal.masks:
-        step = (
-            f"write `open.mask: {proposal}` in {entry.file} (drop: leave the field out of `open.fields`): "
-            f"{proposal.suppressed} rows would stay out, and {proposal.kept:.0%} of the columns' information would stay"
-        )
-    else:
-        step = "wait until more rows change together, or raise `open.suppress_up_to`"
+    where = "open" if opening.zone == "open" else f"share.policies.{opening.policy}"
     return DisclosureRisk(
-        f"the open release would single persons out and was not published: {'; '.join(told)}",
+        f"the {opening.zone} release would single persons out and was not published: {'; '.join(told)}",
         dataset=entry.id,
-        rule="risk below 0.05 (GB/T 42460)",
-        expected=f"at most {entry.open.suppress_up_to:.0%} of the rows left out (`open.suppress_up_to`)",
-        next_step=step,
+        rule=f"{limits.release} release, risk below {limits.below:g} (GB/T 42460)",
+        expected=f"at most {limits.suppress_up_to:.0%} of the rows left out (`{where}.disclosure.suppress_up_to`)",
+        next_step=_step(entry, where, limits, first, proposal),
     )
+
+
+def _step(entry: Entry, where: str, limits: Limits, first: _Attempt, proposal: Proposal | None) -> str:
+    if first.record.small <= limits.suppress_up_to * first.rows:
+        return f"wait until more rows change together, or raise `{where}.disclosure.suppress_up_to`"
+    if proposal and proposal.masks:
+        return (
+            f"write `{where}.mask: {proposal}` in {entry.file} (drop: leave the field out of `fields`), or let "
+            f"`{where}.disclosure.generalise: auto` do it: {proposal.suppressed} rows would stay out, and "
+            f"{proposal.kept:.0%} of the columns' information would stay"
+        )
+    return f"wait until a class has {limits.k} rows, or close it (`{where.split('.', maxsplit=1)[0]}.type: none`)"

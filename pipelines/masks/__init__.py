@@ -9,6 +9,7 @@ ever holds a value: a mask that does not fit is a `MaskError` with the field, th
     partial, redact            `partial`, `redact`: text with the telling characters taken out
     generalise                 `generalise`: coarser places, dates and numbers
     round, clip, constant      `numbers`, and below
+    noise                      `pipelines.noise`, in a publication only
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pipelines.masks.redact import redact
 from pipelines.masks.tokens import Tokens
 from schemas.arrow import field_type, masked_type
 from schemas.errors import MaskError
-from schemas.model import Constant, Field, Fpe, Hmac, Keep, Mask
+from schemas.model import Constant, Field, Fpe, Hmac, Keep, Mask, Noise
 from schemas.rules.masks import misfit
 
 RULES = 2
@@ -42,6 +43,12 @@ def _constant(values: pa.Array, mask: Constant, field: Field) -> pa.Array:
     return pa.repeat(pa.scalar(mask.value, pa.string()), len(values))
 
 
+def _noise(values: pa.Array, mask: Noise, field: Field) -> pa.Array:
+    if len(values):
+        raise _unfit(mask, field, "noise is drawn by a publication only, from a budget", "no rows")
+    return values
+
+
 MASKS: dict[str, Callable[[pa.Array, Any, Field], pa.Array]] = {
     "keep": _keep,
     "partial": partial,
@@ -49,6 +56,7 @@ MASKS: dict[str, Callable[[pa.Array, Any, Field], pa.Array]] = {
     "round": round_to,
     "clip": clip,
     "constant": _constant,
+    "noise": _noise,
     "redact": redact,
 }
 """Mask kind to function; `hmac` and `fpe` are not here because they need the key, and `drop` leaves no column."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.model import Clip, Constant, Fpe, Generalise, Hmac, Mask, Partial, Redact, Round
+from schemas.model import Clip, Constant, Fpe, Generalise, Hmac, Mask, Noise, Partial, Redact, Round
 
 Words = tuple[str, str]
 _STEPS = {
@@ -73,6 +73,12 @@ def _generalised(mask: Generalise) -> Words:
 def _number(mask: Mask) -> Words:
     if isinstance(mask, Round):
         return f"四舍五入到 {mask.to:g} 的倍数", f"rounded to a multiple of {mask.to:g}"
+    if isinstance(mask, Noise):
+        return (
+            f"加入差分隐私拉普拉斯噪声（OpenDP，ε = {mask.epsilon:g}，敏感度 {mask.sensitivity:g}）",
+            f"with Laplace noise of differential privacy (OpenDP, ε = {mask.epsilon:g}, "
+            f"sensitivity {mask.sensitivity:g})",
+        )
     if isinstance(mask, Clip):
         zh = [f"下限 {mask.min:g}"] if mask.min is not None else []
         en = [f"not below {mask.min:g}"] if mask.min is not None else []

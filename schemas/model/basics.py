@@ -29,6 +29,12 @@ Zone = Literal["share", "open"]
 Risk = Literal["none", "sensitive", "quasi", "direct"]
 """What a field tells of the person that a row is about (GB/T 42460, GB/T 37964), the least telling first."""
 Subject = Literal["person", "organisation", "thing"]
+Release = Literal["public", "controlled", "enclave"]
+"""How a release reaches its readers (GB/T 37964): 完全公开, 受控公开, 领地公开."""
+Step = Literal["district", "city", "province", "day", "month", "quarter", "year", "decade"]
+"""How coarse a place or a time is made."""
+Ladder = tuple[Step | tuple[float, ...], ...]
+"""Coarser forms of a field, the finest first: words for places and times, lower bounds of bins for numbers."""
 Normaliser = Literal["trim", "half_width", "upper", "lower", "digits", "squeeze"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

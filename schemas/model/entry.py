@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.model.basics import Model, Normaliser, Risk, Subject, Title, TypeName
+from schemas.model.basics import Ladder, Model, Normaliser, Risk, Subject, Title, TypeName
 from schemas.model.masks import Masks
 from schemas.model.numbers import Brake
 from schemas.model.publication import Open, Share
@@ -39,6 +39,7 @@ class Field(Model):
     length: int | None = None
     masks: Masks = Masks()
     risk: Risk | None = None
+    ladder: Ladder = ()
 
 
 class Entry(Model):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator
 from pydantic import Field as Key
 
-from schemas.model.basics import Model
+from schemas.model.basics import Model, Step
 
 
 class Keep(Model):
@@ -65,7 +65,7 @@ class Generalise(Model):
     """A coarser value: a division code to its district or city, a date to its month or year, a number to its bin."""
 
     kind: Literal["generalise"] = "generalise"
-    to: Literal["district", "city", "province", "day", "month", "quarter", "year", "decade"] | None = None
+    to: Step | None = None
     bins: tuple[float, ...] | None = Key(default=None, description="lower bounds, rising: [0, 18, 60]")
 
 
@@ -91,6 +91,17 @@ class Constant(Model):
     value: str
 
 
+class Noise(Model):
+    """Of aggregates: a number with Laplace noise of differential privacy, drawn once for each batch."""
+
+    kind: Literal["noise"] = "noise"
+    epsilon: float = Key(gt=0, le=100, description="spent on this column by every release that is new")
+    sensitivity: float = Key(
+        gt=0, description="how much one person changes the column at most, all rows together (L1)"
+    )
+    min: float | None = Key(default=None, description="lower results become this, such as 0 of a count")
+
+
 Identifier = Literal[
     "resident_id", "phone", "landline", "email", "bank_card", "plate", "passport", "uscc", "name"
 ]
@@ -105,7 +116,7 @@ class Redact(Model):
 
 
 _MaskUnion = Annotated[
-    Keep | Drop | Hmac | Fpe | Partial | Generalise | Round | Clip | Constant | Redact,
+    Keep | Drop | Hmac | Fpe | Partial | Generalise | Round | Clip | Constant | Noise | Redact,
     Key(discriminator="kind"),
 ]
 SHORT_MASKS = ("keep", "drop", "hmac", "redact")

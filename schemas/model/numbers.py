@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 from pydantic import Field as Key
 
-from schemas.model.basics import Model
+from schemas.model.basics import Model, Release
 
 
 class Brake(Model):
@@ -26,8 +29,36 @@ class Quarantine(Model):
     correct_within: int = Key(ge=0)
 
 
+class ReleaseRule(Model):
+    """One kind of release of GB/T 42460: `rows` of a class at least; the risk is the greatest of a record or the mean,
+    times `context`."""
+
+    rows: int = Key(ge=1)
+    of: Literal["greatest", "mean"]
+    context: float = Key(gt=0, le=1)
+
+    def smallest(self, below: float) -> int:
+        """Rows that a class has at least: `rows`, and more where the greatest risk must be below a limit."""
+        if self.of == "mean":
+            return self.rows
+        return max(self.rows, math.floor(self.context / below + 1e-9) + 1)
+
+
+class DisclosureNumbers(Model):
+    """Limits of the disclosure gate, where an entry says nothing else."""
+
+    below: float = Key(gt=0, le=1)
+    releases: dict[Release, ReleaseRule]
+    open: dict[Literal["unconditional", "conditional"], Release]
+    l: int = Key(ge=1)  # noqa: E741  the standard's name
+    t: float = Key(gt=0, le=1)
+    suppress_up_to: float = Key(ge=0, lt=1)
+    smallest_count: int = Key(ge=1)
+
+
 class Numbers(Model):
     """All sections of the policy file."""
 
     brake: Brake
     quarantine: Quarantine
+    disclosure: DisclosureNumbers

@@ -6,8 +6,41 @@ from typing import Literal
 
 from pydantic import Field as Key
 
-from schemas.model.basics import Model, Name, Text
+from schemas.model.basics import Model, Name, Release, Text
 from schemas.model.masks import Mask
+
+
+class Limits(Model):
+    """How far a release about persons goes so that nobody is singled out (GB/T 42460). What is not said here is as
+    policy.yaml says."""
+
+    release: Release | None = Key(
+        default=None, description="public 完全公开, controlled 受控公开 or enclave 领地公开 (GB/T 37964)"
+    )
+    k: int | None = Key(
+        default=None, ge=2, description="rows of a class at least; never fewer than the kind's"
+    )
+    l: int | None = Key(  # noqa: E741  the standard's name
+        default=None, ge=1, description="distinct values of each sensitive field in every class at least"
+    )
+    t: float | None = Key(
+        default=None,
+        gt=0,
+        le=1,
+        description="distance of a class from the whole at most, of each sensitive field",
+    )
+    suppress: Literal["rows", "cells"] = Key(
+        default="rows",
+        description="what is left out where a class is too small: rows, or single cells and then rows",
+    )
+    suppress_up_to: float | None = Key(
+        default=None, ge=0, lt=1, description="share of the rows that may be left out or have cells emptied"
+    )
+    generalise: Literal["auto"] | tuple[Name, ...] = Key(
+        default=(),
+        description="fields that are made coarser, by their ladders and no more than is needed; auto: every "
+        "quasi-identifier",
+    )
 
 
 class Policy(Model):
@@ -16,6 +49,9 @@ class Policy(Model):
     fields: tuple[Name, ...] | None = Key(default=None, description="only these; default all")
     drop: tuple[Name, ...] = ()
     mask: dict[Name, Mask] = Key(default={})
+    disclosure: Limits | None = Key(
+        default=None, description="of persons: hold the release to these limits; the open zone always is"
+    )
 
 
 class Share(Model):
@@ -34,9 +70,10 @@ class Open(Policy):
     conditions: Text | None = None
     basis: Text | None = None
     downloads: tuple[Literal["csv", "jsonl", "parquet", "xlsx"], ...] = ("csv", "jsonl", "parquet", "xlsx")
-    suppress_up_to: float = Key(
-        default=0.05,
-        ge=0,
-        lt=1,
-        description="of persons: share of the rows that may be left out because they single somebody out",
+    counts: tuple[Name, ...] | None = Key(
+        default=None,
+        description="of aggregates: fields that say how many persons a row is made of; may be []",
+    )
+    budget: float | None = Key(
+        default=None, gt=0, description="of masks of kind noise: epsilon that all releases may spend together"
     )

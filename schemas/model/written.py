@@ -13,6 +13,7 @@ from schemas.model.basics import (
     Dimension,
     Duration,
     Grade,
+    Ladder,
     Model,
     Name,
     Normaliser,
@@ -108,6 +109,10 @@ class FieldFile(Model):
         default=None,
         description="direct identifier, quasi-identifier, sensitive attribute or none (GB/T 42460)",
     )
+    ladder: Ladder | None = Key(
+        default=None,
+        description="coarser forms that `generalise` may take, the finest first: words of the mask generalise, or bins",
+    )
 
 
 class EntryFile(Model):
@@ -153,6 +158,7 @@ class ElementFile(Model):
     length: int | None = None
     mask: Masks | None = None
     risk: Risk | None = None
+    ladder: Ladder | None = None
     checks: tuple[Check, ...] = Key(default=(), description="without `column`: it is the field's")
 
 

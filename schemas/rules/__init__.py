@@ -19,6 +19,7 @@ from schemas.rules import (
     circles,
     derived,
     fields,
+    limits,
     names,
     onesource,
     publishing,
@@ -57,6 +58,10 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (subject.subject_said, ("subject", "fields")),
     (subject.subject_of_derived, ("subject", "source")),
     (subject.risks_said, ("subject", "open", "fields")),
+    (limits.limits_fit, ("share", "open", "subject", "fields")),
+    (limits.ladders_fit, ("fields",)),
+    (limits.aggregates_counted, ("subject", "source", "open", "fields")),
+    (limits.noise_budgeted, ("share", "open", "subject", "fields")),
     (checks.own_checks, ()),
 )
 CITY_RULES: tuple[CityRule, ...] = (

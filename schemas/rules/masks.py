@@ -10,6 +10,7 @@ TIMES = ("day", "month", "quarter", "year", "decade")
 _FITS: dict[str, tuple[str, ...]] = {
     "round": NUMBERS,
     "clip": NUMBERS,
+    "noise": NUMBERS,
     "partial": ("string",),
     "redact": ("string",),
     "fpe": ("string",),
@@ -19,6 +20,7 @@ _STRENGTH = {
     "redact": 1,
     "round": 1,
     "clip": 1,
+    "noise": 1,
     "partial": 2,
     "generalise": 2,
     "fpe": 3,

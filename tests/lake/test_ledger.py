@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from lake.ledger import Ledger
 from lake.records import Download, Record, Stage
 from schemas.errors import LakeError, Unbalanced
 from schemas.settings import Settings
 from tests.lake.making import NOW, batch_of, checked, landed, merged, published, standardised
-
-SERVER = "postgresql+psycopg://postgres@127.0.0.1:5432/"
-
-
-@pytest.fixture
-def sqlite(settings: Settings) -> str:
-    return settings.database_url
-
-
-@pytest.fixture
-def postgresql() -> Iterator[str]:
-    server = sa.create_engine(
-        SERVER + "postgres", isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3}
-    )
-    name = f"ledger_{uuid.uuid4().hex[:8]}"
-    try:
-        with server.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    except sa.exc.OperationalError:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip("no PostgreSQL at 127.0.0.1:5432")
-    yield SERVER + name
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

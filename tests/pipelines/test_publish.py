@@ -217,7 +217,7 @@ def test_a_run_that_planned_on_the_old_masks_cannot_bring_them_back(city: City) 
     first = city.publish(merged)
     newer = city.curate(2, people(9))
     slow, slow_entry = city.ctx, city.entry
-    job = module._planned(slow, slow_entry, newer, "share", "default")
+    job, _ = module._planned(slow, slow_entry, newer, "share", "default")
     standing = next(slow.tables.snapshots(job.table))
     tightened(city)
     second = city.publish(newer)

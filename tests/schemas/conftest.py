@@ -109,7 +109,7 @@ source:
 key: [reg_year]
 merge: {kind: snapshot}
 share: {type: unconditional}
-open: {type: unconditional, fields: [reg_year, registered]}
+open: {type: unconditional, fields: [reg_year, registered], counts: [registered]}
 fields:
   reg_year: {type: integer, grade: 1}
   registered: {type: integer, grade: 1}

@@ -99,7 +99,7 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     "element_key": (
         [("elements.yaml", "  length: 50", "  lenght: 50")],
         [
-            "elements.yaml:14: person_name.lenght: unknown key; did you mean `length`?; expected: one of `like`, `title`, `type`, `grade`, `one_source`, `formats`, `codes`, `normalise`, `precision`, `scale`, `length`, `mask`, `risk`, `checks`"
+            "elements.yaml:14: person_name.lenght: unknown key; did you mean `length`?; expected: one of `like`, `title`, `type`, `grade`, `one_source`, `formats`, `codes`, `normalise`, `precision`, `scale`, `length`, `mask`, `risk`, `ladder`, `checks`"
         ],
     ),
 }

@@ -124,13 +124,13 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     "mask_kind2": (
         [(RESIDENT, "mask: {name: hmac}", "mask: {name: {kind: partail}}")],
         [
-            "public_security/resident.yaml:15: share.policies.statistics.mask.name.kind: is not one of the values allowed; did you mean `partial`?; expected: one of `keep`, `drop`, `hmac`, `fpe`, `partial`, `generalise`, `round`, `clip`, `constant`, `redact`"
+            "public_security/resident.yaml:15: share.policies.statistics.mask.name.kind: is not one of the values allowed; did you mean `partial`?; expected: one of `keep`, `drop`, `hmac`, `fpe`, `partial`, `generalise`, `round`, `clip`, `constant`, `noise`, `redact`"
         ],
     ),
     "mask_no_kind": (
         [(RESIDENT, "mask: {name: hmac}", "mask: {name: {first: 1}}")],
         [
-            "public_security/resident.yaml:15: share.policies.statistics.mask.name.kind: is missing; expected: one of `keep`, `drop`, `hmac`, `fpe`, `partial`, `generalise`, `round`, `clip`, `constant`, `redact`"
+            "public_security/resident.yaml:15: share.policies.statistics.mask.name.kind: is missing; expected: one of `keep`, `drop`, `hmac`, `fpe`, `partial`, `generalise`, `round`, `clip`, `constant`, `noise`, `redact`"
         ],
     ),
     "check_on_fail": (

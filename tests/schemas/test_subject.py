@@ -86,8 +86,10 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
         ],
     ),
     "no_share_of_rows": (
-        [(MARRIAGE, "reg_date, fee]", "reg_date, fee]\n  suppress_up_to: 1.0")],
-        ["civil_affairs/marriage.yaml:17: open.suppress_up_to: is out of bounds; expected: less than 1"],
+        [(MARRIAGE, "reg_date, fee]", "reg_date, fee]\n  disclosure: {suppress_up_to: 1.0}")],
+        [
+            "civil_affairs/marriage.yaml:17: open.disclosure.suppress_up_to: is out of bounds; expected: less than 1"
+        ],
     ),
 }
 

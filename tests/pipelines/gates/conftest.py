@@ -6,6 +6,7 @@ import pytest
 
 from schemas.load import Catalogue
 from schemas.settings import Settings
+from tests.pipelines.gates.clinic import PATIENT, made
 from tests.pipelines.gates.making import Town
 
 
@@ -15,3 +16,9 @@ def town(
 ) -> Town:
     monkeypatch.setenv("XUANWU_KEY_1", bytes(range(32)).hex())
     return Town(settings, make_catalogue)
+
+
+@pytest.fixture
+def clinic(town: Town) -> Town:
+    town.entries = {PATIENT: made()}
+    return town

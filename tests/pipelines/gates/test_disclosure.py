@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,77 +11,19 @@ import pytest
 from pycanon import anonymity
 
 from lake import certificates
-from lake.balance import within
-from lake.records import Disclosure, Published
-from schemas.errors import DisclosureRisk
-from tests.pipelines.gates.making import DROPPED, Json, Row, Town, entry
-
-PATIENT = "health.patient"
-QUASI = ["gender", "born", "district"]
-FIELDS: dict[str, Json] = {
-    "no": {"type": "string", "grade": 2, "risk": "direct", "mask": DROPPED},
-    "gender": {"type": "string", "grade": 1, "risk": "quasi"},
-    "born": {
-        "type": "date",
-        "grade": 2,
-        "risk": "quasi",
-        "mask": {"open": {"kind": "generalise", "to": "decade"}},
-    },
-    "district": {"type": "string", "grade": 1, "risk": "quasi"},
-    "disease": {"type": "string", "grade": 1, "risk": "sensitive"},
-    "fee": {"type": "integer", "grade": 1, "risk": "none"},
-}
-OPEN: Json = {"type": "unconditional", "fields": [*QUASI, "disease", "fee"], "downloads": ["csv"]}
-DISTRICTS = ["320102"] * 10 + ["320104"] * 10 + ["320105"] * 5 + ["310101"]
-
-
-def patients(count: int, first: int = 0) -> list[Row]:
-    """Number i is the same whatever the count."""
-    rows = []
-    for number in range(first, first + count):
-        rng = np.random.default_rng(number)
-        rows.append(
-            {
-                "no": f"P{number:06}",
-                "gender": "12"[int(rng.integers(2))],
-                "born": date(1960, 1, 1) + timedelta(days=int(rng.integers(14000))),
-                "district": DISTRICTS[int(rng.integers(len(DISTRICTS)))],
-                "disease": "ABCD"[int(rng.integers(4))],
-                "fee": int(rng.integers(5)),
-            }
-        )
-    return rows
-
-
-@pytest.fixture
-def clinic(town: Town) -> Town:
-    town.entries = {PATIENT: made()}
-    return town
-
-
-def made(open_: Json | None = None, fields: Json | None = None, subject: str = "person") -> str:
-    return entry(PATIENT, {**FIELDS, **(fields or {})}, open={**OPEN, **(open_ or {})}, subject=subject)
-
-
-def opened(town: Town, rows: Iterable[Row], day: int = 1) -> Published:
-    return town.publish(town.curate(list(rows), PATIENT, day), "open")
-
-
-def measured(published: Published) -> Disclosure:
-    assert published.disclosure is not None
-    assert published.suppressed == published.disclosure.suppressed
-    assert published.rows_in == published.rows_out + published.suppressed
-    assert all(each.holds for each in within(published))
-    return published.disclosure
-
-
-def classes(rows: Iterable[Row]) -> Counter[tuple[Any, ...]]:
-    return Counter(tuple(row[name] for name in QUASI) for row in rows)
-
-
-def decade(row: Row) -> tuple[str, str, str]:
-    return row["gender"], f"{row['born']:%Y}"[:3] + "0s", row["district"]
-
+from tests.pipelines.gates.clinic import (
+    FIELDS,
+    PATIENT,
+    QUASI,
+    classes,
+    decade,
+    made,
+    measured,
+    opened,
+    patients,
+    refused,
+)
+from tests.pipelines.gates.making import Town
 
 # ── suppression and measures ──────────────────────────────────────────────────────────────────────────────
 
@@ -116,7 +55,7 @@ def test_measures_are_those_of_pycanon(clinic: Town) -> None:
 
 
 def test_a_class_that_tells_the_sensitive_value_is_left_out(clinic: Town) -> None:
-    clinic.write(PATIENT, made({"suppress_up_to": 0.2}))
+    clinic.write(PATIENT, made({"disclosure": {"suppress_up_to": 0.2}}))
     rows = patients(2000)
     told = ("1", "1970s", "320102")
     alike = [{**row, "disease": "A"} if decade(row) == told else row for row in rows]
@@ -165,12 +104,6 @@ def test_of_things_and_in_share_nothing_is_judged(clinic: Town) -> None:
 # ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def refused(town: Town, rows: list[Row], day: int = 1) -> DisclosureRisk:
-    with pytest.raises(DisclosureRisk) as caught:
-        opened(town, rows, day)
-    return caught.value
-
-
 def test_too_many_small_classes_stop_the_publication_and_say_what_would_do(clinic: Town) -> None:
     finer = {"born": {**FIELDS["born"], "mask": {"open": {"kind": "generalise", "to": "month"}}}}
     clinic.write(PATIENT, made(fields=finer))
@@ -195,7 +128,7 @@ def bits(values: list[Any]) -> float:
 def test_the_proposal_keeps_the_most_of_what_would_do(clinic: Town) -> None:
     """Against all combinations of the three ladders, tried in plain Python."""
     kept = {"born": {**FIELDS["born"], "grade": 1, "mask": {"open": "keep"}}}
-    clinic.write(PATIENT, made({"suppress_up_to": 0.02}, kept))
+    clinic.write(PATIENT, made({"disclosure": {"suppress_up_to": 0.02}}, kept))
     rows = patients(1500)
     step = str(refused(clinic, rows).next_step)
     ladders: dict[str, dict[str, Any]] = {
@@ -248,7 +181,7 @@ def test_no_way_out_of_too_few_rows(clinic: Town) -> None:
 def test_a_share_of_rows_may_be_allowed_and_it_counts(clinic: Town) -> None:
     rows = patients(700)
     assert "k is" in str(refused(clinic, rows))
-    clinic.write(PATIENT, made({"suppress_up_to": 0.5}))
+    clinic.write(PATIENT, made({"disclosure": {"suppress_up_to": 0.5}}))
     assert 0.05 * 700 < measured(opened(clinic, rows)).suppressed < 350
 
 
@@ -266,69 +199,3 @@ def test_what_a_mask_leaves_of_a_direct_identifier_is_a_quasi_identifier(clinic:
     hidden = {"share": "drop", "open": "hmac"}
     clinic.write(PATIENT, made(open_, {"no": {**FIELDS["no"], "mask": hidden}}))
     assert measured(opened(clinic, patients(100))).quasi == ("gender",)
-
-
-# ── earlier releases ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def differences(new: list[Row], old: list[Row]) -> tuple[Counter[Any], Counter[Any]]:
-    """Classes of the rows that are only in the one and only in the other."""
-    after, before = (Counter(tuple(row.values()) for row in rows) for rows in (new, old))
-    width = len(QUASI)
-    came, went = Counter[Any](), Counter[Any]()
-    for row, times in (after - before).items():
-        came[row[:width]] += times
-    for row, times in (before - after).items():
-        went[row[:width]] += times
-    return came, went
-
-
-def test_few_new_rows_of_a_class_wait_until_they_are_many(clinic: Town) -> None:
-    rows = patients(2000)
-    first = opened(clinic, rows)
-    more = [{**rows[0], "no": f"N{number}", "disease": "AB"[number % 2]} for number in range(30)]
-    second = opened(clinic, rows + more[:5], 2)
-    assert classes(clinic.rows(second)) == classes(clinic.rows(first))
-    assert measured(second).suppressed == first.suppressed + 5
-    assert (measured(second).compared, measured(second).departed) == (1, 0)
-    third = opened(clinic, rows + more, 3)
-    assert third.rows_out == first.rows_out + 30
-    assert measured(third).compared == 2
-
-
-def test_whoever_subtracts_one_release_from_the_next_finds_no_small_class(clinic: Town) -> None:
-    """Five days on which people come, go and change; each release against the three before."""
-    clinic.write(PATIENT, made({"suppress_up_to": 0.6, "fields": [*QUASI, "disease"]}))
-    rng, rows, released = np.random.default_rng(7), patients(1500), list[list[Row]]()
-    suppressed = set()
-    for day in range(1, 6):
-        published = opened(clinic, rows, day)
-        found = clinic.rows(published)
-        assert min(classes(found).values()) == measured(published).k >= 21
-        departed = [0]
-        for before in released[-3:]:
-            came, went = differences(found, before)
-            assert all(size >= 21 for size in came.values())
-            departed.append(sum(size for size in went.values() if size < 21))
-        assert measured(published).departed == max(departed)
-        suppressed.add(published.suppressed)
-        released.append(found)
-        stay = [row for row in rows if rng.random() > 0.02]
-        rows = [*stay, *patients(60, first=10_000 * day)]
-    assert len(suppressed) == 5 and max(departed) > 0
-
-
-def test_too_many_that_left_stop_the_publication(clinic: Town) -> None:
-    rows = patients(2000)
-    first = opened(clinic, rows)
-    gone = [row for number, row in enumerate(rows) if number % 12]
-    error = refused(clinic, gone, 2)
-    assert "can be told by their absence" in str(error) and "wait until more rows change" in str(error)
-    assert clinic.ctx.tables.current_snapshot(("open", "health__patient")) == first.snapshot
-
-
-def test_under_new_masks_there_is_no_earlier_release(clinic: Town) -> None:
-    opened(clinic, patients(2000))
-    clinic.write(PATIENT, made({"suppress_up_to": 0.06}))
-    assert measured(opened(clinic, patients(2000), 2)).compared == 0
-    assert not [path for path in Path(clinic.settings.home).rglob("scratch/*") if path.is_file()]

@@ -90,7 +90,8 @@ def name_of(value: Any) -> str:
 
 
 def test_every_mask_kind_has_a_case() -> None:
-    assert {mask.kind for _, mask in CASES} == {*MASKS, "hmac", "fpe"}
+    """But noise, which only a publication draws: tests/pipelines/gates/test_aggregates.py."""
+    assert {mask.kind for _, mask in CASES} | {"noise"} == {*MASKS, "hmac", "fpe"}
 
 
 @pytest.mark.parametrize(("kind", "mask"), CASES, ids=name_of)

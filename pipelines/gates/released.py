@@ -1,0 +1,147 @@
+"""What the public has: every release of a table that the gate judged, kept after its snapshot is forgotten.
+
+    released/<zone>/<table>/<nnnnnn>-<snapshot>.parquet
+
+A file holds what changed since the release before it under the same masks: each published row (tokens as digests) and
+how many more or fewer of it there are. So a release costs what it changed, and may be kept as long as somebody may
+have downloaded it: for good. How its columns were masked stands in the file, so that releases under other masks can
+be compared where that is possible (`forms`).
+
+A release is written down before the next one is committed, or the table withdrawn: from the table itself, which holds
+it until then. Nothing has to be undone when a process is killed, and two runs write the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake import store
+from lake.properties import said
+from lake.tables import Identifier, Tables
+from pipelines.engine import engine
+from pipelines.gates.classes import compact
+from pipelines.gates.forms import Json, Shape, read
+from schemas.settings import Settings
+from schemas.sql import quote
+
+SHAPES = "shapes"
+"""The word of a snapshot's properties that holds how its columns are masked."""
+BATCH_ROWS = 64 * 1024
+_CHANGE = "_change"
+_NAME = re.compile(r"([0-9]{6})-([0-9]+)\.parquet")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One release that was written down."""
+
+    uri: str
+    number: int
+    snapshot: int
+    shapes: dict[str, Shape]
+
+    @property
+    def form(self) -> Json:
+        """Releases of one form hold changes of one another."""
+        return {name: shape.said for name, shape in self.shapes.items()}
+
+
+def written(shapes: Mapping[str, Shape]) -> str:
+    """Shapes as a snapshot's property."""
+    return json.dumps({name: shape.said for name, shape in shapes.items()}, ensure_ascii=False)
+
+
+def shapes(summary: Mapping[str, str]) -> dict[str, Shape]:
+    """How the columns of a snapshot are masked; nothing of one that was not judged."""
+    return {name: read(each) for name, each in json.loads(said(summary, SHAPES) or "{}").items()}
+
+
+def folder(settings: Settings, table: Identifier) -> str:
+    return store.join(settings.lake_root, "released", *table)
+
+
+def releases(settings: Settings, table: Identifier) -> list[Kept]:
+    """Every release of a table that was written down, the oldest first."""
+    found = []
+    for uri in store.list_files(folder(settings, table)):
+        if match := _NAME.fullmatch(uri.rsplit("/", 1)[-1]):
+            found.append(Kept(uri, int(match[1]), int(match[2]), _shapes(uri)))
+    return found
+
+
+def _shapes(uri: str) -> dict[str, Shape]:
+    files, path = store.filesystem(uri)
+    with files.open_input_file(path) as file:
+        metadata = pq.read_schema(file).metadata or {}
+    return {name: read(each) for name, each in json.loads(metadata[SHAPES.encode()]).items()}
+
+
+def remember(settings: Settings, tables: Tables, table: Identifier) -> None:
+    """Write down the release that stands, if it was judged and has not been: before another takes its place, before
+    it is withdrawn, and before rows are erased from it."""
+    snapshot, summary = next(tables.snapshots(table), (None, {})) if tables.exists(table) else (None, {})
+    shapes = said(summary, SHAPES)
+    if snapshot is None or shapes is None:
+        return
+    before = releases(settings, table)
+    if any(each.snapshot == snapshot for each in before):
+        return
+    form = json.loads(shapes)
+    number = before[-1].number + 1 if before else 1
+    uri = store.join(folder(settings, table), f"{number:06}-{snapshot}.parquet")
+    with engine(settings) as connection:
+        load(connection, "old", [each for each in before if each.form == form])
+        rows = tables.scan(table, list(form), snapshot)
+        _write(uri, _changes(connection, rows, form), form)
+
+
+def _changes(
+    connection: duckdb.DuckDBPyConnection, rows: pa.RecordBatchReader, form: Json
+) -> pa.RecordBatchReader:
+    names = ", ".join(map(quote, form))
+    own = compact(form, [name for name, each in form.items() if each["mask"]["kind"] == "hmac"])
+    connection.register("rows", rows)
+    connection.execute(f"CREATE TABLE new AS SELECT {own}, count(*) AS {_CHANGE} FROM rows GROUP BY ALL")
+    old = f"SELECT {names}, -{_CHANGE} AS {_CHANGE} FROM old UNION ALL" if _has(connection, "old") else ""
+    return connection.execute(
+        f"SELECT {names}, sum({_CHANGE})::BIGINT AS {_CHANGE} FROM ({old} SELECT * FROM new) "
+        f"GROUP BY ALL HAVING sum({_CHANGE}) <> 0 ORDER BY ALL"
+    ).to_arrow_reader(BATCH_ROWS)
+
+
+def _write(uri: str, rows: pa.RecordBatchReader, form: Json) -> None:
+    schema = rows.schema.with_metadata({SHAPES: json.dumps(form, ensure_ascii=False)})
+    with store.atomic_parquet(uri, schema) as writer:
+        for group in store.row_groups(rows, rows.schema):
+            writer.write_table(group.replace_schema_metadata(schema.metadata))
+
+
+def load(connection: duckdb.DuckDBPyConnection, name: str, kept: list[Kept]) -> None:
+    """The changes of releases of one form as a table: the columns, `_change`, and `_release`, the release's number.
+    None is made of no release."""
+    for each in kept:
+        for batch in read_changes(each):
+            connection.register("changed", pa.Table.from_batches([batch]))
+            rows = f"SELECT *, {each.number} AS _release FROM changed"
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {rows} LIMIT 0")
+            connection.execute(f"INSERT INTO {name} {rows}")
+            connection.unregister("changed")
+
+
+def read_changes(kept: Kept) -> Iterator[pa.RecordBatch]:
+    """What a release changed: the columns, and `_change`."""
+    files, path = store.filesystem(kept.uri)
+    with files.open_input_file(path) as file:
+        yield from pq.ParquetFile(file).iter_batches(BATCH_ROWS)
+
+
+def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    found = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [table])
+    return bool(found.fetchall()[0][0])

@@ -1,0 +1,210 @@
+"""Aggregates: small cells, noise of differential privacy, and the budget that is never overdrawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lake import auditlog, certificates, store
+from lake.auditlog import read_line
+from lake.budget import Budget
+from lake.records import Published
+from lake.verify import Copy, verify
+from pipelines import noise
+from pipelines.masks import apply
+from schemas.errors import BudgetSpent, LakeError, MaskError
+from tests.pipelines.gates.making import NOW, Json, Row, Town, entry
+
+WARDS = "health.ward"
+FIELDS: dict[str, Json] = {
+    "ward": {"type": "string", "grade": 1},
+    "patients": {"type": "integer", "grade": 1},
+    "fees": {"type": "decimal", "grade": 1, "precision": 12, "scale": 2},
+    "days": {"type": "number", "grade": 1},
+}
+COUNT: Json = {"kind": "noise", "epsilon": 0.5, "sensitivity": 1, "min": 0}
+SUM: Json = {"kind": "noise", "epsilon": 0.25, "sensitivity": 10.5}
+MEAN: Json = {"kind": "noise", "epsilon": 0.25, "sensitivity": 2.0}
+
+
+def wards(count: int, **more: Any) -> list[Row]:
+    return [
+        {"ward": f"W{n:05}", "patients": 40 + n % 50, "fees": n, "days": n / 4, **more} for n in range(count)
+    ]
+
+
+def made(**open_: Any) -> str:
+    said = {"type": "unconditional", "fields": list(FIELDS), "counts": ["patients"], "downloads": ["csv"]}
+    return entry(WARDS, FIELDS, open={**said, **open_}, subject="thing")
+
+
+def noisy(budget: float = 2, **masks: Json) -> str:
+    return made(mask=masks or {"patients": COUNT}, budget=budget)
+
+
+@pytest.fixture
+def hospital(town: Town) -> Town:
+    town.entries = {WARDS: made()}
+    return town
+
+
+def opened(town: Town, rows: list[Row], day: int = 1) -> Published:
+    return town.publish(town.curate(rows, WARDS, day), "open")
+
+
+def spent(town: Town) -> float:
+    return Budget(town.settings.database_url, WARDS, lambda: NOW).spent
+
+
+# ── small cells ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rows_that_count_a_few_persons_are_left_out(hospital: Town) -> None:
+    rows = wards(20)
+    for place, count in ((3, 0), (5, 1), (7, 9), (9, 10), (11, None)):
+        rows[place]["patients"] = count
+    published = opened(hospital, rows)
+    shown = {row["ward"]: row["patients"] for row in hospital.rows(published)}
+    assert shown.keys() == {row["ward"] for row in rows} - {"W00005", "W00007"}
+    assert (shown["W00003"], shown["W00009"], shown["W00011"]) == (0, 10, None)
+    found = published.disclosure
+    assert found is not None and (found.level, found.k, found.suppressed) == (4, 10, 2)
+    assert published.rows_in == published.rows_out + published.suppressed == 20
+
+
+def test_or_only_the_count_is_emptied(hospital: Town) -> None:
+    hospital.write(WARDS, made(disclosure={"suppress": "cells"}))
+    rows = wards(20)
+    rows[5]["patients"] = 1
+    published = opened(hospital, rows)
+    shown = {row["ward"]: row for row in hospital.rows(published)}
+    assert shown["W00005"]["patients"] is None and shown["W00005"]["fees"] == 5 and len(shown) == 20
+    assert published.disclosure is not None and published.disclosure.emptied == 1
+
+
+def test_a_count_is_judged_as_it_is_and_not_as_it_is_rounded(hospital: Town) -> None:
+    hospital.write(WARDS, made(mask={"patients": {"kind": "round", "to": 10}}))
+    rows = wards(20)
+    rows[5]["patients"] = 6
+    assert "W00005" not in {row["ward"] for row in hospital.rows(opened(hospital, rows))}
+
+
+def test_the_least_count_is_the_policy_files(hospital: Town) -> None:
+    root = hospital.ctx.catalogue.root
+    (root / "policy.yaml").write_text("disclosure: {smallest_count: 50}\n")
+    published = opened(hospital, wards(50))
+    assert min(row["patients"] for row in hospital.rows(published)) == 50
+
+
+# ── noise ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_noise_is_laplaces_and_unbiased(hospital: Town) -> None:
+    """Of 4,000 draws the mean is near 0 and the mean distance near sensitivity/epsilon, each within 8 sigma."""
+    hospital.write(WARDS, noisy(patients={**COUNT, "min": None}, fees=SUM, days=MEAN))
+    rows = wards(4000)
+    shown = {row["ward"]: row for row in hospital.rows(opened(hospital, rows))}
+    for name, scale in (("patients", 2.0), ("fees", 42.0), ("days", 8.0)):
+        off = np.array([float(shown[r["ward"]][name]) - float(r[name]) for r in rows if r["ward"] in shown])
+        assert len(off) > 3900
+        assert abs(off.mean()) < 8 * scale * np.sqrt(2 / len(off))
+        assert abs(np.abs(off).mean() - scale) < 8 * scale / np.sqrt(len(off))
+    assert all(
+        isinstance(row["patients"], int) and row["fees"].as_tuple().exponent == -2 for row in shown.values()
+    )
+
+
+def test_the_same_data_have_the_same_noise_and_spend_nothing_again(hospital: Town) -> None:
+    hospital.write(WARDS, noisy())
+    merged = hospital.curate(wards(300), WARDS)
+    first = hospital.publish(merged, "open")
+    assert hospital.publish(merged, "open") == first.model_copy(update={"reused": True})
+    again = opened(hospital, list(reversed(wards(300))), 2)
+    assert again.snapshot != first.snapshot
+    drawn = {row["ward"]: row["patients"] for row in hospital.rows(again)}
+    hospital.write(WARDS, noisy(patients={**COUNT, "min": 45}))
+    clipped = opened(hospital, wards(300), 3)
+    shown = {row["ward"]: row["patients"] for row in hospital.rows(clipped)}
+    assert all(shown[ward] == max(count, 45) for ward, count in drawn.items())
+    assert spent(hospital) == 0.5
+    opened(hospital, wards(301), 4)
+    assert spent(hospital) == 1.0
+
+
+def test_a_killed_run_has_spent_once(hospital: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    hospital.write(WARDS, noisy())
+    merged = hospital.curate(wards(50), WARDS)
+    for place in ("_draw", "_read"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(noise, place, _killed)
+            hospital.publish(merged, "open")
+    assert spent(hospital) == 0.5
+    hospital.publish(merged, "open")
+    assert spent(hospital) == 0.5
+
+
+def _killed(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_spent_budget_stops_the_release(hospital: Town) -> None:
+    hospital.write(WARDS, noisy(budget=1.2))
+    opened(hospital, wards(50))
+    second = opened(hospital, wards(60), 2)
+    with pytest.raises(BudgetSpent) as caught:
+        opened(hospital, wards(70), 3)
+    assert "epsilon 0.2 is left and 0.5 is needed" in str(caught.value)
+    assert hospital.ctx.tables.current_snapshot(("open", "health__ward")) == second.snapshot
+    assert spent(hospital) == 1.0
+
+
+def test_the_log_tells_what_was_spent_and_the_lake_is_whole(hospital: Town) -> None:
+    hospital.write(WARDS, noisy())
+    published = opened(hospital, wards(50))
+    lake = str(hospital.settings.lake_root)
+    lines = [read_line(line)[0] for line in _lines(lake)]
+    said = [line for line in lines if line["action"] == "noise"]
+    assert [line["phase"] for line in said] == ["attempt", "outcome"]
+    assert (said[1]["spent"], said[1]["budget"], said[1]["field"]) == ("0.5", "2", "patients")
+    path = certificates.path_of("open", "health__ward", published.snapshot)
+    certificate = certificates.load(lake, path)
+    assert certificate is not None and "OpenDP, ε = 0.5" in certificate.masks["patients"].en
+    assert certificate.risk is not None and certificate.risk["epsilon"] == "0.5"
+    assert [each for each in verify(Copy(lake)) if each.place.startswith(auditlog.LOG)] == []
+
+
+def _lines(lake: str) -> list[bytes]:
+    files = [
+        uri for uri in store.list_files(store.join(lake, auditlog.LOG)) if not uri.endswith(auditlog.HEAD)
+    ]
+    return [line for uri in files for line in store.read_bytes(uri).splitlines(keepends=True)]
+
+
+def test_no_true_number_is_kept_beside_the_noise(hospital: Town) -> None:
+    hospital.write(WARDS, noisy(patients={"kind": "noise", "epsilon": 0.000001, "sensitivity": 1}))
+    rows = [{**row, "patients": 7_654_321} for row in wards(5)]
+    opened(hospital, rows)
+    files = list(Path(str(hospital.settings.lake_root)).rglob("released/noise/**/*.parquet"))
+    assert files
+    assert all(7_654_321 not in pq.read_table(path).column("noisy").to_pylist() for path in files)
+
+
+def test_noise_that_is_lost_is_not_drawn_again(hospital: Town) -> None:
+    hospital.write(WARDS, noisy())
+    opened(hospital, wards(50))
+    (file,) = Path(str(hospital.settings.lake_root)).rglob("released/noise/**/*.parquet")
+    file.unlink()
+    with pytest.raises(LakeError, match="missing or was changed"):
+        opened(hospital, list(reversed(wards(50))), 2)
+
+
+def test_a_file_masked_outside_gets_no_noise(hospital: Town) -> None:
+    hospital.write(WARDS, noisy())
+    resolved = hospital.ctx.catalogue.entry(WARDS)
+    with pytest.raises(MaskError, match="a publication only"):
+        apply(pa.array([1]), resolved.open.mask["patients"], resolved.fields["patients"])
