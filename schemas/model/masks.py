@@ -105,7 +105,7 @@ class Noise(Model):
 Identifier = Literal[
     "resident_id", "phone", "landline", "email", "bank_card", "plate", "passport", "uscc", "name"
 ]
-"""What is found in free text (docs/redaction.md)."""
+"""What is found in free text (docs/privacy.md)."""
 
 
 class Redact(Model):
