@@ -195,9 +195,15 @@ class Tables:
         return _left(part, _arrow_schema(self._load(table)), columns)
 
     def scan(
-        self, table: Identifier, columns: Sequence[str] | None = None, snapshot: int | None = None
+        self,
+        table: Identifier,
+        columns: Sequence[str] | None = None,
+        snapshot: int | None = None,
+        *,
+        skip: int = 0,
     ) -> pa.RecordBatchReader:
-        """Stream rows in the table's types, file by file in bounded memory. LakeError for an unknown column."""
+        """Stream rows in the table's types, file by file in bounded memory; of one snapshot always in one order, the
+        first `skip` of them left out. LakeError for an unknown column."""
         loaded = self._load(table)
         schema = _arrow_schema(loaded)
         names = schema.names if columns is None else list(columns)
@@ -206,7 +212,7 @@ class Tables:
                 f"{'.'.join(table)} has no column {', '.join(unknown)}", expected=", ".join(schema.names)
             )
         found = commits.parts(loaded, snapshot)
-        batches = (batch for path in sorted(found) for batch, _ in _left(found[path], schema, names))
+        batches = _after(skip, [found[path] for path in sorted(found)], schema, names)
         target = pa.schema([datafiles.plain(schema.field(name), ids=False) for name in names])
         return pa.RecordBatchReader.from_batches(target, batches)
 
@@ -246,6 +252,20 @@ class Tables:
             except commits.Unsealed as unsealed:
                 store.remove_files(written)
                 raise (unsealed.__cause__ or unsealed) from None
+
+
+def _after(
+    skip: int, parts: Sequence[Part], schema: pa.Schema, names: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The rows of all parts but the first `skip`; a file that holds none of the rest is not opened."""
+    for part in parts:
+        if skip and skip >= part.rows:
+            skip -= part.rows
+            continue
+        for batch, _ in _left(part, schema, names):
+            if skip < batch.num_rows:
+                yield batch.slice(skip)
+            skip = max(0, skip - batch.num_rows)
 
 
 def _left(part: Part, schema: pa.Schema, names: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Positions]]:

@@ -14,6 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exchange.accounts import Token
     from lake.quarantine import Summary
     from pipelines.aside import Aside
     from pipelines.keyring import Standing
@@ -187,3 +188,16 @@ def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Se
     for reader in read_by:
         below.add_row(".".join(reader.column), reader.how, str(reader.steps))
     _console().print(below if read_by else "没有数据集使用它 no dataset reads it")
+
+
+def show_tokens(found: Sequence[Token]) -> None:
+    """A line a token, the newest last."""
+    table = Table(title="令牌 Tokens", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("编号 id", "账户 account", "范围 scopes", "到期 until", "撤销 revoked", "说明 note"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        ended = f"{each.revoked:%Y-%m-%d}" if each.revoked else ""
+        table.add_row(
+            each.id, each.account, " ".join(each.scopes), f"{each.expires:%Y-%m-%d}", ended, escape(each.note)
+        )
+    _console().print(table)

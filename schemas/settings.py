@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of the ledger; default SQLite at `<home>/ledger.db`."""
     iceberg: str = ""
     """SQLAlchemy URL of Iceberg's catalogue; default SQLite at `<home>/iceberg.db`."""
+    exchange: str = ""
+    """SQLAlchemy URL of what the exchange remembers; default SQLite at `<home>/exchange.db`."""
     memory: str = Field("1GB", pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B)$")
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
     threads: int = Field(2, ge=1)
@@ -71,6 +73,10 @@ class Settings(BaseSettings):
     def stamps(self) -> Path:
         """Which catalogues were found valid: see `schemas.stamp`."""
         return self.home.resolve() / "stamps"
+
+    @cached_property
+    def exchange_url(self) -> str:
+        return self.exchange or f"sqlite:///{self.home.resolve() / 'exchange.db'}"
 
     @cached_property
     def scratch(self) -> Path:

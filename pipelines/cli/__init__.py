@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from pipelines.cli import catalogue, decisions, drift, erasure, evidence, files, keys, quarantine, way
+from pipelines.cli import (
+    catalogue,
+    decisions,
+    drift,
+    erasure,
+    evidence,
+    exchange,
+    files,
+    keys,
+    quarantine,
+    way,
+)
 from schemas.errors import CatalogueError, XuanwuError
 
 app = typer.Typer(
@@ -36,9 +47,12 @@ for command in (
     erasure.erase,
     catalogue.pools,
     files.sample,
+    exchange.serve,
 ):
     app.command()(command)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(exchange.account_app, name="account")
+app.add_typer(exchange.token_app, name="token")
 
 
 def main() -> None:

@@ -9,8 +9,7 @@ Three steps, so that what holds no identifier costs next to nothing:
 
 An identifier found is taken out of the shadow before the next kind is looked for, in the order of `FINDERS`:
 the digits of `13812345678@139.com` are part of an address, not a phone. Addresses of places, and names with neither
-label nor title, are not found: text that holds those needs a mask of another kind. How much is found, and how much
-else is taken for one, is measured: docs/redaction.md.
+label nor title, are not found: text that holds those needs a mask of another kind.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from schemas.model.masks import (
     Redact,
     Round,
 )
-from schemas.model.numbers import Brake, DisclosureNumbers, Numbers, Quarantine, ReleaseRule
+from schemas.model.numbers import Brake, DisclosureNumbers, Exchange, Numbers, Quarantine, ReleaseRule
 from schemas.model.publication import Limits, Open, Policy, Share
 from schemas.model.sources import (
     CursorPaging,
@@ -83,6 +83,7 @@ __all__ = [
     "ElementFile",
     "Entry",
     "EntryFile",
+    "Exchange",
     "Field",
     "FieldFile",
     "FileSource",

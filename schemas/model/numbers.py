@@ -56,9 +56,20 @@ class DisclosureNumbers(Model):
     smallest_count: int = Key(ge=1)
 
 
+class Exchange(Model):
+    """Clocks of share requests, in working days (Decree 809, Arts. 21 and 22)."""
+
+    reply_within: int = Key(ge=1)
+    extend_at_most: int = Key(ge=0)
+    supplement_within: int = Key(ge=1)
+    deliver_within: int = Key(ge=1)
+    remind_before: int = Key(ge=0)
+
+
 class Numbers(Model):
     """All sections of the policy file."""
 
     brake: Brake
     quarantine: Quarantine
     disclosure: DisclosureNumbers
+    exchange: Exchange

@@ -1,0 +1,209 @@
+"""Accounts and personal tokens of our own, for a city (or one machine) without an OpenID Connect issuer.
+
+A password is kept as Argon2id. A token `xw_<id>_<secret>` is shown once and kept as SHA-256: the secret has 256 random
+bits, which a slow hash would make no safer. Tokens have scopes, end on a day, and can be revoked; a closed account's
+tokens end with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, cast, get_args
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from exchange.errors import NotThere, Unauthenticated, Unfit
+from exchange.people import ROLES, Principal, Role
+from exchange.state import ACCOUNTS, TOKENS, State
+
+Scope = Literal["read", "request"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+"""read: share tables that are granted. request: applying, answering, deciding."""
+LONGEST: Final = timedelta(days=366)
+_TOKEN = re.compile(r"xw_([a-z0-9]{16})_([A-Za-z0-9_-]{43})")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Token:
+    """What is kept of a token; the secret is not."""
+
+    id: str
+    account: str
+    note: str
+    scopes: tuple[Scope, ...]
+    made: datetime
+    expires: datetime
+    revoked: datetime | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who calls, and what the token that they came with is good for."""
+
+    principal: Principal
+    scopes: frozenset[Scope]
+    token: str
+
+
+# ── accounts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_account(
+    state: State, name: str, department: str, roles: Iterable[str], password: str | None = None
+) -> Principal:
+    """A new account. Unfit where the name is taken or malformed, a role is unknown, or a password is too short."""
+    said = tuple(dict.fromkeys(roles))
+    if not _NAME.fullmatch(name):
+        raise Unfit("an account's name is malformed", expected="small letters, digits and . _ @ -")
+    if unknown := [role for role in said if role not in ROLES]:
+        raise Unfit(f"no role {', '.join(unknown)}", expected=", ".join(ROLES))
+    kept = None if password is None else _hashed(password)
+    row = {"name": name, "department": department, "roles": list(said), "password": kept, "closed": None}
+    try:
+        with state.begin() as connection:
+            connection.execute(sa.insert(ACCOUNTS).values(row))
+    except IntegrityError:
+        raise Unfit("there is an account of this name", next_step="choose another name") from None
+    return Principal(name, department, frozenset(cast("tuple[Role, ...]", said)))
+
+
+def _hashed(password: str) -> str:
+    from argon2 import PasswordHasher
+
+    if len(password) < 12:
+        raise Unfit("the password is too short", expected="12 characters or more")
+    return PasswordHasher().hash(password)
+
+
+def close_account(state: State, name: str, now: datetime) -> None:
+    """Nobody comes in by it any more, at once. NotThere where there is none."""
+    with state.begin() as connection:
+        changed = connection.execute(
+            sa.update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(closed=_text(now))
+        ).rowcount
+    if not changed:
+        raise NotThere(f"no account `{name}`")
+
+
+def log_in(state: State, name: str, password: str) -> Principal:
+    """Whoever knows the account's password. Unauthenticated says no more than that: not whether the name is known."""
+    from argon2 import PasswordHasher
+    from argon2.exceptions import Argon2Error, InvalidHashError
+
+    with state.begin() as connection:
+        row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.name == name)).mappings().first()
+    kept = row["password"] if row is not None and row["password"] and row["closed"] is None else None
+    try:
+        PasswordHasher().verify(kept or _NOBODY, password)
+    except (Argon2Error, InvalidHashError):
+        kept = None
+    if kept is None or row is None:
+        raise Unauthenticated("name or password is wrong")
+    return _principal(row)
+
+
+_NOBODY: Final = (
+    "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$kXv4GgKtgL1W8KZJm3oSxPNAkDNbRbOCJtRoXhPd6zA"
+)
+"""A hash that no password has: an unknown name takes as long to refuse as a known one."""
+
+
+def _principal(row: Any) -> Principal:
+    return Principal(row["name"], row["department"], frozenset(row["roles"]))
+
+
+# ── tokens ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_token(
+    state: State, account: str, note: str, scopes: Iterable[str], *, now: datetime, lasts: timedelta
+) -> tuple[str, Token]:
+    """A token's text, which is shown once, and what is kept of it. NotThere where there is no such account;
+    Unfit for an unknown scope, or a time beyond a year."""
+    said = tuple(dict.fromkeys(scopes))
+    if not said or any(scope not in SCOPES for scope in said):
+        raise Unfit(f"no scope {', '.join(said) or 'given'}", expected=", ".join(SCOPES))
+    if not timedelta(0) < lasts <= LONGEST:
+        raise Unfit("a token lasts for a while", expected=f"at most {LONGEST.days} days")
+    ident, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    row = {
+        "id": ident,
+        "account": account,
+        "digest": _digest(secret),
+        "note": note[:200],
+        "scopes": list(said),
+        "made": _text(now),
+        "expires": _text(now + lasts),
+        "revoked": None,
+    }
+    with state.begin() as connection:
+        known = connection.execute(
+            sa.select(ACCOUNTS.c.name).where(ACCOUNTS.c.name == account, ACCOUNTS.c.closed.is_(None))
+        ).first()
+        if known is None:
+            raise NotThere(f"no account `{account}`", next_step="`xuanwu account create` makes one")
+        connection.execute(sa.insert(TOKENS).values(row))
+    return f"xw_{ident}_{secret}", _token(row)
+
+
+def tokens(state: State, account: str | None = None) -> list[Token]:
+    """Every token, or those of one account; ended ones too, the newest last."""
+    query = sa.select(TOKENS).order_by(TOKENS.c.made, TOKENS.c.id)
+    if account is not None:
+        query = query.where(TOKENS.c.account == account)
+    with state.begin() as connection:
+        return [_token(row) for row in connection.execute(query).mappings()]
+
+
+def revoke_token(state: State, ident: str, now: datetime) -> None:
+    """It is good for nothing from here on. NotThere where there is none; a second time changes nothing."""
+    with state.begin() as connection:
+        found = connection.execute(sa.select(TOKENS.c.revoked).where(TOKENS.c.id == ident)).first()
+        if found is None:
+            raise NotThere(f"no token `{ident}`", next_step="`xuanwu token list` lists them")
+        if found.revoked is None:
+            connection.execute(sa.update(TOKENS).where(TOKENS.c.id == ident).values(revoked=_text(now)))
+
+
+def session_of(state: State, text: str, now: datetime) -> Session:
+    """Who a token's text stands for. Unauthenticated, in the same words whatever is wrong with it."""
+    parts = _TOKEN.fullmatch(text)
+    row = None
+    if parts is not None:
+        query = sa.select(TOKENS, ACCOUNTS).join(ACCOUNTS).where(TOKENS.c.id == parts[1])
+        with state.begin() as connection:
+            row = connection.execute(query).mappings().first()
+    right = row is not None and parts is not None and hmac.compare_digest(row["digest"], _digest(parts[2]))
+    if row is None or not right or row["revoked"] or row["closed"] or row["expires"] <= _text(now):
+        raise Unauthenticated(
+            "the token is unknown, expired or revoked", next_step="ask for a new one: `xuanwu token create`"
+        )
+    return Session(_principal(row), frozenset(row["scopes"]), row["id"])
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _token(row: Any) -> Token:
+    return Token(
+        id=row["id"],
+        account=row["account"],
+        note=row["note"],
+        scopes=tuple(row["scopes"]),
+        made=datetime.fromisoformat(row["made"]),
+        expires=datetime.fromisoformat(row["expires"]),
+        revoked=datetime.fromisoformat(row["revoked"]) if row["revoked"] else None,
+    )

@@ -1,0 +1,29 @@
+"""Who somebody is: a person or a system of one department, in the roles of Decree 809.
+
+A principal is made in one of two ways, by an account of our own (`exchange.accounts`) or from the claims of an OpenID
+Connect token (`exchange.oidc`); everything behind asks the same questions of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+Role = Literal["requester", "provider", "approver", "authority", "data_centre", "auditor"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+"""requester 需求方: applies, uses. provider 提供方: answers. approver 审批人: the internal approval of either side.
+authority 主管部门: extends, arbitrates, suspends. data_centre 大数据中心: runs it. auditor 审计: reads what was done,
+and no data."""
+
+
+@dataclass(frozen=True)
+class Principal:
+    """`name` is unique in the exchange; `department` a key of departments.yaml, or empty for the authority's own."""
+
+    name: str
+    department: str
+    roles: frozenset[Role]
+
+    def has(self, *roles: Role) -> bool:
+        """Whether it has any of these roles."""
+        return not self.roles.isdisjoint(roles)

@@ -1,0 +1,236 @@
+"""Rows of a share table for one caller: columns, conditions and a place in one snapshot, streamed, and logged.
+
+Conditions are put to the published, masked values alone, so that they tell nothing that the rows would not. What was
+read is written into the audit log before the first row leaves and after the last one has, or when the reader goes away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exchange.access import Access
+from exchange.accounts import Session
+from exchange.errors import ExchangeError, NotThere, Unfit
+from exchange.requests import Desk
+from lake.signing import canonical
+from lake.tables import Tables
+from schemas.errors import XuanwuError
+
+COMPARISONS: Final = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+"""What a condition may ask, and Arrow's function for it."""
+MOST_CONDITIONS: Final = 20
+MOST_ROWS: Final = 100_000
+"""Rows of one page."""
+
+
+Holds = Callable[[pa.RecordBatch], pa.Array]
+Test = tuple[str, Holds]
+"""A column, and which rows of a batch hold."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`division:eq:320102`: a column, a comparison, a value in the column's text form."""
+
+    column: str
+    compare: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a caller asks of a table. `after` counts rows of the snapshot in its own order; `snapshot` pins it."""
+
+    columns: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    snapshot: int | None = None
+    after: int = 0
+    limit: int = 1000
+
+
+@dataclass
+class Page:
+    """Rows on their way out. `rows` may be read once; `next` is the place of the next page once they have been."""
+
+    snapshot: int
+    schema: pa.Schema
+    rows: Iterator[pa.RecordBatch]
+    next: int | None = None
+    sent: int = field(default=0)
+
+
+def condition(text: str) -> Condition:
+    """Of `column:comparison:value`; Unfit for another form."""
+    column, _, rest = text.partition(":")
+    compare, colon, value = rest.partition(":")
+    if not colon or compare not in COMPARISONS:
+        raise Unfit(
+            "a condition is malformed",
+            expected=f"column:comparison:value, comparison of {', '.join(COMPARISONS)}",
+        )
+    return Condition(column, compare, value)
+
+
+def read(desk: Desk, tables: Tables, session: Session, access: Access, asked: Asked) -> Page:
+    """A page of a table. NotThere where nothing was published yet, or the snapshot is no more; Unfit for an unknown
+    column, a value that is not of the column's type, or a limit out of bounds. All of it is logged, the refusals too.
+    """
+    told = _told(session, access, asked)
+    try:
+        page = _page(tables, access, asked)
+    except ExchangeError as error:
+        _log(desk, told, "refused", by=type(error).__name__)
+        raise
+    _log(desk, told | {"snapshot": str(page.snapshot)}, "attempt")
+    page.rows = _logged(desk, told | {"snapshot": str(page.snapshot)}, page, page.rows)
+    return page
+
+
+def _page(tables: Tables, access: Access, asked: Asked) -> Page:
+    snapshot = _snapshot(tables, access, asked)
+    schema = tables.schema(access.table)
+    columns = asked.columns or tuple(schema.names)
+    tests = _tests(schema, asked.conditions)
+    if unknown := sorted({*columns, *(each.column for each in asked.conditions)} - set(schema.names)):
+        raise Unfit(f"no column {', '.join(unknown)[:200]}", expected=", ".join(schema.names))
+    if not 1 <= asked.limit <= MOST_ROWS or asked.after < 0 or len(set(columns)) != len(columns):
+        raise Unfit(
+            "limit, place or columns are out of bounds", expected=f"1 to {MOST_ROWS} rows, each column once"
+        )
+    wanted = pa.schema([schema.field(name) for name in columns])
+    scanned = tables.scan(
+        access.table, list({*columns, *(each for each, _ in tests)}), snapshot, skip=asked.after
+    )
+    page = Page(snapshot, wanted, iter(()))
+    page.rows = _cut(page, scanned, tests, asked)
+    return page
+
+
+def _snapshot(tables: Tables, access: Access, asked: Asked) -> int:
+    """The snapshot asked for, or the newest; NotThere for one that upkeep has removed or that never was."""
+    snapshots = [found for found, _ in tables.snapshots(access.table)]
+    if not snapshots:
+        raise NotThere("nothing was published yet", next_step="ask the provider when it will be")
+    if asked.snapshot is None:
+        return snapshots[0]
+    if asked.snapshot not in snapshots:
+        raise NotThere("there is no such snapshot", next_step="begin again without `snapshot`")
+    return asked.snapshot
+
+
+def _tests(schema: pa.Schema, conditions: Sequence[Condition]) -> list[Test]:
+    """Each condition as a function from a batch to which rows hold. Unfit where a value is not of the column's type."""
+    if len(conditions) > MOST_CONDITIONS:
+        raise Unfit("too many conditions", expected=f"{MOST_CONDITIONS} at most")
+    found = []
+    for each in conditions:
+        if each.column not in schema.names:
+            continue
+        kind = schema.field(each.column).type
+        try:
+            value = pa.scalar(each.value).cast(kind)
+        except pa.ArrowException:
+            raise Unfit(
+                f"a value for {each.column} is malformed", expected=f"a value of type {kind}"
+            ) from None
+        found.append((each.column, _test(each, value)))
+    return found
+
+
+def _test(each: Condition, value: pa.Scalar) -> Holds:
+    function = COMPARISONS[each.compare]
+
+    def holds(batch: pa.RecordBatch) -> pa.Array:
+        return pc.fill_null(pc.call_function(function, [batch.column(each.column), value]), False)
+
+    return holds
+
+
+def _cut(
+    page: Page, scanned: pa.RecordBatchReader, tests: Sequence[Test], asked: Asked
+) -> Iterator[pa.RecordBatch]:
+    """The rows that hold, up to the limit; notes where the next page begins."""
+    place, left = asked.after, asked.limit
+    for batch in scanned:
+        keep = pa.repeat(True, batch.num_rows)
+        for _, holds in tests:
+            keep = pc.and_(keep, holds(batch))
+        places = pc.indices_nonzero(keep)
+        if len(places) >= left:
+            last = places[left - 1].as_py()
+            yield batch.take(places[:left]).select(page.schema.names)
+            page.next = place + last + 1
+            return
+        if len(places):
+            yield batch.take(places).select(page.schema.names)
+        left -= len(places)
+        place += batch.num_rows
+
+
+# ── the log ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _told(session: Session, access: Access, asked: Asked) -> dict[str, Any]:
+    """Who read what for which purpose. Conditions as a digest: their values may be a person's."""
+    conditions = [[each.column, each.compare, each.value] for each in asked.conditions]
+    return {
+        "action": "read",
+        "by": session.principal.name,
+        "token": session.token,
+        "department": session.principal.department,
+        "purpose": access.purpose,
+        "dataset": access.entry.id,
+        "policy": access.policy,
+        "columns": list(asked.columns),
+        "filter": hashlib.sha256(canonical(conditions)).hexdigest() if conditions else "",
+        "after": asked.after,
+    }
+
+
+def _log(desk: Desk, told: dict[str, Any], phase: str, **more: Any) -> None:
+    desk.log.append({**told, "phase": phase, **more})
+
+
+def _logged(
+    desk: Desk, told: dict[str, Any], page: Page, rows: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    result = "broken off"
+    try:
+        for batch in rows:
+            page.sent += batch.num_rows
+            yield batch
+        result = "done"
+    finally:
+        with suppress(XuanwuError):  # the rows have left: the attempt stands in the log
+            _log(desk, told, "outcome", rows=page.sent, result=result)
+
+
+def refused(desk: Desk, session: Session | None, dataset: str, policy: str, error: ExchangeError) -> None:
+    """Log that somebody was not let in. Names that the catalogue does not have are told as a digest."""
+    known = dataset in desk.catalogue.entries
+    _log(
+        desk,
+        {
+            "action": "read",
+            "by": session.principal.name if session else "",
+            "department": session.principal.department if session else "",
+            "dataset": dataset if known else hashlib.sha256(dataset.encode()).hexdigest(),
+            "policy": policy if known and policy in desk.catalogue.entries[dataset].share.policies else "",
+        },
+        "refused",
+        by_rule=type(error).__name__,
+    )

@@ -1,0 +1,226 @@
+"""Requests as they are kept: made, moved on by a step, listed. Each step stands in the audit log before it counts.
+
+The log gets ids and a digest of what was said, never the texts: they may name people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from exchange.errors import Forbidden, NotThere, Unfit
+from exchange.people import Principal
+from exchange.process import READABLE, Event, Request, Rule, Step, Terms, require, sides
+from exchange.state import EVENTS, REQUESTS, State
+from lake.auditlog import AuditLog
+from lake.signing import canonical
+from schemas.load import Catalogue
+from schemas.policy import policies
+
+METHODS: Final = ("api", "batch", "file")
+LONGEST: Final = 4_000
+"""Characters of one text."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where requests are handled. `clock` gives aware UTC."""
+
+    state: State
+    catalogue: Catalogue
+    log: AuditLog
+    clock: Callable[[], datetime]
+
+
+# ── asking ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def draft(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Request:
+    """A new request: `dataset`, `policy`, `basis`, `scenario`, `method`, `until` (Decree 809, Art. 20).
+
+    NotThere for a dataset that is not shared under the policy; Unfit where a text is missing or the time limit has
+    passed, and where nothing need be asked, since the dataset is shared without conditions.
+    """
+    if not principal.department or not principal.has("requester"):
+        raise Forbidden("a request is made by a requester of a department")
+    terms = _terms(desk, principal, asked)
+    first = Event("draft", principal.name, "requester", desk.clock())
+    row = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
+    with desk.state.begin() as connection:
+        number = int(
+            connection.execute(
+                sa.insert(REQUESTS).values(row | {"until": _text(terms.until)}).returning(REQUESTS.c.number)
+            ).scalar_one()
+        )
+        request = Request(number, terms, (first,))
+        _add(desk, connection, request, principal)
+    return request
+
+
+def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
+    needed = ("dataset", "policy", "basis", "scenario", "method", "until")
+    if missing := [name for name in needed if not asked.get(name)]:
+        raise Unfit(
+            f"the request lacks {', '.join(missing)}", expected=", ".join(needed), rule="Decree 809, Art. 20"
+        )
+    if any(len(str(asked[name])) > LONGEST for name in needed):
+        raise Unfit("a text is too long", expected=f"{LONGEST} characters at most")
+    if asked["method"] not in METHODS:
+        raise Unfit("the method is unknown", expected=", ".join(METHODS))
+    entry = desk.catalogue.entries.get(str(asked["dataset"]))
+    if entry is None or str(asked["policy"]) not in policies(entry, "share"):
+        raise NotThere("no such table is shared", next_step="the catalogue lists what is")
+    if entry.share.type == "unconditional":
+        raise Unfit(f"{entry.id} is shared without conditions: read it", rule="Decree 809, Art. 14")
+    until = _moment(asked["until"])
+    if until <= desk.clock():
+        raise Unfit("the time limit has passed", expected="a moment to come")
+    return Terms(
+        dataset=entry.id,
+        policy=str(asked["policy"]),
+        department=principal.department,
+        provider=entry.owner,
+        basis=str(asked["basis"]),
+        scenario=str(asked["scenario"]),
+        method=asked["method"],
+        until=until,
+    )
+
+
+def take(desk: Desk, principal: Principal, number: int, step: Step, said: Mapping[str, Any]) -> Request:
+    """Take a step of a request and give the request as it is then.
+
+    NotThere where the principal has no part in it, Forbidden and Unfit as `exchange.process.require` says,
+    Unfit too where somebody else took a step at the same moment.
+    """
+    request = find(desk, principal, number)
+    rule = require(request, step, principal, said)
+    event = Event(step, principal.name, rule.side, desk.clock(), _heard(rule, said))
+    moved = Request(number, request.terms, (*request.events, event))
+    try:
+        with desk.state.begin() as connection:
+            _add(desk, connection, moved, principal)
+    except IntegrityError:
+        raise Unfit(
+            f"somebody took a step of request {number} at the same moment", next_step="look at it again"
+        ) from None
+    return moved
+
+
+def _heard(rule: Rule, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the step needs, and no more: texts of a bounded length, `consent` a truth, `working_days` a number."""
+    heard = {name: said[name] for name in rule.needs}
+    for name, value in heard.items():
+        kinds = {"consent": bool, "working_days": int}
+        if not isinstance(value, kinds.get(name, str)) or (isinstance(value, str) and len(value) > LONGEST):
+            raise Unfit(
+                f"`{name}` is malformed",
+                expected={"consent": "true or false", "working_days": "a number"}.get(name, "a text"),
+            )
+    return heard
+
+
+def _add(desk: Desk, connection: sa.Connection, request: Request, principal: Principal) -> None:
+    """The newest event, in the database and in the audit log: both or neither. A log that cannot be written ends the
+    transaction; a transaction that fails after it leaves an attempt in the log."""
+    event = request.events[-1]
+    row = {
+        "request": request.number,
+        "number": len(request.events),
+        "step": event.step,
+        "by": event.by,
+        "side": event.side,
+        "at": _text(event.at),
+        "said": dict(event.said),
+    }
+    connection.execute(sa.insert(EVENTS).values(row))
+    desk.log.append(
+        {
+            "action": "request",
+            "request": request.number,
+            "step": event.step,
+            "state": request.state,
+            "by": principal.name,
+            "department": principal.department,
+            "dataset": request.terms.dataset,
+            "policy": request.terms.policy,
+            "said": hashlib.sha256(canonical(dict(event.said))).hexdigest(),
+        }
+    )
+
+
+# ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def find(desk: Desk, principal: Principal, number: int) -> Request:
+    """One request, for who has a part in it and for auditors; NotThere for all others and where there is none."""
+    found = [
+        each for each in _load(desk.state, REQUESTS.c.number == number) if _may_see(principal, each.terms)
+    ]
+    if not found:
+        raise NotThere(f"no request {number}")
+    return found[0]
+
+
+def listed(desk: Desk, principal: Principal) -> list[Request]:
+    """The requests that the principal has a part in; all of them for the authority, the data centre and auditors."""
+    if principal.has("authority", "auditor", "data_centre"):
+        return _load(desk.state, sa.true())
+    own = sa.or_(REQUESTS.c.department == principal.department, REQUESTS.c.provider == principal.department)
+    return _load(desk.state, own) if principal.department else []
+
+
+def granted(desk: Desk, department: str, dataset: str, policy: str) -> Request | None:
+    """The request by which a department may read a table now, if any: granted, its time limit not passed."""
+    same = sa.and_(
+        REQUESTS.c.department == department, REQUESTS.c.dataset == dataset, REQUESTS.c.policy == policy
+    )
+    now = desk.clock()
+    return next(
+        (each for each in _load(desk.state, same) if each.state in READABLE and each.terms.until > now), None
+    )
+
+
+def _may_see(principal: Principal, terms: Terms) -> bool:
+    return bool(sides(principal, terms)) or principal.has("auditor", "data_centre")
+
+
+def _load(state: State, where: sa.ColumnElement[bool]) -> list[Request]:
+    query = sa.select(REQUESTS, EVENTS).join(EVENTS).where(where)
+    query = query.order_by(REQUESTS.c.number, EVENTS.c.number)
+    requests: dict[int, Request] = {}
+    with state.begin() as connection:
+        for row in connection.execute(query):
+            said = row._mapping
+            number = said[REQUESTS.c.number]
+            event = Event(said["step"], said["by"], said["side"], _moment(said["at"]), said["said"])
+            before = requests.get(number)
+            terms = before.terms if before else _terms_of(said)
+            requests[number] = Request(number, terms, (*(before.events if before else ()), event))
+    return list(requests.values())
+
+
+def _terms_of(row: Any) -> Terms:
+    kept = {name: row[REQUESTS.c[name]] for name in Terms.__dataclass_fields__}
+    return Terms(**kept | {"until": _moment(kept["until"])})
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _moment(value: Any) -> datetime:
+    """An aware moment of ISO 8601. Unfit for anything else."""
+    try:
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise Unfit("a moment is malformed", expected="ISO 8601, such as 2026-12-31T23:59:59+08:00") from None
+    if found.tzinfo is None:
+        raise Unfit("a moment has no time zone", expected="such as 2026-12-31T23:59:59+08:00")
+    return found

@@ -1,0 +1,108 @@
+"""Record batches as the bytes of an answer: JSON, JSON Lines, CSV, Arrow or Parquet, streamed."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from pyarrow import ipc
+
+from exchange.reading import Page
+
+Chunks = Iterator[bytes]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has no form for: decimals as text (no digit is lost), days and moments in ISO 8601."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(type(value).__name__)
+
+
+def _rows(page: Page) -> Iterator[str]:
+    for batch in page.rows:
+        for row in batch.to_pylist():
+            yield json.dumps(row, ensure_ascii=False, default=_plain)
+
+
+def as_json(page: Page) -> Chunks:
+    """`{"snapshot": …, "rows": […], "next": …}`: `next` is known at the end, and stands there."""
+    yield f'{{"snapshot":"{page.snapshot}","rows":['.encode()
+    first = True
+    for row in _rows(page):
+        yield (row if first else f",{row}").encode()
+        first = False
+    yield f'],"next":{json.dumps(page.next)}}}'.encode()
+
+
+def as_lines(page: Page) -> Chunks:
+    for row in _rows(page):
+        yield row.encode() + b"\n"
+
+
+def as_csv(page: Page) -> Chunks:
+    """UTF-8 with a header; texts are quoted, NULL is empty and unquoted."""
+    options = pa_csv.WriteOptions(include_header=False, quoting_style="needed")
+    yield (",".join(f'"{name}"' for name in page.schema.names) + "\n").encode()
+    for batch in page.rows:
+        sink = io.BytesIO()
+        pa_csv.write_csv(batch, sink, options)
+        yield sink.getvalue()
+
+
+def as_arrow(page: Page) -> Chunks:
+    """Arrow's IPC stream."""
+    yield from _through(lambda sink: ipc.new_stream(sink, page.schema), page)
+
+
+def as_parquet(page: Page) -> Chunks:
+    yield from _through(lambda sink: pq.ParquetWriter(sink, page.schema, compression="zstd"), page)
+
+
+def _through(make: Callable[[Any], Any], page: Page) -> Chunks:
+    """What a writer has written after each batch."""
+    sink = _Sink()
+    with make(pa.PythonFile(sink, mode="w")) as writer:
+        for batch in page.rows:
+            writer.write_batch(batch)
+            yield sink.take()
+    yield sink.take()
+
+
+class _Sink(io.RawIOBase):
+    """A file whose bytes are taken out as they come."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def take(self) -> bytes:
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken
+
+
+FORMATS: Final[dict[str, tuple[str, Callable[[Page], Chunks]]]] = {
+    "json": ("application/json", as_json),
+    "jsonl": ("application/x-ndjson", as_lines),
+    "csv": ("text/csv; charset=utf-8", as_csv),
+    "arrow": ("application/vnd.apache.arrow.stream", as_arrow),
+    "parquet": ("application/vnd.apache.parquet", as_parquet),
+}

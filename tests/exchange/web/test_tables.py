@@ -1,0 +1,221 @@
+"""The data API: nothing without a grant, exactly the published rows with one, pages of a pinned snapshot, all logged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import ipc
+
+from exchange.requests import take
+from tests.exchange.conftest import Clock
+from tests.exchange.web.conftest import PEOPLE, Exchange
+from tests.pipelines.publishing import ID, people
+
+
+def problem(answer: object, status: int) -> dict:
+    assert answer.status_code == status, answer.text  # type: ignore[attr-defined]
+    assert answer.headers["content-type"] == "application/problem+json"  # type: ignore[attr-defined]
+    body = answer.json()  # type: ignore[attr-defined]
+    assert body["title"]
+    assert body["title_zh"]
+    return body
+
+
+def test_nothing_without_a_grant(exchange: Exchange) -> None:
+    for who in ("asker", "other", "auditor", "bureau", "clerk"):
+        problem(exchange.rows(who), 403)
+    problem(exchange.rows(None), 401)
+    refusals = exchange.log()
+    assert {entry["phase"] for entry in refusals} == {"refused"}
+    assert [entry["by"] for entry in refusals] == ["asker", "other", "auditor", "bureau", "clerk"]
+
+
+def test_a_grant_opens_one_policy_to_one_department(exchange: Exchange) -> None:
+    exchange.grant()
+    assert exchange.rows().status_code == 200
+    assert exchange.rows("head").status_code == 200
+    problem(exchange.rows(policy="statistics"), 403)
+    problem(exchange.rows("other"), 403)
+
+
+def test_the_rows_are_the_published_ones(exchange: Exchange) -> None:
+    exchange.grant()
+    body = exchange.rows(limit=1000).json()
+    expected = [
+        json.loads(json.dumps(row, default=lambda v: v.isoformat() if hasattr(v, "isoformat") else str(v)))
+        for row in exchange.city.rows(exchange.published)
+    ]
+    assert body["rows"] == expected
+    assert len(expected) == 200
+    text = json.dumps(body, ensure_ascii=False)
+    assert not any(str(row["id_no"]) in text or row["name"] in text for row in people(200))
+
+
+def test_pages_of_a_pinned_snapshot_make_the_whole_while_new_ones_are_published(exchange: Exchange) -> None:
+    exchange.grant()
+    first = exchange.rows(limit=70)
+    snapshot, body = first.headers["x-snapshot"], first.json()
+    whole = exchange.rows(limit=1000).json()["rows"]
+    exchange.city.publish(exchange.city.curate(2, people(150, day=2)))
+    got = body["rows"]
+    while body["next"] is not None:
+        body = exchange.rows(limit=70, after=body["next"], snapshot=snapshot).json()
+        got += body["rows"]
+    assert got == whole
+    assert len(exchange.rows(limit=1000).json()["rows"]) == 150
+
+
+def test_conditions_and_columns(exchange: Exchange) -> None:
+    exchange.grant()
+    whole = exchange.rows(limit=1000).json()["rows"]
+    body = exchange.rows(
+        columns="visit_no,balance", where=["balance:ge:-50", "district:eq:320102"], limit=1000
+    ).json()
+    expected = [row for row in whole if row["balance"] >= -50 and row["district"] == "320102"]
+    assert body["rows"] == [{"visit_no": row["visit_no"], "balance": row["balance"]} for row in expected]
+    assert 0 < len(expected) < 50
+    pages, after = [], 0
+    while after is not None:
+        page = exchange.rows(where="district:ne:320102", limit=9, after=after).json()
+        pages += page["rows"]
+        after = page["next"]
+    assert pages == [row for row in whole if row["district"] not in ("320102", None)]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"columns": "secret"},
+        {"columns": "visit_no,visit_no"},
+        {"columns": "_batch"},
+        {"where": "id:eq:1"},
+        {"where": "balance:like:1"},
+        {"where": "balance:eq:one"},
+        {"where": "balance"},
+        {"where": ["balance:eq:1"] * 21},
+        {"limit": 0},
+        {"limit": 100001},
+        {"after": -1},
+        {"snapshot": "x"},
+        {"format": "exe"},
+        {"sql": "DROP TABLE x"},
+        {"columns": "visit_no;DROP TABLE x"},
+        {"where": "visit_no:eq:' OR 1=1 --", "columns": "*"},
+    ],
+)
+def test_what_does_not_fit_is_refused_plainly(exchange: Exchange, params: dict) -> None:
+    exchange.grant()
+    problem(exchange.rows(**params), 422)
+
+
+def test_there_is_no_such_table_for_anybody(exchange: Exchange) -> None:
+    said = {
+        problem(exchange.get(f"/api/v1/tables/{dataset}/{policy}/rows"), 404)["detail"]
+        for dataset, policy in (
+            (ID, "open"),
+            ("health.nothing", "default"),
+            ("..", "default"),
+            ("health.visit", "*"),
+        )
+    }
+    assert said == {"no such table is shared"} or said == {"no such table is shared", ""}
+    problem(exchange.rows(snapshot=1), 403)
+    exchange.grant()
+    problem(exchange.rows(snapshot=1), 404)
+
+
+def test_every_format_holds_the_same_rows(exchange: Exchange) -> None:
+    exchange.grant()
+    whole = exchange.rows(limit=1000).json()["rows"]
+    names = [row["visit_no"] for row in whole]
+    lines = exchange.rows(format="jsonl", limit=1000).text.splitlines()
+    assert [json.loads(line) for line in lines] == whole
+    rows = list(csv.DictReader(io.StringIO(exchange.rows(format="csv", limit=1000).text)))
+    assert [(row["visit_no"], row["memo"]) for row in rows] == [
+        (row["visit_no"], row["memo"]) for row in whole
+    ]
+    arrow = ipc.open_stream(exchange.rows(format="arrow", limit=1000).content).read_all()
+    parquet = pq.read_table(pa.BufferReader(exchange.rows(format="parquet", limit=1000).content))
+    assert arrow.equals(parquet)
+    assert arrow.column("visit_no").to_pylist() == names
+    assert str(arrow.schema.field("fee").type).startswith("decimal")
+
+
+def test_the_same_question_has_the_same_etag(exchange: Exchange) -> None:
+    exchange.grant()
+    tag = exchange.rows(limit=5).headers["etag"]
+    assert exchange.rows(limit=6).headers["etag"] != tag
+    again = exchange.get(
+        f"/api/v1/tables/{ID}/default/rows", params={"limit": 5}, headers={"If-None-Match": tag}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    without = exchange.get(
+        f"/api/v1/tables/{ID}/default/rows", "other", params={"limit": 5}, headers={"If-None-Match": tag}
+    )
+    problem(without, 403)
+
+
+def test_who_read_what_for_which_purpose(exchange: Exchange) -> None:
+    number = exchange.grant()
+    exchange.rows(columns="visit_no", where="district:eq:320102", limit=10)
+    attempt, outcome = exchange.log()
+    assert (attempt["phase"], outcome["phase"]) == ("attempt", "outcome")
+    for entry in (attempt, outcome):
+        assert (entry["by"], entry["department"], entry["dataset"]) == ("asker", "education", ID)
+        assert (entry["purpose"], entry["columns"]) == (f"request {number}", ["visit_no"])
+        assert entry["snapshot"] == exchange.rows(limit=1).headers["x-snapshot"]
+        assert "320102" not in json.dumps(entry)
+    assert (outcome["rows"], outcome["result"]) == (10, "done")
+
+
+def test_where_the_log_cannot_be_written_nothing_is_read(exchange: Exchange) -> None:
+    exchange.grant()
+    from lake import store
+
+    for uri in store.list_files(exchange.desk.log.folder):
+        if uri.endswith(".jsonl"):
+            store.write_atomic(uri, b"{}\n")
+    answer = exchange.rows()
+    assert problem(answer, 500)
+    assert "visit_no" not in answer.text
+
+
+@pytest.mark.parametrize("step", ["revoke", "suspend"])
+def test_an_end_holds_at_once(exchange: Exchange, step: str) -> None:
+    number = exchange.grant()
+    assert exchange.rows().status_code == 200
+    who = "chief" if step == "revoke" else "bureau"
+    take(exchange.desk, PEOPLE[who], number, step, {"reason": "用途不符"})  # type: ignore[arg-type]
+    problem(exchange.rows(), 403)
+
+
+def test_a_time_limit_holds_to_the_second(exchange: Exchange, clock: Clock) -> None:
+    exchange.grant()
+    clock.now = clock.now.replace(year=2026, month=12, day=31, hour=15, minute=59, second=59)
+    assert exchange.rows().status_code == 200
+    clock.wait(seconds=1)
+    problem(exchange.rows(), 403)
+
+
+def test_the_list_says_what_is_shared_and_what_may_be_read(exchange: Exchange) -> None:
+    before = {(each["dataset"], each["policy"]): each for each in exchange.get("/api/v1/tables").json()}
+    assert [each["readable"] for each in before.values()] == [False, False]
+    assert before[ID, "default"]["conditions"]["zh"] == "限履职需要"
+    number = exchange.grant()
+    one = exchange.get(f"/api/v1/tables/{ID}/default").json()
+    assert (one["readable"], one["grant"]) == (True, number)
+    assert {field["name"]: field["mask"] for field in one["fields"]}["id_no"] == "hmac"
+    problem(exchange.get("/api/v1/tables", None), 401)
+
+
+def test_what_is_shared_without_conditions_needs_no_grant(exchange: Exchange) -> None:
+    exchange.city.change(share={"type": "unconditional"})
+    object.__setattr__(exchange.desk, "catalogue", exchange.city.ctx.catalogue)
+    assert exchange.rows("other").status_code == 200
+    problem(exchange.rows("auditor"), 403)
+    assert exchange.log()[0]["purpose"] == "unconditional"
