@@ -106,7 +106,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.yaml").write_text(HELD.format(name=name, number=number))
         (home / "things" / f"{name}_2026-03-02.csv").write_text("no\nA\nB\nC\n")
         (home / "things" / f"{name}_2026-03-03.csv").write_text("no\nA\n")
-    lost = ENTRY.format(name="lost", number=9, least=1).replace("connection: parks", "connection: lost")
+    lost = ENTRY.format(name="lost", number=7, least=1).replace("connection: parks", "connection: lost")
     (folder / "lost.yaml").write_text(lost)
     (home / "catalogue" / "departments.yaml").write_text(DEPARTMENTS)
     with sqlite3.connect(home / "parks.db") as source:
