@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 APPROVE: Final = "批准 Approve"
 REFUSE: Final = "驳回 Refuse"
+NO_REASON: Final = "未写理由 no reason given"
+"""Airflow checks a task's parameters before it runs, when there is no reason yet: it cannot insist on one."""
 
 
 class MergeOperator(HITLOperator):
@@ -34,7 +36,7 @@ class MergeOperator(HITLOperator):
                 "why": Param(
                     "",
                     type="string",
-                    minLength=1,
+                    maxLength=1000,
                     title="理由 Why",
                     description="入审计日志 For the audit log",
                 )
@@ -55,7 +57,7 @@ class MergeOperator(HITLOperator):
         who = answer["responded_by_user"] or {}
         by = who.get("name") or who.get("id") or "Airflow"
         decision: Verdict = "approve" if answer["chosen_options"] == [APPROVE] else "refuse"
-        why = str((answer["params_input"] or {}).get("why") or "")
+        why = str((answer["params_input"] or {}).get("why") or "").strip() or NO_REASON
         self._merge(context, lambda batch: tasks.decided(batch, decision, by=str(by), why=why))
 
     def _merge(self, context: Any, run: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
