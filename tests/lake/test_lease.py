@@ -19,9 +19,6 @@ from lake.ledger import Ledger
 from schemas.errors import LakeError, StageHeld
 from schemas.settings import Settings
 from tests.lake.making import NOW, batch_of, landed
-from tests.lake.test_ledger import postgresql
-
-__all__ = ["postgresql"]
 
 OTHER = """
 import sys
