@@ -17,11 +17,15 @@ from benchmarks.measure import Run, measure
 from benchmarks.sources import TABLE, Sources
 from pipelines.masks.keys import Key
 from schemas.load import load_catalogue
+from schemas.policy import domain_of
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 OURS, FLOOR = "Xuanwu", "floor"
+RECIPIENT = domain_of("share", "default")
+"""Whose tokens the peers make too."""
 DATABASES = ("postgresql", "mariadb")
 WAY = "whole way"
+NEXT = "one day later"
 FILE_SOURCE = "source: {{kind: file, connection: bench, path: residents.{kind}, format: {kind}}}"
 
 
@@ -37,7 +41,7 @@ class Contender:
 
 
 def groups(chosen: str) -> tuple[dict[str, list[Contender]], list[str]]:
-    """The groups whose name holds `chosen`, and why some contender is missing."""
+    """The groups whose name holds one of the words in `chosen`, parted by commas; and why some contender is missing."""
     here, peers = sys.executable, str(environment("bench", "requirements.txt"))
     found: dict[str, list[Contender]] = {}
     for kind in (*DATABASES, "csv", "parquet"):
@@ -54,13 +58,17 @@ def groups(chosen: str) -> tuple[dict[str, list[Contender]], list[str]]:
         Contender(FLOOR, "floor_way", here, "postgresql"),
         Contender("pandas + GX", "pandas_way", peers, "postgresql"),
     ]
+    found[NEXT] = [Contender(OURS, "ours", here, "postgresql", {"way": "day"})]
     if java() is None:
         missing = ["PySpark: there is no `java` on this machine"]
     else:
         missing = []
-        spark = str(environment("spark", "requirements-spark.txt"))
+        spark = str(environment("bench-spark", "requirements-spark.txt"))
         found[WAY].append(Contender("PySpark local[2]", "spark_way", spark, "parquet"))
-    return {name: each for name, each in found.items() if chosen in name}, missing
+    words = chosen.split(",")
+    return {
+        name: each for name, each in found.items() if any(word.strip() in name for word in words)
+    }, missing
 
 
 @dataclass
@@ -81,7 +89,7 @@ class Ground:
             "table": TABLE,
             "home": str(home),
             "codes": str(self.codes),
-            "token_key": Key("1", bytes.fromhex(self.key)).derive("token/share", "sm3").hex(),
+            "token_key": Key("1", bytes.fromhex(self.key)).derive(f"token/{RECIPIENT}", "sm3").hex(),
             **contender.options,
         }
         told = self.folder / f"{home.name}.json"

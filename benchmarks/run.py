@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contest import FLOOR, OURS, WAY, Contender, Ground, groups
+from benchmarks.kept import RESULTS
 from benchmarks.measure import Run
 from benchmarks.picture import picture
-from benchmarks.results import Line, Measured, as_json, compare, goals, lines
+from benchmarks.results import Line, Measured, as_json, beside, compare, goals, lines
 from benchmarks.same import published
 from benchmarks.sources import sources
 
-RESULTS = Path(__file__).parent / "results"
 COLUMNS = (
     *("s", "starting", "rows/s", "×Xuanwu", "×floor", "work×floor", "CPU s", "CPU×floor", "peak MB"),
     *("read MB", "written MB", "server CPU", "others' CPU", "same rows"),
@@ -138,10 +138,15 @@ def _cells(line: Line) -> list[str]:
 
 
 def _keep(measured: list[Measured], table: list[Line], *, rows: int, **more: object) -> None:
+    """Groups that were measured earlier on the same day, with as many rows, stay beside those of this run."""
     RESULTS.mkdir(exist_ok=True)
     name = f"{date.today().isoformat()}-{rows}"
+    path = RESULTS / f"{name}.json"
     content = as_json(measured, table, date=date.today().isoformat(), rows=rows, **more)
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    if path.exists():
+        content = beside(json.loads(path.read_text()), content)
+    table = [Line(**line) for line in content["table"]]
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     title = f"{rows:,} residents × 15 columns: seconds of the whole process (pale: starting and importing)"
     (RESULTS / f"{name}.svg").write_text(picture(table, title))
     console.print(f"written: benchmarks/results/{name}.json and .svg")
@@ -151,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--only", default="", help="groups whose name holds this: collect, csv, way …")
+    parser.add_argument("--only", default="", help="groups whose name holds one of these: collect,way,day")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that databases are dropped
     measured = bench(options.rows, options.repeat, options.only)

@@ -19,6 +19,7 @@ from airflow.sdk import (
 
 from dags import tasks
 from dags.approval import MergeOperator
+from dags.due import MAYBE, tell
 from dags.texts import dag_text
 from schemas.load import load_catalogue
 from schemas.model import Entry, LakeSource
@@ -102,10 +103,15 @@ def dataset_dag(entry: Entry, settings: Settings, days: int) -> DAG:
                 @task(
                     task_id=f"publish_{zone}",
                     inlets=[curated],
-                    outlets=[asset(zone, entry.id, name) for name in names],
+                    outlets=[
+                        *(asset(zone, entry.id, name) for name in names),
+                        *([MAYBE] if zone == "share" else []),
+                    ],
                 )
                 def publish(batch: dict[str, Any], zone: str) -> None:
                     tasks.publish(batch, zone)
+                    if zone == "share":
+                        tell(get_current_context()["outlet_events"], entry.id)
 
                 merged >> publish(batch, zone)
     return dag

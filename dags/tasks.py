@@ -33,21 +33,29 @@ class Held(Exception):
 
 
 def plainly(task: Callable[P, T]) -> Callable[P, T]:
-    """An error of ours fails its task with its message and no traceback. Only a source that could not be read, a lost
-    race for a table and a stage that another process is at are worth another try; a failed check or an unbalanced
-    ledger will not mend itself."""
+    """An error of ours fails its task with its message and no traceback. Only a source that could not be read, a target
+    that could not be delivered to, a lost race for a table and a stage that another process is at are worth another
+    try; a failed check or an unbalanced ledger will not mend itself."""
 
     @wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        from pipelines.showing import logged
-        from schemas.errors import ColumnsMissing, CommitConflict, SourceError, StageHeld, XuanwuError
+        from pipelines.console.showing import logged
+        from schemas.errors import (
+            ColumnsMissing,
+            CommitConflict,
+            DeliveryError,
+            DeliveryUnfit,
+            SourceError,
+            StageHeld,
+            XuanwuError,
+        )
 
         try:
             with logged():
                 return task(*args, **kwargs)
-        except ColumnsMissing as error:
+        except (ColumnsMissing, DeliveryUnfit) as error:
             raise AirflowFailException(str(error)) from None
-        except (SourceError, CommitConflict, StageHeld) as error:
+        except (SourceError, DeliveryError, CommitConflict, StageHeld) as error:
             raise RuntimeError(str(error)) from None
         except XuanwuError as error:
             raise AirflowFailException(str(error)) from None
@@ -83,8 +91,8 @@ def _interval(context: dict[str, Any]) -> tuple[datetime, datetime] | None:
 @plainly
 def collect(dataset: str, context: dict[str, Any]) -> dict[str, Any]:
     """Run collection and return the batch's identity, which is what later tasks are given."""
+    from dags.submitting import run_stage
     from pipelines.batches import batch_for, batch_of
-    from pipelines.stages import run_stage
 
     ctx = _context(dataset)
     entry = ctx.catalogue.entry(dataset)
@@ -97,9 +105,9 @@ def collect(dataset: str, context: dict[str, Any]) -> dict[str, Any]:
 @plainly
 def middle(stage: Stage, address: dict[str, Any]) -> None:
     """Run standardise or check. A batch that landed nothing new is skipped from here on."""
+    from dags.submitting import run_stage
     from lake import recordstore
     from lake.batch import Batch
-    from pipelines.stages import run_stage
 
     batch = Batch.model_validate(address)
     ctx = _context(batch.dataset)
@@ -112,8 +120,8 @@ def middle(stage: Stage, address: dict[str, Any]) -> None:
 def merge(address: dict[str, Any]) -> dict[str, Any]:
     """Run the merge and return what an asset event says of it: the batch, its interval, the snapshot. Held where the
     batch waits for a decision."""
+    from dags.submitting import run_stage
     from lake.batch import Batch
-    from pipelines.stages import run_stage
     from schemas.errors import DecisionNeeded, Refused
 
     batch = Batch.model_validate(address)
@@ -140,9 +148,12 @@ def decided(address: dict[str, Any], decision: Verdict, *, by: str, why: str) ->
 
 @plainly
 def publish(address: dict[str, Any], zone: str) -> None:
-    """Publish every policy of a zone; then take away what the entry no longer grants."""
+    """Publish every policy of a zone, and of the share zone the tables of grants; then take away what is no longer
+    granted."""
+    from dags.submitting import run_stage
     from lake.batch import Batch
-    from pipelines.stages import parts, run_stage, withdraw_ungranted
+    from pipelines.publishing.granting import publish_granted
+    from pipelines.stages import parts, withdraw_ungranted
 
     batch = Batch.model_validate(address)
     ctx = _context(batch.dataset)
@@ -150,6 +161,8 @@ def publish(address: dict[str, Any], zone: str) -> None:
     for part in parts(entry, "publish"):
         if part.startswith(f"{zone}/"):
             run_stage(ctx, "publish", batch, part)
+    for _ in publish_granted(ctx, batch, run_stage) if zone == "share" else ():
+        pass
     withdraw_ungranted(ctx, entry)
 
 

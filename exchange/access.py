@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 from exchange.accounts import Session
 from exchange.errors import Forbidden, NotThere
+from exchange.narrowing import name_of, policies_of
 from exchange.process import Request
-from exchange.requests import Desk, granted
+from exchange.requests import Desk, granted, grants
 from lake.tables import Identifier, identifier
 from schemas.model import Entry
-from schemas.policy import policies
+from schemas.policy import narrowed, policies
 
 
 @dataclass(frozen=True)
 class Access:
-    """`grant` is the request by which it is read; None for what is shared without conditions (Decree 809, Art. 14)."""
+    """`grant` is the request by which it is read; None for what is shared without conditions (Decree 809, Art. 14).
+    A grant of a part has a policy of its own, `default__grant_12`, and `entry` knows it."""
 
     entry: Entry
     policy: str
@@ -33,25 +35,61 @@ class Access:
 def shared(desk: Desk, dataset: str, policy: str) -> Entry:
     """The entry of a table that is shared. NotThere, in the same words, for a dataset or a policy that is not."""
     entry = desk.catalogue.entries.get(dataset)
-    if entry is None or policy not in policies(entry, "share"):
+    if entry is None or policy.partition("__")[0] not in policies(entry, "share"):
         raise NotThere("no such table is shared", next_step="GET /api/v1/tables lists what is")
     return entry
 
 
+def by_grant(entry: Entry, grant: Request) -> Access | None:
+    """What a grant gives to read: the policy's table, or its own. None where the catalogue no longer gives it."""
+    own = policies_of(entry, [grant]) if grant.terms.narrow else {}
+    name, known = name_of(grant), narrowed(entry, own)
+    return Access(known, name, grant) if name in policies(known, "share") else None
+
+
+def readable(desk: Desk, session: Session) -> list[Access]:
+    """Every table that the caller may read now, by name; none without a department or the scope. Of grants that give
+    the same table one is told."""
+    department = session.principal.department
+    if "read" not in session.scopes or not department:
+        return []
+    found: dict[Identifier, Access] = {}
+    for entry in desk.catalogue.entries.values():
+        if entry.share.type == "unconditional":
+            free = [Access(entry, policy, None) for policy in policies(entry, "share")]
+            found |= {each.table: each for each in free}
+    for grant in grants(desk, department):
+        entry_of = desk.catalogue.entries.get(grant.terms.dataset)
+        each = by_grant(entry_of, grant) if entry_of else None
+        if each is not None:
+            found.setdefault(each.table, each)
+    return [each for _, each in sorted(found.items())]
+
+
 def access(desk: Desk, session: Session, dataset: str, policy: str) -> Access:
-    """The right to read a table. NotThere where it is not shared; Forbidden without grant, department or scope."""
+    """The right to read a table. NotThere where it is not shared; Forbidden without grant, department or scope.
+
+    `policy` is one of the catalogue, then the widest grant of it is taken, or that of a grant's own table."""
     entry = shared(desk, dataset, policy)
     if "read" not in session.scopes:
         raise Forbidden("this token is not for reading", expected="a token of the scope `read`")
     if not session.principal.department:
         raise Forbidden("tables are shared with departments; this account has none")
-    if entry.share.type == "unconditional":
+    if entry.share.type == "unconditional" and policy in entry.share.policies:
         return Access(entry, policy, None)
-    grant = granted(desk, session.principal.department, dataset, policy)
-    if grant is None:
+    found = _granted(desk, session.principal.department, entry, policy)
+    if found is None:
         raise Forbidden(
             f"{session.principal.department} has no grant for {dataset}, policy {policy}",
             rule="Decree 809, Art. 15",
             next_step="ask for one: POST /api/v1/requests",
         )
-    return Access(entry, policy, grant)
+    return found
+
+
+def _granted(desk: Desk, department: str, entry: Entry, policy: str) -> Access | None:
+    if policy in entry.share.policies:
+        grant = granted(desk, department, entry.id, policy)
+        return by_grant(entry, grant) if grant else None
+    own = (by_grant(entry, each) for each in grants(desk, department) if each.terms.dataset == entry.id)
+    return next((each for each in own if each and each.policy == policy), None)

@@ -61,11 +61,14 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 FINAL: Final = frozenset[State]({"ended"})
 READABLE: Final = frozenset[State]({"granted"})
 """States in which the requester may read."""
+LASTING: Final = READABLE | {"suspended"}
+"""States in which a table of a grant's own stays: a suspended one is read by nobody, and may be resumed."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What is asked for (Decree 809, Art. 20): table, basis, scenario, method, time limit."""
+    """What is asked for (Decree 809, Art. 20): table, basis, scenario, method, time limit, and the scope where that is
+    not the whole table: `columns` (all without), and the rows whose `territory` lies in `division` (GB/T 2260)."""
 
     dataset: str
     policy: str
@@ -75,6 +78,14 @@ class Terms:
     scenario: str
     method: Literal["api", "batch", "file"]
     until: datetime
+    columns: tuple[str, ...] = ()
+    division: str = ""
+    territory: str = ""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether less than the policy's whole table is asked for."""
+        return bool(self.columns or self.division)
 
 
 @dataclass(frozen=True)
@@ -167,6 +178,11 @@ def _after(event: Event, state: State, before: Sequence[Event]) -> State:
     if event.step in ("confirm", "decide", "rule"):
         return "granted" if deciding.said["consent"] else "refused"
     return RULES[event.step].to or state
+
+
+def was_granted(request: Request) -> bool:
+    """Whether it was granted at any time."""
+    return any(state_of(request.events[: place + 1]) in READABLE for place in range(len(request.events)))
 
 
 def sides(principal: Principal, terms: Terms) -> frozenset[Side]:

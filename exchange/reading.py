@@ -6,22 +6,20 @@ read is written into the audit log before the first row leaves and after the las
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exchange import looks, trail
 from exchange.access import Access
 from exchange.accounts import Session
 from exchange.errors import ExchangeError, NotThere, Unfit
 from exchange.requests import Desk
-from lake.signing import canonical
-from lake.tables import Tables
-from schemas.errors import XuanwuError
+from lake.datafiles import BATCH_ROWS
+from lake.opened import Opened
 
 COMPARISONS: Final = {
     "eq": "equal",
@@ -64,11 +62,13 @@ class Asked:
 
 @dataclass
 class Page:
-    """Rows on their way out. `rows` may be read once; `next` is the place of the next page once they have been."""
+    """Rows on their way out. `rows` may be read once; `next` is the place of the next page once they have been. Of
+    `telling` columns it is noted whose rows they were."""
 
     snapshot: int
     schema: pa.Schema
     rows: Iterator[pa.RecordBatch]
+    telling: Sequence[str] = ()
     next: int | None = None
     sent: int = field(default=0)
 
@@ -85,24 +85,29 @@ def condition(text: str) -> Condition:
     return Condition(column, compare, value)
 
 
-def read(desk: Desk, tables: Tables, session: Session, access: Access, asked: Asked) -> Page:
-    """A page of a table. NotThere where nothing was published yet, or the snapshot is no more; Unfit for an unknown
-    column, a value that is not of the column's type, or a limit out of bounds. All of it is logged, the refusals too.
+def read(desk: Desk, table: Opened | None, session: Session, access: Access, asked: Asked) -> Page:
+    """A page of a table, None where there is none yet. NotThere where nothing was published yet, or the snapshot is no
+    more; Unfit for an unknown column, a value that is not of the column's type, or a limit out of bounds. All of it is
+    logged, the refusals too.
     """
     told = _told(session, access, asked)
     try:
-        page = _page(tables, access, asked)
+        page = _page(table, access, asked)
     except ExchangeError as error:
-        _log(desk, told, "refused", by=type(error).__name__)
+        trail.log(desk, told, "refused", rule=type(error).__name__)
         raise
-    _log(desk, told | {"snapshot": str(page.snapshot)}, "attempt")
-    page.rows = _logged(desk, told | {"snapshot": str(page.snapshot)}, page, page.rows)
+    told |= {"snapshot": str(page.snapshot)}
+    number = trail.log(desk, told, "attempt")
+    if asked.limit > looks.FEW:
+        looks.note_whole(desk, number, access)
+    page.rows = _logged(desk, told, page, _noted(desk, number, access, page, page.rows))
     return page
 
 
-def _page(tables: Tables, access: Access, asked: Asked) -> Page:
-    snapshot = _snapshot(tables, access, asked)
-    schema = tables.schema(access.table)
+def _page(table: Opened | None, access: Access, asked: Asked) -> Page:
+    if table is None or table.current_snapshot is None:
+        raise NotThere("nothing was published yet", next_step="ask the provider when it will be")
+    snapshot, schema = _snapshot(table, asked), table.schema
     columns = asked.columns or tuple(schema.names)
     tests = _tests(schema, asked.conditions)
     if unknown := sorted({*columns, *(each.column for each in asked.conditions)} - set(schema.names)):
@@ -112,19 +117,18 @@ def _page(tables: Tables, access: Access, asked: Asked) -> Page:
             "limit, place or columns are out of bounds", expected=f"1 to {MOST_ROWS} rows, each column once"
         )
     wanted = pa.schema([schema.field(name) for name in columns])
-    scanned = tables.scan(
-        access.table, list({*columns, *(each for each, _ in tests)}), snapshot, skip=asked.after
-    )
-    page = Page(snapshot, wanted, iter(()))
+    telling = [] if asked.limit > looks.FEW else looks.telling(access.entry, access.policy)
+    needed = list({*columns, *telling, *(each for each, _ in tests)})
+    most = BATCH_ROWS if tests else min(BATCH_ROWS, asked.limit)
+    scanned = table.scan(needed, snapshot, skip=asked.after, rows=most)
+    page = Page(snapshot, wanted, iter(()), telling)
     page.rows = _cut(page, scanned, tests, asked)
     return page
 
 
-def _snapshot(tables: Tables, access: Access, asked: Asked) -> int:
+def _snapshot(table: Opened, asked: Asked) -> int:
     """The snapshot asked for, or the newest; NotThere for one that upkeep has removed or that never was."""
-    snapshots = [found for found, _ in tables.snapshots(access.table)]
-    if not snapshots:
-        raise NotThere("nothing was published yet", next_step="ask the provider when it will be")
+    snapshots = [found for found, _ in table.snapshots()]
     if asked.snapshot is None:
         return snapshots[0]
     if asked.snapshot not in snapshots:
@@ -172,11 +176,11 @@ def _cut(
         places = pc.indices_nonzero(keep)
         if len(places) >= left:
             last = places[left - 1].as_py()
-            yield batch.take(places[:left]).select(page.schema.names)
+            yield batch.take(places[:left])
             page.next = place + last + 1
             return
         if len(places):
-            yield batch.take(places).select(page.schema.names)
+            yield batch.take(places)
         left -= len(places)
         place += batch.num_rows
 
@@ -184,29 +188,23 @@ def _cut(
 # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _told(session: Session, access: Access, asked: Asked) -> dict[str, Any]:
-    """Who read what for which purpose. Conditions as a digest: their values may be a person's."""
+def _told(session: Session, access: Access, asked: Asked) -> trail.Told:
     conditions = [[each.column, each.compare, each.value] for each in asked.conditions]
-    return {
-        "action": "read",
-        "by": session.principal.name,
-        "token": session.token,
-        "department": session.principal.department,
-        "purpose": access.purpose,
-        "dataset": access.entry.id,
-        "policy": access.policy,
-        "columns": list(asked.columns),
-        "filter": hashlib.sha256(canonical(conditions)).hexdigest() if conditions else "",
-        "after": asked.after,
-    }
+    return trail.told(session, access, "api", asked.columns, conditions) | {"after": asked.after}
 
 
-def _log(desk: Desk, told: dict[str, Any], phase: str, **more: Any) -> None:
-    desk.log.append({**told, "phase": phase, **more})
+def _noted(
+    desk: Desk, number: int, access: Access, page: Page, rows: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """The rows with the columns asked for, once it is noted whose they are."""
+    for batch in rows:
+        if page.telling:
+            looks.note(desk, number, access, page.telling, batch)
+        yield batch.select(page.schema.names)
 
 
 def _logged(
-    desk: Desk, told: dict[str, Any], page: Page, rows: Iterator[pa.RecordBatch]
+    desk: Desk, told: trail.Told, page: Page, rows: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     result = "broken off"
     try:
@@ -215,22 +213,4 @@ def _logged(
             yield batch
         result = "done"
     finally:
-        with suppress(XuanwuError):  # the rows have left: the attempt stands in the log
-            _log(desk, told, "outcome", rows=page.sent, result=result)
-
-
-def refused(desk: Desk, session: Session | None, dataset: str, policy: str, error: ExchangeError) -> None:
-    """Log that somebody was not let in. Names that the catalogue does not have are told as a digest."""
-    known = dataset in desk.catalogue.entries
-    _log(
-        desk,
-        {
-            "action": "read",
-            "by": session.principal.name if session else "",
-            "department": session.principal.department if session else "",
-            "dataset": dataset if known else hashlib.sha256(dataset.encode()).hexdigest(),
-            "policy": policy if known and policy in desk.catalogue.entries[dataset].share.policies else "",
-        },
-        "refused",
-        by_rule=type(error).__name__,
-    )
+        trail.log_after(desk, told, "outcome", rows=page.sent, result=result)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from exchange.errors import Forbidden, NotThere, Unfit
+from exchange.narrowing import scope
 from exchange.people import Principal
-from exchange.process import READABLE, Event, Request, Rule, Step, Terms, require, sides
+from exchange.process import LASTING, READABLE, Event, Request, Rule, Step, Terms, require, sides, was_granted
 from exchange.state import EVENTS, REQUESTS, State
 from lake.auditlog import AuditLog
 from lake.signing import canonical
@@ -30,35 +31,44 @@ LONGEST: Final = 4_000
 
 @dataclass(frozen=True)
 class Desk:
-    """Where requests are handled. `clock` gives aware UTC."""
+    """Where requests are handled. `clock` gives aware UTC. `ended` is told of a grant that has ended and had a table of
+    its own, for it to be taken away; nobody may read it by then."""
 
     state: State
     catalogue: Catalogue
     log: AuditLog
     clock: Callable[[], datetime]
+    ended: Callable[[Request], object] = field(default=lambda _: None)
 
 
 # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def draft(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Request:
-    """A new request: `dataset`, `policy`, `basis`, `scenario`, `method`, `until` (Decree 809, Art. 20).
+def draft(
+    desk: Desk,
+    principal: Principal,
+    asked: Mapping[str, Any],
+    beside: Callable[[sa.Connection, Request], object] = lambda connection, request: None,
+) -> Request:
+    """A new request: `dataset`, `policy`, `basis`, `scenario`, `method`, `until` (Decree 809, Art. 20), and the scope:
+    `columns` (default all of the policy), `rows` (`all`, or `own` for those of the department's own territory).
 
-    NotThere for a dataset that is not shared under the policy; Unfit where a text is missing or the time limit has
-    passed, and where nothing need be asked, since the dataset is shared without conditions.
+    NotThere for a dataset that is not shared under the policy; Unfit where a text is missing, the time limit has
+    passed or the scope is none that the policy gives, and where nothing need be asked, since the dataset is shared
+    without conditions. `beside` writes in the same transaction what is declared with it.
     """
     if not principal.department or not principal.has("requester"):
         raise Forbidden("a request is made by a requester of a department")
     terms = _terms(desk, principal, asked)
     first = Event("draft", principal.name, "requester", desk.clock())
     row = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
+    row |= {"until": _text(terms.until), "columns": list(terms.columns)}
     with desk.state.begin() as connection:
         number = int(
-            connection.execute(
-                sa.insert(REQUESTS).values(row | {"until": _text(terms.until)}).returning(REQUESTS.c.number)
-            ).scalar_one()
+            connection.execute(sa.insert(REQUESTS).values(row).returning(REQUESTS.c.number)).scalar_one()
         )
         request = Request(number, terms, (first,))
+        beside(connection, request)
         _add(desk, connection, request, principal)
     return request
 
@@ -81,6 +91,7 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
     until = _moment(asked["until"])
     if until <= desk.clock():
         raise Unfit("the time limit has passed", expected="a moment to come")
+    policy = policies(entry, "share")[str(asked["policy"])]
     return Terms(
         dataset=entry.id,
         policy=str(asked["policy"]),
@@ -90,6 +101,7 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
         scenario=str(asked["scenario"]),
         method=asked["method"],
         until=until,
+        **scope(entry, policy, desk.catalogue.departments.get(principal.department), asked),
     )
 
 
@@ -110,6 +122,8 @@ def take(desk: Desk, principal: Principal, number: int, step: Step, said: Mappin
         raise Unfit(
             f"somebody took a step of request {number} at the same moment", next_step="look at it again"
         ) from None
+    if moved.terms.narrow and request.state in LASTING and moved.state not in LASTING:
+        desk.ended(moved)
     return moved
 
 
@@ -181,10 +195,45 @@ def granted(desk: Desk, department: str, dataset: str, policy: str) -> Request |
     same = sa.and_(
         REQUESTS.c.department == department, REQUESTS.c.dataset == dataset, REQUESTS.c.policy == policy
     )
+    return next(iter(sorted(_live(desk, same), key=_widest)), None)
+
+
+def grants(desk: Desk, department: str) -> list[Request]:
+    """All that a department may read now, the widest grant of a table first."""
+    return sorted(_live(desk, REQUESTS.c.department == department), key=_widest)
+
+
+def _live(desk: Desk, where: sa.ColumnElement[bool]) -> list[Request]:
     now = desk.clock()
-    return next(
-        (each for each in _load(desk.state, same) if each.state in READABLE and each.terms.until > now), None
-    )
+    return [each for each in _load(desk.state, where) if each.state in READABLE and each.terms.until > now]
+
+
+def _widest(request: Request) -> tuple[bool, int]:
+    """Grants of whole tables first, and of those of a part the newest."""
+    return request.terms.narrow, -request.number
+
+
+def lasting(state: State, now: datetime, dataset: str | None = None) -> list[Request]:
+    """Every grant that has a table of its own now, read or suspended: of a dataset, or of all."""
+    parts = sa.or_(REQUESTS.c.division != "", sa.cast(REQUESTS.c.columns, sa.Text) != "[]")
+    where = parts if dataset is None else sa.and_(parts, REQUESTS.c.dataset == dataset)
+    found = [each for each in _load(state, where) if each.terms.narrow]
+    return [each for each in found if each.state in LASTING and each.terms.until > now]
+
+
+def ever_granted(state: State) -> list[Request]:
+    """Every request that was granted, ended ones too, by number."""
+    return [each for each in every(state) if was_granted(each)]
+
+
+def numbered(state: State, number: int) -> Request | None:
+    """The request of this number, whoever asks: for what is done by it."""
+    return next(iter(_load(state, REQUESTS.c.number == number)), None)
+
+
+def every(state: State) -> list[Request]:
+    """Every request, by number."""
+    return _load(state, sa.true())
 
 
 def _may_see(principal: Principal, terms: Terms) -> bool:
@@ -208,7 +257,7 @@ def _load(state: State, where: sa.ColumnElement[bool]) -> list[Request]:
 
 def _terms_of(row: Any) -> Terms:
     kept = {name: row[REQUESTS.c[name]] for name in Terms.__dataclass_fields__}
-    return Terms(**kept | {"until": _moment(kept["until"])})
+    return Terms(**kept | {"until": _moment(kept["until"]), "columns": tuple(kept["columns"])})
 
 
 def _text(moment: datetime) -> str:

@@ -1,4 +1,5 @@
-"""What the exchange remembers: accounts, tokens, requests and their events. SQLite, or PostgreSQL in production.
+"""What the exchange remembers: accounts, tokens, requests and their events, deliveries and their receipts, what was
+counted of reads. SQLite, or PostgreSQL in production.
 
 The form is Alembic's (`exchange/migrations`), brought up to date at the first use; a test holds the two against each
 other. Events are only ever added.
@@ -10,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from exchange.errors import Busy
 from lake.database import connected_engine
+from lake.together import Together
 from schemas.settings import Settings
 
 METADATA = sa.MetaData(
@@ -37,7 +41,9 @@ ACCOUNTS = sa.Table(
     sa.Column("roles", sa.JSON, nullable=False),
     sa.Column("password", sa.String(200)),
     sa.Column("closed", MOMENT),
+    sa.Column("said", MOMENT),
 )
+"""`said`: of a person or system of the identity provider, when it said what department and roles are theirs."""
 TOKENS = sa.Table(
     "tokens",
     METADATA,
@@ -49,6 +55,7 @@ TOKENS = sa.Table(
     sa.Column("made", MOMENT, nullable=False),
     sa.Column("expires", MOMENT, nullable=False),
     sa.Column("revoked", MOMENT),
+    sa.Column("kind", sa.String(8), nullable=False),
 )
 REQUESTS = sa.Table(
     "requests",
@@ -62,6 +69,9 @@ REQUESTS = sa.Table(
     sa.Column("scenario", sa.Text, nullable=False),
     sa.Column("method", sa.String(16), nullable=False),
     sa.Column("until", MOMENT, nullable=False),
+    sa.Column("columns", sa.JSON, nullable=False),
+    sa.Column("division", sa.String(6), nullable=False),
+    sa.Column("territory", sa.String(63), nullable=False),
 )
 EVENTS = sa.Table(
     "events",
@@ -75,19 +85,137 @@ EVENTS = sa.Table(
     sa.Column("said", sa.JSON, nullable=False),
 )
 """The primary key makes two people who act on one request at one time take turns: the second is told so."""
+CONTACTS = sa.Table(
+    "contacts",
+    METADATA,
+    sa.Column("department", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(8), primary_key=True),
+    sa.Column("address", sa.String(500), primary_key=True),
+)
+"""Where notices to a department are sent; of the authority the department is empty."""
+NOTICES = sa.Table(
+    "notices",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.String(200), nullable=False, unique=True),
+    sa.Column("department", sa.String(64), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("request", sa.ForeignKey("requests.number")),
+    sa.Column("said", sa.JSON, nullable=False),
+    sa.Column("made", MOMENT, nullable=False),
+    sa.Column("read", MOMENT),
+)
+"""What a department is told, once: `key` says what it is about. Without a request it is about a delivery of what is
+shared without conditions."""
+DELIVERIES = sa.Table(
+    "deliveries",
+    METADATA,
+    sa.Column("notice", sa.ForeignKey("notices.id"), primary_key=True),
+    sa.Column("kind", sa.String(8), primary_key=True),
+    sa.Column("address", sa.String(500), primary_key=True),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("after", MOMENT, nullable=False, index=True),
+    sa.Column("why", sa.String(200), nullable=False),
+)
+"""The outbox: a notice on its way to one address, tried again from `after` on until it is `sent`, or `given up`."""
+SUBSCRIPTIONS = sa.Table(
+    "subscriptions",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("request", sa.ForeignKey("requests.number"), index=True),
+    sa.Column("department", sa.String(64), nullable=False),
+    sa.Column("dataset", sa.String(100), nullable=False, index=True),
+    sa.Column("policy", sa.String(64), nullable=False),
+    sa.Column("method", sa.String(8), nullable=False),
+    sa.Column("connection", sa.String(64), nullable=False),
+    sa.Column("place", sa.String(200), nullable=False),
+    sa.Column("mode", sa.String(8), nullable=False),
+    sa.Column("format", sa.String(8), nullable=False),
+    sa.Column("keep", sa.Integer, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("at", MOMENT, nullable=False),
+    sa.Column("ended", MOMENT),
+    sa.Column("holder", sa.String(200)),
+    sa.Column("until", MOMENT),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("after", MOMENT, nullable=False),
+)
+"""What is to be delivered where, with every new snapshot (`exchange.subscriptions`); who is at it, and from when on it
+is tried again. No secret is among it: the connection is a name."""
+RECEIPTS = sa.Table(
+    "receipts",
+    METADATA,
+    sa.Column("subscription", sa.ForeignKey("subscriptions.number"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("snapshot", sa.String(20), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("sent", sa.BigInteger, nullable=False),
+    sa.Column("found", sa.BigInteger, nullable=False),
+    sa.Column("inserted", sa.BigInteger, nullable=False),
+    sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("deleted", sa.BigInteger, nullable=False),
+    sa.Column("altered", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("began", MOMENT, nullable=False),
+    sa.Column("at", MOMENT, nullable=False),
+)
+"""What became of each delivery, failed ones too; only ever added."""
+
+USAGE = sa.Table(
+    "usage",
+    METADATA,
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("department", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(100), primary_key=True),
+    sa.Column("dataset", sa.String(100), primary_key=True, index=True),
+    sa.Column("policy", sa.String(64), primary_key=True),
+    sa.Column("door", sa.String(16), primary_key=True),
+    sa.Column("purpose", sa.String(64), primary_key=True),
+    sa.Column("reads", sa.Integer, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.Integer, nullable=False),
+)
+"""Counted from the audit log, which is what holds (`exchange.usage`)."""
+COUNTED = sa.Table(
+    "counted",
+    METADATA,
+    sa.Column("log", sa.String(16), primary_key=True),
+    sa.Column("until", sa.BigInteger, nullable=False),
+)
+LOOKS = sa.Table(
+    "looks",
+    METADATA,
+    sa.Column("entry", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.String(32), primary_key=True, index=True),
+)
+"""By which read (the index of its entry in the audit log) a record was seen, as a keyed digest (`exchange.looks`)."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+MOST_TOGETHER: Final = 50
+"""Threads whose rows are written in one transaction at most."""
+_INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+Rows = list[dict[str, Any]]
 
 
 class State:
-    """The database at `settings.exchange_url`."""
+    """The database at `settings.exchange_url`. A server keeps its connections (`kept`)."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._url = settings.exchange_url
+    def __init__(self, settings: Settings, *, kept: bool = False) -> None:
+        self._url, self._kept = settings.exchange_url, kept
+        self._together: Together[tuple[sa.Table, Rows], None] = Together(MOST_TOGETHER)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there may be anything in it: asking makes no database."""
+        url = sa.make_url(self._url)
+        return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        engine = connected_engine(self._url)
+        engine = connected_engine(self._url, kept=self._kept)
         migrate(engine)
         return engine
 
@@ -104,6 +232,17 @@ class State:
                 f"the exchange's database cannot be reached or written ({type(error).__name__})",
                 next_step="see XUANWU_EXCHANGE, and whether its disk is full",
             ) from None
+
+    def put(self, table: sa.Table, rows: Rows) -> None:
+        """Add rows, where they are not there yet, in one transaction with what other threads put at the time."""
+        self._together.do((table, rows), self._put)
+
+    def _put(self, brought: list[tuple[sa.Table, Rows]]) -> list[None]:
+        with self.begin() as connection:
+            insert = _INSERT[connection.dialect.name]
+            for table, rows in brought:
+                connection.execute(insert(table).on_conflict_do_nothing(), rows)
+        return [None] * len(brought)
 
 
 def migrate(engine: sa.Engine) -> None:

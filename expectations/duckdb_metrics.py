@@ -120,7 +120,7 @@ def _not_outlier(column: Any, method: str | None, multiplier: float | None, _tab
     return sa.func.coalesce(sa.and_(number >= low - fence, number <= high + fence), True)
 
 
-condition("column_values.unique", (), _unique, table=True)
-condition("column_values.increasing", ("strictly",), _monotonic(rising=True), table=True)
-condition("column_values.decreasing", ("strictly",), _monotonic(rising=False), table=True)
-condition("column_values.not_outliers", ("method", "multiplier"), _not_outlier, table=True)
+condition("column_values.unique", (), _unique, looks="table")
+condition("column_values.increasing", ("strictly",), _monotonic(rising=True), looks="table")
+condition("column_values.decreasing", ("strictly",), _monotonic(rising=False), looks="table")
+condition("column_values.not_outliers", ("method", "multiplier"), _not_outlier, looks="table")

@@ -19,7 +19,11 @@ logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
 
 from great_expectations.compatibility import pydantic  # noqa: E402
 from great_expectations.exceptions import GreatExpectationsError  # noqa: E402
-from great_expectations.execution_engine import SqlAlchemyExecutionEngine, sqlalchemy_execution_engine  # noqa: E402
+from great_expectations.execution_engine import (  # noqa: E402
+    SparkDFExecutionEngine,
+    SqlAlchemyExecutionEngine,
+    sqlalchemy_execution_engine,
+)
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData  # noqa: E402
 from great_expectations.expectations import core  # noqa: E402
 from great_expectations.expectations.expectation import (  # noqa: E402
@@ -56,6 +60,7 @@ __all__ = [
     "MetricConfiguration",
     "MetricsCalculator",
     "MulticolumnMapExpectation",
+    "SparkDFExecutionEngine",
     "SqlAlchemyBatchData",
     "SqlAlchemyExecutionEngine",
     "TableMetricProvider",

@@ -21,7 +21,7 @@ def _exists(column: Any, dataset: str, field: str) -> Any:
 
 
 condition("column_values.in_code_list", ("codes",), _in_code_list)
-condition("column_values.exist_in_dataset", ("dataset", "field"), _exists)
+condition("column_values.exist_in_dataset", ("dataset", "field"), _exists, looks="elsewhere")
 
 
 class ExpectColumnValuesToBeInCodeList(great.ColumnMapExpectation):

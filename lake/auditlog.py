@@ -8,9 +8,10 @@ So nothing can be changed, taken out, put in or put in another order without the
 can tell later that what it covers is still the beginning of the log. Entries hold ids, digests and counts, never a
 value, so that erasing data never means changing the log.
 
-Writers take turns by a lock. An entry counts once its line is on the disk. A process killed in the middle of a line
-leaves a piece that the next writer cuts off; one killed before the head was moved leaves a whole, signed line, which
-the next writer takes up. Anything else that does not fit stops it: it is for `xuanwu verify` and people to look at.
+Writers take turns by a lock, and what the threads of a process bring meanwhile is written in one turn. An entry counts
+once its line is on the disk. A process killed in the middle of a line leaves a piece that the next writer cuts off; one
+killed before the head was moved leaves whole, signed lines, of one turn at most, which the next writer takes up.
+Anything else that does not fit stops it: it is for `xuanwu verify` and people to look at.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -33,18 +34,40 @@ from lake.certificates import lake_keys
 from lake.database import connected_engine
 from lake.merkle import Frontier, leaf_hash
 from lake.signing import Signer, Trust, canonical
+from lake.together import Together
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
 LOG: Final = "proof/log"
 HEAD: Final = "head.json"
 SEGMENT: Final = 1000
+TURN: Final = 100
+"""Entries that are written in one turn at most."""
 CHECKPOINT: Final = "checkpoint"
 Entry = Mapping[str, Any]
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass
+class _Written:
+    """How this process left the log when it last wrote: the head's bytes, where the segment's last line begins, and
+    the line. While both are there unchanged, the tree is the one that it was."""
+
+    frontier: Frontier = field(default_factory=Frontier)
+    head: bytes = b""
+    begin: int = 0
+    line: bytes = b""
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.line)
+
+    def note(self, frontier: Frontier, head: bytes, end: int, lines: Sequence[bytes]) -> None:
+        self.frontier, self.head, self.line = frontier, head, lines[-1]
+        self.begin = end + sum(map(len, lines[:-1]))
 
 
 @dataclass(frozen=True)
@@ -54,16 +77,32 @@ class AuditLog:
     settings: Settings
     signer: Signer
     clock: Callable[[], datetime] = _now
+    _together: Together[Entry, int] = field(
+        default_factory=lambda: Together(TURN), init=False, repr=False, compare=False
+    )
+    _written: _Written = field(default_factory=_Written, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> str:
         return store.join(self.settings.lake_root, LOG)
 
     def append(self, entry: Entry) -> int:
-        """Write an entry and return its index. LakeError, with nothing counted, where it cannot be written."""
+        """Write an entry and return its index. LakeError, with nothing counted, where it cannot be written; TypeError
+        for one that has no canonical form."""
+        canonical(dict(entry))
+        return self._together.do(entry, self._in_one_turn)
+
+    def _in_one_turn(self, entries: list[Entry]) -> list[int]:
+        with self.turn() as append:
+            return append(*entries)
+
+    @contextmanager
+    def turn(self) -> Iterator[Callable[..., list[int]]]:
+        """Nobody else writes to the log meanwhile; what it gives appends entries and gives their indices. For an entry
+        and a file that it tells of, so that of two processes the one whose entry is the last has written the file."""
         try:
             with _turn(self.settings, self.folder):
-                return self._append(entry)
+                yield self._append
         except OSError as error:
             raise LakeError(
                 f"the audit log cannot be written ({type(error).__name__}); nothing is published without it",
@@ -79,15 +118,30 @@ class AuditLog:
         except (IndexError, ValueError):
             return None
 
-    def _append(self, entry: Entry) -> int:
-        frontier = self._frontier()
-        index = frontier.size
+    def entries(self, start: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The entries from an index on, read and not proved, each with its index."""
+        yield from entries(self.settings.lake_root, start)
+
+    def _append(self, *entries: Entry) -> list[int]:
+        """A segment is written and the head moved to its end before the next one is begun."""
+        made: list[int] = []
+        while len(made) < len(entries):
+            frontier, end = self._standing()
+            first = frontier.size
+            now = entries[len(made) :][: _most(frontier)]
+            lines = [self._line(frontier, entry) for entry in now]
+            _write_lines(self._segment(first), end, [line for line, _ in lines])
+            head = self._move_head(frontier, lines[-1][1])
+            self._written.note(frontier, head, end, [line for line, _ in lines])
+            made += range(first, frontier.size)
+        return made
+
+    def _line(self, frontier: Frontier, entry: Entry) -> tuple[bytes, dict[str, Any]]:
+        """The entry's line and checkpoint, once it is in the tree."""
         body = {**entry, "at": self.clock().astimezone(UTC).isoformat(timespec="microseconds")}
         frontier.append(leaf_hash(canonical(body)))
         checkpoint = self._checkpoint(frontier, body["at"])
-        _write_line(self._segment(index), index % SEGMENT, line_of(body, checkpoint))
-        self._move_head(frontier, checkpoint)
-        return index
+        return line_of(body, checkpoint), checkpoint
 
     def _checkpoint(self, frontier: Frontier, at: str) -> dict[str, Any]:
         said = {"size": frontier.size, "root": frontier.root().hex(), "time": at}
@@ -96,36 +150,46 @@ class AuditLog:
     def _segment(self, index: int) -> str:
         return store.join(self.folder, segment_name(index))
 
-    def _move_head(self, frontier: Frontier, checkpoint: dict[str, Any]) -> None:
+    def _move_head(self, frontier: Frontier, checkpoint: dict[str, Any]) -> bytes:
         peaks = [peak.hex() for peak in frontier.peaks]
-        store.write_atomic(
-            store.join(self.folder, HEAD),
-            canonical({"checkpoint": checkpoint, "frontier": peaks}) + b"\n",
-        )
+        head = canonical({"checkpoint": checkpoint, "frontier": peaks}) + b"\n"
+        store.write_atomic(store.join(self.folder, HEAD), head)
+        return head
 
     # ── where the last writer left it ────────────────────────────────────────────────────────────────────
 
-    def _frontier(self) -> Frontier:
-        """The tree as it stands, a line that a killed process had finished included."""
-        frontier = self._head()
+    def _standing(self) -> tuple[Frontier, int]:
+        """The tree as it stands, lines that a killed process had finished included, and how many bytes of the segment
+        of its next entry are whole lines."""
+        uri = store.join(self.folder, HEAD)
+        head = store.read_bytes(uri) if store.exists(uri) else None
+        if self._as_we_left_it(head):
+            return self._written.frontier.copy(), self._written.end
+        frontier = self._head(head)
         lines = _lines(self._segment(frontier.size))
         known = frontier.size % SEGMENT
         if len(lines) < known:
             self._damaged("lines are missing at its end")
         if known and _root(lines[known - 1]) != frontier.root().hex():
             self._damaged("its last line is not the one that was written")
-        if len(lines) > known + 1:
+        if len(lines) > known + _most(frontier):
             self._damaged("lines were added to it")
-        if len(lines) == known + 1:
-            self._take_up(frontier, lines[known])
-        return frontier
+        for line in lines[known:]:
+            self._take_up(frontier, line)
+        return frontier, sum(map(len, lines)) if frontier.size % SEGMENT else 0
 
-    def _head(self) -> Frontier:
-        uri = store.join(self.folder, HEAD)
-        if not store.exists(uri):
+    def _as_we_left_it(self, head: bytes | None) -> bool:
+        """Whether nobody has written since this process did: then what it knows need not be read and proved again."""
+        size = self._written.frontier.size
+        if not size % SEGMENT or head != self._written.head or not store.is_local(self.folder):
+            return False
+        return _tail(self._segment(size), self._written.begin) == self._written.line
+
+    def _head(self, data: bytes | None) -> Frontier:
+        if data is None:
             return Frontier()
         try:
-            head = json.loads(store.read_bytes(uri))
+            head = json.loads(data)
             checkpoint = head["checkpoint"]
             frontier = Frontier(checkpoint["size"], [bytes.fromhex(peak) for peak in head["frontier"]])
         except (ValueError, KeyError, TypeError):
@@ -159,6 +223,12 @@ class AuditLog:
         )
 
 
+def _most(frontier: Frontier) -> int:
+    """Entries that may be written before the head is moved: within a segment, and of an empty log the first one, so
+    that a log of several lines without a head is known for a damaged one."""
+    return min(TURN, SEGMENT - frontier.size % SEGMENT) if frontier.size else 1
+
+
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -178,6 +248,16 @@ def logged(lake: str) -> dict[tuple[str, str], int]:
                     found[certificate["path"], certificate["sha256"]] = number
         start += SEGMENT
     return found
+
+
+def entries(lake: str, start: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The entries from an index on, each with its index; for showing, without proving the log."""
+    while store.exists(uri := store.join(lake, LOG, segment_name(start))):
+        for line in _lines(uri)[start % SEGMENT :]:
+            yield start, read_line(line)[0]
+            start += 1
+        if start % SEGMENT:
+            return
 
 
 def line_of(entry: Entry, checkpoint: Entry) -> bytes:
@@ -215,21 +295,30 @@ def _lines(uri: str) -> list[bytes]:
     return data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
 
 
-def _write_line(uri: str, number: int, line: bytes) -> None:
-    """Put the line after the first `number` lines, and on the disk, or leave these alone. A line that a killed
-    process had finished is among them by then; a piece of one is written over."""
-    lines = _lines(uri)
+def _tail(uri: str, begin: int) -> bytes:
+    """A segment's bytes from a place on; none where there is no such file."""
+    try:
+        with Path(store.filesystem(uri)[1]).open("rb") as file:
+            file.seek(begin)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _write_lines(uri: str, end: int, lines: Sequence[bytes]) -> None:
+    """Put the lines after the first `end` bytes, and on the disk, or leave these alone. A piece of a line that a killed
+    process left is written over."""
+    data = b"".join(lines)
     if not store.is_local(uri):
-        store.write_atomic(uri, b"".join([*lines[:number], line]))
+        store.write_atomic(uri, (store.read_bytes(uri)[:end] if end else b"") + data)
         return
-    end = sum(map(len, lines[:number]))
     store.make_folder(uri.rpartition("/")[0])
     handle = os.open(store.filesystem(uri)[1], os.O_RDWR | os.O_CREAT, 0o600)
     try:
         os.ftruncate(handle, end)
         try:
-            written = os.pwrite(handle, line, end)
-            if written != len(line):
+            written = os.pwrite(handle, data, end)
+            if written != len(data):
                 raise OSError("a line was not written whole")
             os.fsync(handle)
         except OSError:
@@ -237,7 +326,7 @@ def _write_line(uri: str, number: int, line: bytes) -> None:
             raise
     finally:
         os.close(handle)
-    if number == 0:
+    if end == 0:
         _settle_folder(uri)
 
 

@@ -58,7 +58,8 @@ def _published(record: Published) -> list[Sum]:
         Sum(_terms(record, "rows_out"), ((f"{file.format} download", file.rows),))
         for file in record.downloads
     ]
-    return [Sum(_terms(record, "rows_in"), _terms(record, "rows_out", "suppressed")), *files]
+    outside = _terms(record, "outside") if record.outside else ()
+    return [Sum(_terms(record, "rows_in"), _terms(record, "rows_out", "suppressed") + outside), *files]
 
 
 _WITHIN: Final[dict[type[Record], Callable[[Any], list[Sum]]]] = {

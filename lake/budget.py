@@ -17,9 +17,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
 
-from lake.database import connected_engine
+from lake.database import connected_engine, made_tables
 from schemas.errors import BudgetSpent, LakeError
 
 METADATA = sa.MetaData()
@@ -60,10 +59,7 @@ class Budget:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        engine = connected_engine(self._url)
-        with engine.begin() as connection:
-            connection.execute(CreateTable(DRAWS, if_not_exists=True))
-        return engine
+        return made_tables(connected_engine(self._url), METADATA)
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
@@ -120,6 +116,8 @@ class Budget:
                 done = connection.execute(self._wanted(draw.draw)).one_or_none()
                 left = _millionths(budget) - self._sum(connection)
         except IntegrityError:
+            if self.find(draw.draw) is None:
+                raise
             return False
         if done is None:
             raise BudgetSpent(

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from lake import store
+from lake import s3, store
 from lake.database import BUSY_SECONDS, database_url, prepare_sqlite
 from schemas.errors import LakeError
 from schemas.settings import Settings
@@ -39,15 +40,27 @@ def _properties(settings: Settings) -> dict[str, str]:
         url = url.update_query_dict({"timeout": str(BUSY_SECONDS)})
     if store.is_local(settings.lake_root):
         store.make_folder(settings.lake_root)
-    s3 = store.s3_options()
-    endpoint = {"s3.endpoint": s3["endpoint_override"]} if "endpoint_override" in s3 else {}
     return {
         "uri": url.render_as_string(hide_password=False),
         "warehouse": settings.lake_root,
         "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
-        "s3.region": s3["region"],
-        **endpoint,
+        **s3.iceberg_properties(),
     }
+
+
+_STANDING: Final = select(IcebergTables.metadata_location).where(
+    IcebergTables.catalog_name == bindparam("catalogue"),
+    IcebergTables.table_namespace == bindparam("zone"),
+    IcebergTables.table_name == bindparam("name"),
+)
+
+
+def standing(catalogue: SqlCatalog, table: tuple[str, str]) -> str | None:
+    """The metadata file at which a table stands now, asked of the catalogue's database alone; None where there is no
+    such table."""
+    named = {"catalogue": catalogue.name, "zone": table[0], "name": table[1]}
+    with catalogue.engine.connect() as connection:
+        return connection.execute(_STANDING, named).scalar_one_or_none()
 
 
 @contextmanager

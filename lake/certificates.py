@@ -69,7 +69,8 @@ class Check(Part):
 
 class Balance(Part):
     """The rows of one batch from its landing to the curated table, as the ledger holds them; None where it does not
-    hold the stage. `erased` were on their way to the landing zone; the others went between a stage and the next."""
+    hold the stage. `erased` were on their way to the landing zone; the others went between a stage and the next.
+    `corrected` counts values, not rows."""
 
     counted: int | None = None
     landed: int | None = None
@@ -77,6 +78,7 @@ class Balance(Part):
     landed_erased: int = 0
     standardised_erased: int = 0
     checked_erased: int = 0
+    corrected: int = 0
     standardised: int | None = None
     standardise_quarantined: int | None = None
     checked: int | None = None
@@ -92,8 +94,9 @@ class Balance(Part):
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Certificates from before anything was erased keep their form."""
-        return {name: value for name, value in handler(self).items() if value or not name.endswith("erased")}
+        """Certificates from before anything was erased or corrected keep their form."""
+        said = handler(self).items()
+        return {name: value for name, value in said if value or not name.endswith(("erased", "corrected"))}
 
 
 class LedgerProof(Part):
@@ -113,7 +116,8 @@ class InputProof(Part):
 
 class BatchProof(Part):
     """One batch that came into the curated table since the publication before; or an erasure, which took rows out of
-    it: then there is no manifest and no verdict, and its balance is what it deleted."""
+    it: then there is no manifest and no verdict, and its balance is what it deleted. `corrections` are what was laid
+    over the originals."""
 
     id: str
     start: datetime | None
@@ -123,14 +127,16 @@ class BatchProof(Part):
     verdict: FileProof | None
     manifest: FileProof | None
     landed: tuple[Original, ...]
+    corrections: tuple[FileProof, ...] = ()
     inputs: tuple[InputProof, ...] = ()
     ledger: LedgerProof | None = None
     erasure: str | None = None
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Certificates from before anything was erased keep their form."""
-        return {name: value for name, value in handler(self).items() if name != "erasure" or value}
+        """Certificates from before anything was erased or corrected keep their form."""
+        said = handler(self).items()
+        return {name: value for name, value in said if value or name not in ("erasure", "corrections")}
 
 
 class Words(Part):
@@ -138,9 +144,21 @@ class Words(Part):
     en: str
 
 
+class GrantProof(Part):
+    """The grant whose own table it is: the request, who is given it, and of which territory its rows are."""
+
+    request: int
+    of: str
+    recipient: str
+    territory: str | None = None
+    division: str | None = None
+
+
 class Certificate(Part):
     """One published snapshot. `batches` are those since the certificate `previous` of the same table, the oldest
-    first. `metadata` and `downloads` are filled in after the commit. `risk` is what the disclosure gate measured."""
+    first. `metadata` and `downloads` are filled in after the commit. `risk` is what the disclosure gate measured,
+    `releases` what the public was given before, which it was measured against, and noise that was drawn.
+    `outside` are curated rows that are not of the grant's territory: rows_in = rows + suppressed + outside."""
 
     version: Literal[1] = 1
     dataset: str
@@ -155,6 +173,8 @@ class Certificate(Part):
     rows_in: int
     rows: int
     suppressed: int
+    outside: int = 0
+    grant: GrantProof | None = None
     masks_hash: str
     masks: dict[str, Words]
     hashes: tuple[str, ...]
@@ -167,8 +187,17 @@ class Certificate(Part):
     manifests: tuple[FileProof, ...]
     metadata: FileProof | None = None
     downloads: tuple[FileProof, ...] = ()
+    releases: tuple[FileProof, ...] = ()
     issued_at: datetime
     key: str
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What a certificate has nothing of is left out: it keeps the form from before there was any."""
+        return {name: value for name, value in handler(self).items() if name not in _LATER or value}
+
+
+_LATER: Final = ("outside", "grant", "releases")
 
 
 def path_of(zone: str, table: str, snapshot: int) -> str:
@@ -241,8 +270,8 @@ def relative(lake: str, uri: str) -> str:
 
 def prove(lake: str, uri: str, rows: int | None = None) -> FileProof:
     """Digest and size of a file as it stands."""
-    path = relative(lake, uri)
-    return FileProof(path=path, sha256=store.sha256_of(uri), size=store.size_of(uri), rows=rows)
+    sha256, size = store.digest_of(uri)
+    return FileProof(path=relative(lake, uri), sha256=sha256, size=size, rows=rows)
 
 
 def entry_of(proof: FileProof) -> dict[str, Any]:

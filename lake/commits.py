@@ -27,7 +27,7 @@ TRIES: Final = 10
 
 @dataclass(frozen=True)
 class Staged:
-    """A snapshot that is about to be committed: all its files lie there, and nobody reads them yet. `files` gives
+    """A snapshot with all its files; one that is about to be committed nobody reads yet. `files` gives
     the rows of each data file, and of a delete file those that it takes away, as a negative number."""
 
     snapshot: int
@@ -74,15 +74,21 @@ def sealed(transaction: Transaction, snapshot: int, seal: Seal | None) -> None:
     made = transaction.table_metadata.snapshot_by_id(snapshot)
     if made is None:
         raise LakeError(f"{name_of(table)} has no snapshot to certify")
-    manifests = made.manifests(table.io)
-    entries = [entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io)]
-    files = {entry.data_file.file_path: _rows(entry.data_file) for entry in entries}
     try:
-        seal.issue(Staged(snapshot, made.manifest_list, tuple(m.manifest_path for m in manifests), files))
+        seal.issue(staged(table, made))
     except BaseException as error:
-        own = [each.manifest_path for each in manifests if each.added_snapshot_id == snapshot]
+        own = [each.manifest_path for each in made.manifests(table.io) if each.added_snapshot_id == snapshot]
         store.remove_files([made.manifest_list, *own])
         raise Unsealed from error
+
+
+def staged(table: Table, snapshot: Snapshot) -> Staged:
+    """A snapshot of the table with all its files."""
+    manifests = snapshot.manifests(table.io)
+    entries = [entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io)]
+    files = {entry.data_file.file_path: _rows(entry.data_file) for entry in entries}
+    paths = tuple(manifest.manifest_path for manifest in manifests)
+    return Staged(snapshot.snapshot_id, snapshot.manifest_list, paths, files)
 
 
 def _rows(file: DataFile) -> int:
@@ -138,7 +144,7 @@ def parts(
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
         raise LakeError(
             f"{name_of(table)} has no snapshot {snapshot}",
-            next_step="upkeep forgets old ones (XUANWU_KEEP_SNAPSHOT_DAYS): run the newest batch",
+            next_step="upkeep forgets old ones (`retention:` of policy.yaml): run the newest batch",
         )
     terms = [EqualTo(term=name, value=value) for name, value in equal.items()]
     where = And(AlwaysTrue(), *terms) if terms else AlwaysTrue()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.schema import CreateTable
 
 from schemas.errors import LakeError
 
 BUSY_SECONDS = 60
 """How long a writer waits for another one's transaction on SQLite."""
+MAKING_TRIES = 20
 
 
 def database_url(url: str) -> URL:
@@ -66,9 +69,36 @@ def _wait_if_locked(error: sqlite3.DatabaseError, path: Path, deadline: float) -
     time.sleep(0.05)
 
 
-def connected_engine(url: str) -> sa.Engine:
-    """An engine whose connections are never kept: nothing is shared across a fork of a task runner."""
+def connected_engine(url: str, *, kept: bool = False) -> sa.Engine:
+    """An engine whose connections are never kept: nothing is shared across a fork of a task runner. A server, which
+    does not fork, keeps some: `kept`."""
     parsed = database_url(url)
     prepare_sqlite(parsed)
     waits: dict[str, Any] = {"timeout": BUSY_SECONDS} if parsed.get_backend_name() == "sqlite" else {}
-    return sa.create_engine(parsed, poolclass=NullPool, connect_args=waits, hide_parameters=True)
+    pool: dict[str, Any] = _KEPT if kept else {"poolclass": NullPool}
+    return sa.create_engine(parsed, connect_args=waits, hide_parameters=True, **pool)
+
+
+_KEPT: Final = {"poolclass": QueuePool, "pool_size": 10, "max_overflow": 50, "pool_pre_ping": True}
+"""More than the threads that a server has at one time (anyio's 40): none waits for a connection."""
+
+
+def made_tables(
+    engine: sa.Engine, tables: sa.MetaData, changes: Callable[[sa.Connection], None] = lambda _: None
+) -> sa.Engine:
+    """The engine, whose database has the tables and the changes made to them since, whoever makes them.
+
+    Of processes that make a table at the same moment PostgreSQL lets one through and tells the others, despite `IF NOT
+    EXISTS`, that a key is there twice: they look again. DBAPIError after `MAKING_TRIES`."""
+    for tries_left in range(MAKING_TRIES, 0, -1):
+        try:
+            with engine.begin() as connection:
+                for table in tables.sorted_tables:
+                    connection.execute(CreateTable(table, if_not_exists=True))
+                changes(connection)
+            break
+        except DBAPIError:
+            if tries_left == 1:
+                raise
+            time.sleep(0.05)
+    return engine

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake import store
+from lake import parquet, store
+from lake.ahead import ahead
 from schemas.errors import LakeError
 
 FILE_BYTES = 128 << 20
@@ -77,7 +80,7 @@ def write_all(folder: str, schema: pa.Schema, rows: Rows) -> list[str]:
         return rows(folder, schema)
     written: list[str] = []
     try:
-        for path in write(folder, schema, rows):
+        for path, _ in write(folder, schema, rows):
             written.append(path)
     except BaseException:
         store.remove_files(written)
@@ -85,25 +88,32 @@ def write_all(folder: str, schema: pa.Schema, rows: Rows) -> list[str]:
     return written
 
 
-def write(folder: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], prefix: str = "") -> Iterator[str]:
-    """Write the rows into files of at most about 128 MB or a million rows; gives each path as its file is whole.
+def write(
+    folder: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], prefix: str = ""
+) -> Iterator[tuple[str, int]]:
+    """Write the rows into files of at most about 128 MB or a million rows; gives each path, and how many rows it
+    holds, as its file is whole. The rows are made ahead, in another thread.
 
     `schema` is the table's, with field ids. No rows give no file."""
-    tables = store.row_groups((conform(batch, schema) for batch in rows), schema)
-    options = store.PARQUET | {
-        "write_statistics": [f.name for f in schema if PRIVATE not in (f.metadata or {})]
-    }
+    with closing(ahead(store.row_groups((conform(batch, schema) for batch in rows), schema))) as tables:
+        yield from _files(folder, schema, tables, prefix)
+
+
+def _files(
+    folder: str, schema: pa.Schema, tables: Iterator[pa.Table], prefix: str
+) -> Iterator[tuple[str, int]]:
+    told = [f.name for f in schema if PRIVATE not in (f.metadata or {})]
     first = next(tables, None)
     while first is not None:
         path = store.join(folder, f"{prefix}{uuid.uuid4()}.parquet")
-        with store.output(path) as stream, pq.ParquetWriter(stream, schema, **options) as writer:
+        with store.output(path) as stream, parquet.Writer(stream, schema, statistics=told) as writer:
             written = _fill(writer, stream, first, tables)
         if written:
-            yield path
+            yield path, written
         first = next(tables, None)
 
 
-def _fill(writer: pq.ParquetWriter, stream: Any, first: pa.Table, rest: Iterator[pa.Table]) -> int:
+def _fill(writer: parquet.Writer, stream: Any, first: pa.Table, rest: Iterator[pa.Table]) -> int:
     """Write row groups until the file is big enough or the rows end; returns the rows written."""
     writer.write_table(first)
     rows = first.num_rows
@@ -113,17 +123,32 @@ def _fill(writer: pq.ParquetWriter, stream: Any, first: pa.Table, rest: Iterator
     return rows
 
 
-def read(path: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def read(
+    path: str, schema: pa.Schema, columns: Sequence[str], *, begin: int = 0, most: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
     """The named columns of one data file in the schema's types, found by field id; null where the file is older
-    than the column."""
+    than the column. From the row group on that begins with the row `begin`, at most so many rows at a time."""
     wanted = [schema.field(name) for name in columns]
     filesystem, inner = store.filesystem(path)
     with pq.ParquetFile(inner, filesystem=filesystem, pre_buffer=False) as file:
         held = {field_id(field): field.name for field in file.schema_arrow}
         names = [held[field_id(field)] for field in wanted if field_id(field) in held]
         target = pa.schema([plain(field, ids=False) for field in wanted])
-        for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
+        groups = [number for number, start in enumerate(_starts(file.metadata)) if start >= begin]
+        for batch in file.iter_batches(most, row_groups=groups, columns=names, use_threads=False):
             yield _project(batch, wanted, held, target)
+
+
+def row_groups(path: str) -> list[int]:
+    """The first row of each row group of a data file; that of an empty file is 0."""
+    filesystem, inner = store.filesystem(path)
+    with pq.ParquetFile(inner, filesystem=filesystem) as file:
+        return _starts(file.metadata) or [0]
+
+
+def _starts(metadata: pq.FileMetaData) -> list[int]:
+    counts = (metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+    return list(accumulate(counts, initial=0))[:-1]
 
 
 def _project(

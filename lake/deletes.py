@@ -15,8 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pyiceberg.manifest import (
     DataFile,
     DataFileContent,
@@ -31,10 +29,11 @@ from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.update.snapshot import _OverwriteFiles
 from pyiceberg.typedef import Record
 
-from lake import store
+from lake import live, store
+from lake.live import NOWHERE, Positions, left
 from schemas.errors import LakeError
 
-Positions = NDArray[np.int64]
+__all__ = ["NOWHERE", "Delta", "Part", "Positions", "RowDelta", "left", "part_of", "plan", "rewritten"]
 _PATH_ID, _POS_ID = 2147483546, 2147483545
 """Reserved field ids of the table spec."""
 SCHEMA: Final = pa.schema(
@@ -47,7 +46,6 @@ SMALL_ROWS: Final = 100_000
 SMALL_FILES: Final = 64
 DEAD: Final = 0.2
 """Of a data file's rows, the share that may be marked as deleted before it is written anew."""
-NOWHERE: Final[Positions] = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -104,25 +102,8 @@ def _is_eaten(part: Part, going: int) -> bool:
     return going > 0 and (whole < SMALL_ROWS or whole - part.rows + going > DEAD * whole)
 
 
-def left(rows: pa.RecordBatch, first: int, gone: Positions) -> tuple[pa.RecordBatch, Positions]:
-    """The rows of a batch, whose first has this place in its file, without those that are gone; and their places."""
-    places = np.arange(first, first + rows.num_rows)
-    begin, end = np.searchsorted(gone, (first, first + rows.num_rows))
-    if begin == end:
-        return rows, places
-    stay = np.ones(rows.num_rows, np.bool_)
-    stay[gone[begin:end] - first] = False
-    return rows.filter(pa.array(stay)), places[stay]
-
-
 def _positions(file: DataFile, path: str) -> Positions:
-    filesystem, inner = store.filesystem(file.file_path)
-    if _only(file) == path:
-        found = pq.read_table(inner, filesystem=filesystem, columns=["pos"], partitioning=None)
-    else:
-        where = [("file_path", "=", path)]
-        found = pq.read_table(inner, filesystem=filesystem, filters=where, partitioning=None)
-    return np.asarray(found["pos"].to_numpy(), np.int64)
+    return live.positions(file.file_path, path, only=_only(file) == path)
 
 
 def _only(file: DataFile) -> str | None:

@@ -24,7 +24,7 @@ from schemas.errors import LakeError
 FOLDER: Final = "proof/erasures"
 PURPOSE: Final = "erasure"
 LIFTED: Final = ".lifted.json"
-Zone = Literal["landing", "standard", "quarantine", "curated", "share", "open", "downloads"]
+Zone = Literal["landing", "standard", "quarantine", "handling", "curated", "share", "open", "downloads"]
 
 
 class Identifier(Part):

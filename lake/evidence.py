@@ -7,12 +7,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from lake import landing, recordstore, store
+from lake import handling, landing, recordstore, store
 from lake.batch import Batch
 from lake.certificates import (
     Balance,
     BatchProof,
     Check,
+    FileProof,
     InputProof,
     LedgerProof,
     Original,
@@ -20,7 +21,7 @@ from lake.certificates import (
     prove,
 )
 from lake.ledger import Attempt, ErasedRows, Ledger
-from lake.records import Checked, Landed, Stage, Verdict
+from lake.records import Checked, Landed, Stage, Standardised, Verdict
 from lake.signing import canonical
 from lake.zones import folder
 from schemas.errors import LakeError
@@ -28,7 +29,11 @@ from schemas.settings import Settings
 
 _COUNTS: Final = {
     "collect": {"landed": "rows", "counted": "counted", "erased": "erased"},
-    "standardise": {"standardised": "rows_out", "standardise_quarantined": "quarantined"},
+    "standardise": {
+        "standardised": "rows_out",
+        "standardise_quarantined": "quarantined",
+        "corrected": "corrected",
+    },
     "check": {"checked": "rows_out", "check_quarantined": "quarantined"},
     "merge": {
         **{name: name for name in ("inserted", "updated", "unchanged", "superseded", "deleted")},
@@ -50,7 +55,7 @@ def balance_of(attempts: Sequence[Attempt], erased: ErasedRows) -> Balance:
     last = {each.stage: each for each in attempts if each.state == "done"}
     done = {stage: each.counts for stage, each in last.items()}
     found = {
-        name: done[stage].get(count, 0 if name == "erased" else None)
+        name: done[stage].get(count, 0 if name in {"erased", "corrected"} else None)
         for stage, names in _COUNTS.items()
         if stage in done
         for name, count in names.items()
@@ -100,6 +105,7 @@ def batch_proof(
         verdict=prove(root, verdict[0]) if verdict else None,
         manifest=prove(root, store.join(_landing(settings, landed), landing.MANIFEST)) if landed else None,
         landed=_originals(landed),
+        corrections=_corrections(settings, batch) if batch else (),
         inputs=tuple(inputs),
         ledger=LedgerProof(attempts=tuple(each.id for each in lines), sha256=ledger_lines(lines))
         if lines
@@ -116,6 +122,16 @@ def _originals(landed: Landed | None) -> tuple[Original, ...]:
     """As they came, whatever was erased since."""
     files = [file.received or file for file in landed.files] if landed else ()
     return tuple(Original(sha256=file.sha256, size=file.size, rows=file.rows) for file in files)
+
+
+def _corrections(settings: Settings, batch: Batch) -> tuple[FileProof, ...]:
+    """Those that the typed rows were made with."""
+    if not recordstore.exists(settings, batch, "standardise"):
+        return ()
+    record = recordstore.load(settings, batch, "standardise")
+    names = record.corrections if isinstance(record, Standardised) else ()
+    found = handling.acts(settings, batch.dataset, batch.id) if names else []
+    return tuple(handling.proofs(settings, [act for act in found if act.name in names]))
 
 
 def _verdict(settings: Settings, batch: Batch) -> tuple[str, Verdict] | None:

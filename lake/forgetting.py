@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from lake import store
 from lake.deletes import Part
 from lake.tables import Identifier, Tables
-from lake.upkeep import expire, named
+from lake.upkeep import expire, leads_to
 from schemas.errors import LakeError
 
 Hit = Callable[[pa.RecordBatch], pa.Array]
@@ -85,15 +85,17 @@ def _kept(
         raise LakeError(f"{rows} rows of {'.'.join(table)} would stay instead of {expected}")
 
 
-def forget_past(tables: Tables, table: Identifier) -> int:
+def forget_past(tables: Tables, table: Identifier, attest: Callable[[Identifier], None]) -> int:
     """Only the current snapshot is known afterwards, and no file lies there that it does not lead to; returns how
-    many were removed. Files of a process that is writing to the table just now would go too: its commit would then
-    fail, since the table has moved on."""
+    many were removed. `attest` says in between what the table is now, since its proof names its files. Files of
+    a process that is writing to the table just now would go too: its commit would then fail, since the table has
+    moved on."""
     if not tables.exists(table):
         return 0
     found = store.list_files(tables.location(table))
     expire(tables, table, None)
-    kept = set(named(tables._load(table)))
+    attest(table)
+    kept = leads_to(tables, table)
     gone = [path for path in found if path not in kept]
     for path in gone:
         store.remove_file(path)

@@ -11,20 +11,30 @@ import fcntl
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lake import progress, store, zones
+from lake.ahead import ahead
 from lake.batch import Batch
 from lake.records import Landed
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
 MANIFEST = "manifest.json"
+EXPIRED = "expired.json"
 _UNSAFE = re.compile(r"[\x00-\x1f/\\]+")
+
+
+class Expiry(BaseModel):
+    """That a batch's originals were removed after so many days."""
+
+    at: datetime
+    days: int
 
 
 class LandingWriter:
@@ -50,11 +60,12 @@ class LandingWriter:
         return path, sha256, size
 
     def add_rows(self, name: str, reader: pa.RecordBatchReader) -> tuple[str, str, int, int]:
-        """A query's rows as zstd Parquet → (path, sha256, size, rows)."""
+        """A query's rows as zstd Parquet → (path, sha256, size, rows). They are read in a thread of its own."""
         path = self._address(name)
         rows = 0
-        with store.atomic_parquet(path, reader.schema, statistics=False) as writer:
-            for table in store.row_groups(reader, reader.schema):
+        groups = ahead(store.row_groups(reader, reader.schema))
+        with store.atomic_parquet(path, reader.schema, statistics=False) as writer, closing(groups):
+            for table in groups:
                 writer.write_table(table)
                 rows += table.num_rows
                 progress.passed(table.num_rows)
@@ -165,3 +176,33 @@ def history(settings: Settings, dataset: str) -> Iterator[Landed]:
     for folder in reversed(store.list_folders(zones.folder(settings, "landing", dataset))):
         if (found := _manifest(folder, dataset)) is not None:
             yield found
+
+
+def originals(settings: Settings, batch: Batch) -> str:
+    """The folder of a batch's originals."""
+    return store.join(zones.folder(settings, "landing", batch.dataset, batch.id), "files")
+
+
+def expire(settings: Settings, batch: Batch, at: datetime, kept: timedelta) -> None:
+    """Say that a batch's originals are removed by retention; the manifest stays. Whoever calls this removes them."""
+    said = Expiry(at=at, days=kept.days)
+    folder = zones.folder(settings, "landing", batch.dataset, batch.id)
+    store.write_atomic(store.join(folder, EXPIRED), said.model_dump_json(indent=1).encode())
+
+
+def expired(settings: Settings, batch: Batch) -> Expiry | None:
+    """When and why a batch's originals were removed; None where they were not."""
+    uri = store.join(zones.folder(settings, "landing", batch.dataset, batch.id), EXPIRED)
+    return Expiry.model_validate_json(store.read_bytes(uri)) if store.exists(uri) else None
+
+
+def require_originals(settings: Settings, batch: Batch) -> None:
+    """LakeError where a batch's originals were removed by retention: it cannot be run again from them."""
+    if (gone := expired(settings, batch)) is not None:
+        raise LakeError(
+            f"the originals of this batch were removed on {gone.at:%Y-%m-%d}, after {gone.days} days",
+            dataset=batch.dataset,
+            batch=batch.id,
+            rule="retention.landing of policy.yaml, or of the entry",
+            next_step="what it brought is in the curated table; where that is wrong, have the source send it again",
+        )

@@ -17,12 +17,11 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from lake import balance, lease
 from lake.batch import Batch
-from lake.database import connected_engine
+from lake.database import connected_engine, made_tables
 from lake.records import STAGES, Published, Record, Stage
 from schemas.errors import LakeError, StageHeld, Unbalanced
 
@@ -110,19 +109,7 @@ class Ledger:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        engine = connected_engine(self._url)
-        for tries_left in range(TRIES, 0, -1):
-            try:
-                with engine.begin() as connection:
-                    for table in METADATA.sorted_tables:
-                        connection.execute(CreateTable(table, if_not_exists=True))
-                    _add_columns(connection)
-                return engine
-            except DBAPIError:
-                if tries_left == 1:
-                    raise
-                time.sleep(0.05)
-        return engine
+        return made_tables(connected_engine(self._url), METADATA, _add_columns)
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:

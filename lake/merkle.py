@@ -27,6 +27,9 @@ class Frontier:
     size: int = 0
     peaks: list[bytes] = field(default_factory=list)
 
+    def copy(self) -> Frontier:
+        return Frontier(self.size, list(self.peaks))
+
     def append(self, leaf: bytes) -> None:
         """Add a leaf's hash. Two subtrees of one size become one, as in binary addition."""
         node, carry = leaf, self.size

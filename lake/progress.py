@@ -2,7 +2,7 @@
 
 The work says `with going("merge", rows): …` and, as rows pass, `passed(batch.num_rows)`, which adds one number and does
 nothing else. A terminal or a log looks at it from a thread of its own, a few times a second or twice a minute
-(`pipelines.showing`). A process does one thing at a time: the innermost work is the one that is told.
+(`pipelines.console.showing`). A process does one thing at a time: the innermost work is the one that is told.
 """
 
 from __future__ import annotations

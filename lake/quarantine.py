@@ -6,30 +6,27 @@ the first try. `data` holds the row as it was, values included: it is for the ow
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake import properties
 from lake.records import Stage
+from lake.rejected import FAILURE, SCHEMA
 from lake.tables import Identifier, Tables, identifier
 
-FAILURE = pa.struct([("field", pa.string()), ("rule", pa.string()), ("expected", pa.string())])
-SCHEMA = pa.schema(
-    [
-        ("batch", pa.string()),
-        ("stage", pa.string()),
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("failures", pa.list_(FAILURE)),
-        ("data", pa.string()),
-        ("at", pa.timestamp("us", "UTC")),
-    ]
-)
-"""`row` is the row's number in `file` as a person sees it; `data` is a JSON object; `at` is when it was set aside."""
+__all__ = ["FAILURE", "PLACE", "SCHEMA", "Summary"]
+SINCE = pa.field("since", pa.timestamp("us", "UTC"))
+"""When the row was set aside first: it stays when the batch is run again and the row is set aside again, at whichever
+stage."""
+STORED = SCHEMA.append(SINCE)
+PLACE = ("batch", "stage", "file", "row")
+Moments = dict[str, tuple["np.ndarray", "np.ndarray"]]
+"""Of each file the numbers of rows, rising, and their `since` in microseconds: 16 bytes for a row of one batch."""
 
 
 @dataclass(frozen=True, order=True)
@@ -47,6 +44,11 @@ def table_of(dataset: str) -> Identifier:
     return identifier("quarantine", dataset)
 
 
+def datasets(tables: Tables) -> list[str]:
+    """The datasets of which rows were ever set aside."""
+    return [name.replace("__", ".") for _, name in tables.identifiers("quarantine")]
+
+
 def put(tables: Tables, dataset: str, batch_id: str, stage: Stage, rows: pa.RecordBatchReader) -> int:
     """Replace what the batch set aside at this stage by `rows` (in `SCHEMA`), in one commit; returns their count.
 
@@ -57,11 +59,52 @@ def put(tables: Tables, dataset: str, batch_id: str, stage: Stage, rows: pa.Reco
     old = _files_of(tables, name, batch_id, stage)
     if first is None and not old:
         return 0
-    tables.ensure(name, SCHEMA, private=("data",))
-    batches = _chain(first, new, _others(tables, name, old, batch_id, stage))
-    reader = pa.RecordBatchReader.from_batches(SCHEMA, (batch.select(SCHEMA.names) for batch in batches))
+    tables.ensure(name, STORED, private=("data",))
+    known = _moments(tables, name, batch_id)
+    fresh = (_dated(batch.select(SCHEMA.names), known) for batch in _chain(first, new))
+    batches = _chain(None, fresh, _others(tables, name, old, batch_id, stage))
+    reader = pa.RecordBatchReader.from_batches(STORED, (batch.select(STORED.names) for batch in batches))
     tables.replace(name, reader, old, properties.named(batch=batch_id, stage=stage))
     return new.rows
+
+
+def _moments(tables: Tables, name: Identifier, batch_id: str) -> Moments:
+    """Since when the batch's rows have been set aside, at any stage."""
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+    for path in tables.data_files(name, batch=batch_id):
+        for part in tables.read_file(name, path, ["batch", "file", "row", "at", "since"]):
+            own = part.filter(pc.equal(part["batch"], batch_id))
+            since = _micros(pc.coalesce(own["since"], own["at"]))
+            for file in pc.unique(own["file"]).to_pylist():
+                here = pc.equal(own["file"], file).to_numpy(zero_copy_only=False)
+                found[file].append((own["row"].to_numpy(zero_copy_only=False)[here], since[here]))
+    return {file: _earliest(parts) for file, parts in found.items()}
+
+
+def _micros(moments: pa.Array) -> np.ndarray:
+    return np.asarray(moments.cast(pa.int64()).to_numpy(zero_copy_only=False))
+
+
+def _earliest(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    rows, since = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.lexsort((since, rows))
+    rows, first = np.unique(rows[order], return_index=True)
+    return rows, since[order][first]
+
+
+def _dated(batch: pa.RecordBatch, known: Moments) -> pa.RecordBatch:
+    """The rows with `since`: as it was known, else now."""
+    since = _micros(batch["at"]).copy()
+    for file in pc.unique(batch["file"]).to_pylist() if known else ():
+        if file not in known:
+            continue
+        rows, moments = known[file]
+        here = np.flatnonzero(pc.equal(batch["file"], file).to_numpy(zero_copy_only=False))
+        own = batch["row"].to_numpy(zero_copy_only=False)[here]
+        at = np.minimum(np.searchsorted(rows, own), len(rows) - 1)
+        same = rows[at] == own
+        since[here[same]] = np.minimum(since[here[same]], moments[at[same]])
+    return batch.append_column(SINCE, pa.array(since).cast(SINCE.type))
 
 
 class _Counted:
@@ -154,9 +197,22 @@ def rows(
     if not tables.exists(table_of(dataset)):
         return
     for batch in tables.scan(table_of(dataset)):
-        chosen = batch.filter(_matches(batch, batch_id, stage, rule))
+        chosen = batch.select(SCHEMA.names).filter(_matches(batch, batch_id, stage, rule))
         if chosen.num_rows:
             yield chosen
+
+
+def places(tables: Tables, dataset: str) -> Iterator[pa.RecordBatch]:
+    """Stream where the rows stand and why, without their data: `PLACE`, `failures`, `at` and `since`."""
+    if not tables.exists(table_of(dataset)):
+        return
+    dated = (
+        "since" in tables.schema(table_of(dataset)).names
+    )  # a table from before has none until it is written
+    columns = [*PLACE, "failures", "at"]
+    for batch in tables.scan(table_of(dataset), [*columns, "since"] if dated else columns):
+        since = pc.coalesce(batch["since"], batch["at"]) if dated else batch["at"]
+        yield batch.select(columns).append_column(SINCE, since)
 
 
 def _matches(batch: pa.RecordBatch, batch_id: str | None, stage: str | None, rule: str | None) -> pa.Array:

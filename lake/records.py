@@ -8,9 +8,9 @@ All paths are absolute paths or URIs inside the lake. Counts are rows. Nothing h
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from lake.batch import Batch
 from schemas.verdict import CheckResult
@@ -69,12 +69,29 @@ class SourceColumn(BaseModel):
     type: str = ""
 
 
+class Upstream(BaseModel):
+    """Whence rows came that another platform shared: its dataset, policy and snapshot, and the certificate of that
+    snapshot, by its digest and the id of the key that signed it. `proof` is where the certificate is kept here,
+    `columns` what we asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: str
+    policy: str
+    snapshot: str
+    certificate: str
+    key: str
+    proof: str
+    columns: tuple[str, ...]
+
+
 class Landed(Record):
     """`counted` is what the source itself counted (a database in the same transaction, an API's total); None where
     it counts nothing. `position` is the highest value of the field `cursor`, as the source's
     text form, for the next batch.
     `inputs` maps the datasets of a derived batch to their snapshot ids. `notes` are drift seen (a new column).
-    `columns` are all that the source had, those among them that the entry does not collect."""
+    `columns` are all that the source had, those among them that the entry does not collect. `upstream` is said of what
+    another platform shared."""
 
     files: tuple[LandedFile, ...]
     rows: int
@@ -85,7 +102,13 @@ class Landed(Record):
     inputs: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     columns: tuple[SourceColumn, ...] = ()
+    upstream: Upstream | None = None
     collected_at: datetime
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Manifests of other sources keep their form."""
+        return {name: value for name, value in handler(self).items() if name != "upstream" or value}
 
     @property
     def erased(self) -> int:
@@ -97,12 +120,16 @@ class Standardised(Record):
     """`path` is Parquet (a file, or a folder of several: `store.parts`) in the entry's types plus `_seq` (int64, unique
     in the batch), `_file` (string) and `_row` (int64, the row's number in its file as a person sees it). `unmatched`
     counts, per `from:` field, rows that found no partner; `unknown_codes`, per field with a code list, what is in no
-    list (`pipelines.drift.codes` says which texts may stand here). rows_in = rows_out + quarantined."""
+    list (`pipelines.drift.codes` says which texts may stand here). `corrected` counts values of the source that a
+    department has corrected, by the acts that `corrections` names (`lake.handling`).
+    rows_in = rows_out + quarantined."""
 
     path: str
     rows_in: int
     rows_out: int
     quarantined: int
+    corrected: int = 0
+    corrections: tuple[str, ...] = ()
     unmatched: dict[str, int] = {}
     unknown_codes: dict[str, dict[str, int]] = {}
 
@@ -185,7 +212,8 @@ class Disclosure(BaseModel):
 
 
 class Published(Record):
-    """One policy of one zone: rows_in = rows_out + suppressed. `disclosure` is there of releases about persons, and
+    """One policy of one zone: rows_in = rows_out + suppressed + outside. `outside` are rows that a grant of a territory
+    does not reach. `disclosure` is there of releases about persons, and
     of aggregates of them, and then its `suppressed` is that one. `reused` says that the publication already stood
     (same curated snapshot, same masks, same key version)."""
 
@@ -199,6 +227,7 @@ class Published(Record):
     rows_in: int
     rows_out: int
     suppressed: int = 0
+    outside: int = 0
     disclosure: Disclosure | None = None
     downloads: tuple[Download, ...] = ()
     reused: bool = False

@@ -40,7 +40,8 @@ from pyiceberg.table.update import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from lake import commits, datafiles, store
-from lake.tables import Identifier, Tables, _arrow_schema
+from lake.commits import arrow_schema
+from lake.tables import Identifier, Tables
 from schemas.errors import CommitConflict, LakeError
 
 
@@ -65,7 +66,7 @@ def renew(
     begin = _begin(loaded.metadata, schema, location)
     staged = _staged(loaded, begin)
     try:
-        written = datafiles.write_all(f"{location}/data", _arrow_schema(staged), rows)
+        written = datafiles.write_all(f"{location}/data", arrow_schema(staged), rows)
         snapshot, added = _append(staged, written, properties, seal)
         _commit(loaded, (*begin, *added), base)
     except _Unknown:

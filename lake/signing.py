@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -22,8 +23,10 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lake import store
 from schemas.errors import SettingsError
@@ -82,6 +85,12 @@ class Signer:
     def sign(self, purpose: str, value: Any) -> str:
         """The signature in Base64."""
         return base64.b64encode(self.private.sign(_message(purpose, value))).decode()
+
+    def secret(self, purpose: str, text: str) -> str:
+        """A secret of this key for a text, 64 hexadecimal digits: whoever has neither key nor secret cannot tell it."""
+        info = f"xuanwu {purpose} v1".encode()
+        key = HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(self.private.private_bytes_raw())
+        return hmac.new(key, text.encode(), "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

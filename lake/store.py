@@ -1,9 +1,8 @@
 """Files of the lake, on a local disk or on S3, through one set of functions: whole objects or nothing.
 
-Paths without a scheme are local; `s3://bucket/key` goes through pyarrow's S3 client, with the endpoint, region
-and keys of the usual `AWS_*` variables. Writes go to a hidden temporary name first, so that whoever lists or
-reads a folder never sees half a file; a full disk is a `LakeError` that says so. Bytes are bytes: pyarrow would
-unpack a file by its suffix (`.gz`), and is told not to.
+Paths without a scheme are local; `s3://bucket/key` goes through pyarrow's S3 client (`lake.s3`). Writes go to a
+hidden temporary name first, so that whoever lists or reads a folder never sees half a file; a full disk is a
+`LakeError` that says so. Bytes are bytes: pyarrow would unpack a file by its suffix (`.gz`), and is told not to.
 """
 
 from __future__ import annotations
@@ -19,33 +18,25 @@ from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
+from lake import parquet, s3
 from schemas.errors import LakeError
 
 BLOCK = 1 << 20
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 64 << 20
 _UNFINISHED = ".tmp"
-PARQUET = {"compression": "zstd", "compression_level": 3, "store_decimal_as_integer": True}
 
 
 def is_local(uri: str) -> bool:
     return "://" not in uri or uri.startswith("file://")
 
 
-def s3_options() -> dict[str, str]:
-    """Endpoint and region from the environment; the keys are found by the S3 client itself."""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return {"region": region} | ({"endpoint_override": endpoint} if endpoint else {})
-
-
 def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system that holds `uri`, and the path within it."""
     if uri.startswith("s3://"):
-        return fs.S3FileSystem(**s3_options()), uri.removeprefix("s3://").rstrip("/")
+        return s3.filesystem(), uri.removeprefix("s3://").rstrip("/")
     if not is_local(uri):
         scheme = uri.partition("://")[0]
         raise LakeError(f"the lake cannot lie at {scheme}://", expected="a local path or s3://bucket/prefix")
@@ -77,6 +68,11 @@ def full_disk_is_ours(uri: str) -> Iterator[None]:
 
 def refused(error: OSError) -> LakeError:
     """What the system refused (a right, a folder that is a file) in our words; such errors hold a path, no value."""
+    if code := s3.said(error):
+        return LakeError(
+            f"the object store did not do what was asked, although asked again: {code}",
+            next_step="see whether it answers at AWS_ENDPOINT_URL, the keys and the bucket, then run the batch again",
+        )
     return LakeError(
         f"the system refused: {os.strerror(error.errno) if error.errno else type(error).__name__}",
         file=str(error.filename) if error.filename else None,
@@ -93,7 +89,7 @@ def owner_only() -> None:
 def make_folder(uri: str) -> None:
     """The folder and its parents; new local ones are for their owner only."""
     store, path = filesystem(uri)
-    if isinstance(store, fs.LocalFileSystem):
+    if isinstance(store, fs.LocalFileSystem) and not Path(path).is_dir():
         for folder in reversed((Path(path), *Path(path).parents)):
             folder.mkdir(mode=0o700, exist_ok=True)
 
@@ -110,11 +106,18 @@ def output(uri: str) -> Iterator[IO[bytes]]:
             with store.open_output_stream(hidden, compression=None) as stream:
                 yield stream
             _settle(store, hidden)
-            store.move(hidden, path)
+            _rename(store, hidden, path)
     except BaseException:
         with suppress(OSError):
             store.delete_file(hidden)
         raise
+
+
+def _rename(store: fs.FileSystem, hidden: str, path: str) -> None:
+    if isinstance(store, fs.S3FileSystem):
+        s3.move(store, hidden, path)
+    else:
+        store.move(hidden, path)
 
 
 def _settle(store: fs.FileSystem, path: str) -> None:
@@ -126,7 +129,13 @@ def _settle(store: fs.FileSystem, path: str) -> None:
 
 
 def write_atomic(uri: str, data: bytes) -> None:
-    """All of `data` at `uri`, or what was there before."""
+    """All of `data` at `uri`, or what was there before. An object of S3 appears whole when its upload is completed, so
+    that nothing but the bytes is sent; whoever is killed before leaves none."""
+    store, path = filesystem(uri)
+    if isinstance(store, fs.S3FileSystem):
+        with store.open_output_stream(path, compression=None) as stream:
+            stream.write(data)
+        return
     with output(uri) as stream:
         stream.write(data)
 
@@ -143,11 +152,10 @@ def write_stream(uri: str, chunks: Iterable[bytes]) -> tuple[str, int]:
 
 
 @contextmanager
-def atomic_parquet(uri: str, schema: pa.Schema, *, statistics: bool = True) -> Iterator[pq.ParquetWriter]:
+def atomic_parquet(uri: str, schema: pa.Schema, *, statistics: bool = True) -> Iterator[parquet.Writer]:
     """A zstd Parquet writer whose file appears at `uri` on a clean exit, and nothing at all otherwise. Without
     `statistics` the footer, which tools show and copy, holds no value of a row."""
-    options = PARQUET | {"write_statistics": statistics}
-    with output(uri) as stream, pq.ParquetWriter(stream, schema, **options) as writer:
+    with output(uri) as stream, parquet.Writer(stream, schema, statistics=statistics) as writer:
         yield writer
 
 
@@ -253,9 +261,15 @@ def remove_tree(uri: str) -> None:
 
 def sha256_of(uri: str) -> str:
     """Hex digest of a file, read in blocks."""
+    return digest_of(uri)[0]
+
+
+def digest_of(uri: str) -> tuple[str, int]:
+    """Hex digest (SHA-256) and size of a file, read once, in blocks; FileNotFoundError if there is none."""
     store, path = filesystem(uri)
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     with store.open_input_stream(path, compression=None) as stream:
         while block := stream.read(BLOCK):
             digest.update(block)
-    return digest.hexdigest()
+            size += len(block)
+    return digest.hexdigest(), size

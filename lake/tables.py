@@ -25,11 +25,11 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 from sqlalchemy.exc import IntegrityError
 
-from lake import commits, datafiles, deletes, evolution, store, zones
-from lake.catalogue import TRIES, open_catalogue, reachable, wait
-from lake.commits import Base, Removal
-from lake.commits import arrow_schema as _arrow_schema
+from lake import commits, datafiles, evolution, store, zones
+from lake.catalogue import TRIES, open_catalogue, reachable, standing, wait
+from lake.commits import Base, Removal, arrow_schema
 from lake.deletes import Part, Positions
+from lake.opened import Kept, Opened, left
 from lake.zones import TableZone
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
@@ -56,6 +56,7 @@ class Tables:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._kept = Kept()
 
     @staticmethod
     def identifier(zone: TableZone, dataset: str, policy: str | None = None) -> Identifier:
@@ -64,6 +65,11 @@ class Tables:
     @cached_property
     def _catalogue(self) -> SqlCatalog:
         return open_catalogue(self._settings)
+
+    @property
+    def root(self) -> str:
+        """The lake that they lie in."""
+        return self._settings.lake_root
 
     def location(self, table: Identifier) -> str:
         """The folder of the table: `<lake>/<zone>/<table>`, all its data and metadata and nothing else's."""
@@ -122,7 +128,12 @@ class Tables:
 
     def schema(self, table: Identifier) -> pa.Schema:
         """The table's columns in Arrow types, without field ids."""
-        return pa.schema([datafiles.plain(f, ids=False) for f in _arrow_schema(self._load(table))])
+        return self._opened(table).schema
+
+    def file_schema(self, table: Identifier) -> pa.Schema:
+        """The same with field ids, the private columns marked: what the table's data files are written in and read by
+        (`datafiles`)."""
+        return self._opened(table).file_schema
 
     def drop(self, table: Identifier) -> None:
         """The table and every byte of it are gone afterwards, whether or not it was there."""
@@ -132,16 +143,31 @@ class Tables:
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def open(self, table: Identifier) -> Opened | None:
+        """The table as it stands now, for who asks it several things; None where there is none."""
+        try:
+            with reachable():
+                place = standing(self._catalogue, table)
+                if place is None:
+                    return None
+                return self._kept.opened(place, lambda: self._catalogue.load_table(table))
+        except NoSuchTableError:
+            return None
+
+    def _opened(self, table: Identifier) -> Opened:
+        found = self.open(table)
+        if found is None:
+            raise LakeError(f"there is no table {'.'.join(table)}")
+        return found
+
     def current_snapshot(self, table: Identifier) -> int | None:
         """The id of the snapshot that readers see; None for a table that was never committed to, or is not there."""
-        if not self.exists(table):
-            return None
-        snapshot = self._load(table).current_snapshot()
-        return None if snapshot is None else snapshot.snapshot_id
+        found = self.open(table)
+        return found.current_snapshot if found else None
 
     def metadata_file(self, table: Identifier) -> str:
         """The file that holds the table's metadata now."""
-        return str(self._load(table).metadata_location)
+        return str(self._opened(table).table.metadata_location)
 
     def data_files(self, table: Identifier, snapshot: int | None = None, **equal: str) -> list[str]:
         """The Parquet files that are the table, sorted; by default of the current snapshot. `equal` leaves out files
@@ -156,20 +182,23 @@ class Tables:
 
     def parts(self, table: Identifier, snapshot: int | None = None, **equal: str) -> list[Part]:
         """The data files of a snapshot, sorted by path, each with the files that delete rows of it."""
-        found = commits.parts(self._load(table), snapshot, equal)
+        opened = self._opened(table)
+        if not equal:
+            return list(opened.parts(snapshot))
+        found = commits.parts(opened.table, snapshot, equal)
         return [found[path] for path in sorted(found)]
 
     def read_file(
         self, table: Identifier, path: str, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Stream one data file in the table's types, deleted rows too."""
-        schema = _arrow_schema(self._load(table))
+        schema = self._opened(table).file_schema
         return datafiles.read(path, schema, schema.names if columns is None else columns)
 
     def read_part(self, table: Identifier, part: Part) -> Iterator[pa.RecordBatch]:
         """Stream the rows of a part in the table's types, without those that are deleted."""
-        schema = _arrow_schema(self._load(table))
-        return (rows for rows, _ in _left(part, schema, schema.names))
+        schema = self._opened(table).file_schema
+        return (rows for rows, _ in left(part, schema, schema.names))
 
     def row_count(self, table: Identifier, snapshot: int | None = None) -> int:
         """Rows of the whole table."""
@@ -178,8 +207,8 @@ class Tables:
     def snapshots(self, table: Identifier) -> Iterator[tuple[int, dict[str, str]]]:
         """Id and summary of the snapshots that led to the current one, the newest first; rolled-back ones are not
         among them."""
-        for snapshot in commits.history(self._load(table)) if self.exists(table) else ():
-            yield snapshot.snapshot_id, commits.summary(snapshot)
+        found = self.open(table)
+        yield from found.snapshots() if found else ()
 
     def find_snapshot(self, table: Identifier, **properties: str) -> tuple[int, dict[str, str]] | None:
         """The newest snapshot whose properties are these, `**properties.named(batch=id)`; id and whole summary."""
@@ -192,7 +221,7 @@ class Tables:
         self, table: Identifier, part: Part, columns: Sequence[str]
     ) -> Iterator[tuple[pa.RecordBatch, Positions]]:
         """Stream these columns of a part's rows that are not deleted, with the rows' places in its file."""
-        return _left(part, _arrow_schema(self._load(table)), columns)
+        return left(part, self._opened(table).file_schema, columns)
 
     def scan(
         self,
@@ -202,19 +231,8 @@ class Tables:
         *,
         skip: int = 0,
     ) -> pa.RecordBatchReader:
-        """Stream rows in the table's types, file by file in bounded memory; of one snapshot always in one order, the
-        first `skip` of them left out. LakeError for an unknown column."""
-        loaded = self._load(table)
-        schema = _arrow_schema(loaded)
-        names = schema.names if columns is None else list(columns)
-        if unknown := sorted(set(names) - set(schema.names)):
-            raise LakeError(
-                f"{'.'.join(table)} has no column {', '.join(unknown)}", expected=", ".join(schema.names)
-            )
-        found = commits.parts(loaded, snapshot)
-        batches = _after(skip, [found[path] for path in sorted(found)], schema, names)
-        target = pa.schema([datafiles.plain(schema.field(name), ids=False) for name in names])
-        return pa.RecordBatchReader.from_batches(target, batches)
+        """See `Opened.scan`."""
+        return self._opened(table).scan(columns, snapshot, skip=skip)
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -241,7 +259,7 @@ class Tables:
         loaded = self._load(table)
         commits.require_base(loaded, base)
         with store.full_disk_is_ours(loaded.location()), reachable():
-            written = datafiles.write_all(f"{loaded.location()}/data", _arrow_schema(loaded), rows or ())
+            written = datafiles.write_all(f"{loaded.location()}/data", arrow_schema(loaded), rows or ())
             try:
                 return commits.commit(
                     loaded, written, remove, dict(properties), base, deleted=deleted, seal=seal
@@ -252,25 +270,3 @@ class Tables:
             except commits.Unsealed as unsealed:
                 store.remove_files(written)
                 raise (unsealed.__cause__ or unsealed) from None
-
-
-def _after(
-    skip: int, parts: Sequence[Part], schema: pa.Schema, names: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    """The rows of all parts but the first `skip`; a file that holds none of the rest is not opened."""
-    for part in parts:
-        if skip and skip >= part.rows:
-            skip -= part.rows
-            continue
-        for batch, _ in _left(part, schema, names):
-            if skip < batch.num_rows:
-                yield batch.slice(skip)
-            skip = max(0, skip - batch.num_rows)
-
-
-def _left(part: Part, schema: pa.Schema, names: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Positions]]:
-    """The rows of a part that are not deleted, with their places in its file."""
-    gone, first = part.gone, 0
-    for batch in datafiles.read(part.path, schema, names):
-        yield deletes.left(batch, first, gone)
-        first += batch.num_rows

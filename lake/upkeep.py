@@ -4,10 +4,10 @@ Whatever is removed here has not changed for a day: a writer at work has files t
 younger waits for the next upkeep.
 
 **How long snapshots stay.** The current one always, and where that is a compaction the batch's that it was made of, by
-which publications know what they stand on; others for `XUANWU_KEEP_SNAPSHOT_DAYS`. A curated table keeps
-90 days at least: a merge finds a batch that it has merged by its snapshot, and derived batches are pinned to theirs.
-An older batch run again is merged again, which changes no row, since all that it brings is stored or superseded
-(`pipelines.merge`). Snapshots go from the oldest on, never from the middle, so that the history stays a chain.
+which publications know what they stand on; others for as long as `retention:` of policy.yaml says of the zone. Those of
+curated tables stay 90 days at least: a merge finds a batch that it has merged by its snapshot, and derived batches are
+pinned to theirs. An older batch run again is merged again, which changes no row, since all that it brings is stored or
+superseded (`pipelines.merge`). They go from the oldest on, never from the middle, so that the history stays a chain.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from lake.properties import said
 from lake.tables import Identifier, Tables
 from lake.zones import FileZone, TableZone
 from schemas.errors import CommitConflict, LakeError
-from schemas.policy import ZONES
+from schemas.model import Retention
+from schemas.numbers import default_numbers
 from schemas.settings import Settings
 
 AGE: Final = timedelta(days=1)
-CURATED: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,25 @@ class Removed:
 
 
 def clean(
-    settings: Settings, tables: Tables, now: datetime, attest: Callable[[Identifier], None] = lambda _: None
+    settings: Settings,
+    tables: Tables,
+    now: datetime,
+    attest: Callable[[Identifier], None] = lambda _: None,
+    keep: Retention | None = None,
 ) -> Removed:
     """Remove everything that is old and needed by nobody. May be killed and run again at any time, beside others.
-    `attest` is called for each published table between forgetting its snapshots and removing their files, since its
-    proof names its metadata.
+    `keep` says how long old snapshots stay; default the policy of this house.
+    `attest` is called for each table between forgetting its snapshots and removing their files, since its proof names
+    its metadata.
 
     LakeError, with nothing of that table removed, where a table names files outside its own folder."""
     snapshots = files = 0
+    keep = keep or default_numbers().retention
     found = [table for zone in get_args(TableZone) for table in tables.identifiers(zone)]
     with progress.going("clean", len(found), "tables"):
         for table in found:
-            keep = timedelta(days=settings.keep_snapshot_days)
-            snapshots += expire(tables, table, now - (max(keep, CURATED) if table[0] == "curated" else keep))
-            if table[0] in ZONES:
-                attest(table)
+            snapshots += expire(tables, table, now - getattr(keep, table[0]))
+            attest(table)
             files += remove_orphans(tables, table, now - AGE)
             progress.passed(1)
     return Removed(scratch.sweep(settings, now - AGE), _unfinished(settings, now - AGE), snapshots, files)
@@ -104,7 +108,7 @@ def remove_orphans(tables: Tables, table: Identifier, before: datetime) -> int:
     returns how many. Files are listed first and snapshots read then, so that a commit in between counts."""
     home = tables.location(table)
     found = store.files_unchanged_since(home, before)
-    kept = set(named(tables._load(table)))
+    kept = leads_to(tables, table)
     if elsewhere := sum(not path.startswith(f"{home}/") for path in kept):
         raise LakeError(
             f"{'.'.join(table)} names {elsewhere} files outside its folder, so none were removed",
@@ -117,8 +121,12 @@ def remove_orphans(tables: Tables, table: Identifier, before: datetime) -> int:
     return len(orphans)
 
 
-def named(table: Table) -> Iterator[str]:
-    """Every file that the table's metadata leads to."""
+def leads_to(tables: Tables, table: Identifier) -> frozenset[str]:
+    """Every file that the table's metadata leads to, itself included."""
+    return frozenset(_named(tables._load(table)))
+
+
+def _named(table: Table) -> Iterator[str]:
     metadata = table.metadata
     yield from (_plain(path) for path in (table.metadata_location, *_of_metadata(table)))
     manifests: dict[str, ManifestFile] = {}

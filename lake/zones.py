@@ -9,7 +9,9 @@ from lake import store
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
-FileZone = Literal["landing", "standard", "verdicts", "records", "origins", "downloads", "released"]
+FileZone = Literal[
+    "landing", "standard", "verdicts", "records", "handling", "origins", "downloads", "released"
+]
 TableZone = Literal["curated", "share", "open", "quarantine"]
 
 LONGEST = 100

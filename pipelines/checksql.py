@@ -24,22 +24,31 @@ def count_rejects(numbers: Sequence[int]) -> str:
 
 def rejects(numbers: Sequence[int]) -> str:
     """`_seq` of every row that failed one of these checks, once, rising."""
-    return f"SELECT DISTINCT seq AS _seq FROM {FAILURES} WHERE {_of(numbers)} ORDER BY seq"
+    return f"SELECT DISTINCT seq AS _seq FROM {FAILURES} WHERE {_of(numbers)} ORDER BY _seq"
 
 
-def set_aside(entry: Entry, numbers: Sequence[int]) -> str:
-    """file, row, data (the entry's fields as a JSON object), and the failed checks as bits: the check at
-    place n of `numbers` is bit n % BITS of the column `bits<n // BITS>`."""
-    words: list[str] = []
-    for start in range(0, len(numbers), BITS):
+def words(checks: int) -> list[str]:
+    """The columns that hold the bits of so many checks."""
+    return [f"bits{number}" for number in range(-(-checks // BITS))]
+
+
+def failed(numbers: Sequence[int]) -> str:
+    """`seq` of every row that failed one of these checks, once, and which as bits: the check at place n of `numbers` is
+    bit n % BITS of the column `bits<n // BITS>`."""
+    columns: list[str] = []
+    for name, start in zip(words(len(numbers)), range(0, len(numbers), BITS), strict=True):
         cases = " ".join(
             f"WHEN {number} THEN {1 << bit}" for bit, number in enumerate(numbers[start : start + BITS])
         )
-        words.append(f"bit_or(CASE number {cases} ELSE 0 END::BIGINT) AS bits{start // BITS}")
-    failed = f"SELECT seq, {', '.join(words)} FROM {FAILURES} WHERE {_of(numbers)} GROUP BY seq"
+        columns.append(f"bit_or(CASE number {cases} ELSE 0 END::BIGINT) AS {name}")
+    return f"SELECT seq, {', '.join(columns)} FROM {FAILURES} WHERE {_of(numbers)} GROUP BY seq"
+
+
+def set_aside(entry: Entry, numbers: Sequence[int]) -> str:
+    """file, row, data (the entry's fields as a JSON object), and the failed checks as bits: see `failed`."""
     return (
         f"SELECT b._file AS file, b._row AS row, {as_json(entry, 'b')} AS data, "
-        f"f.* EXCLUDE (seq) FROM {BATCH} AS b JOIN ({failed}) AS f ON b._seq = f.seq"
+        f"f.* EXCLUDE (seq) FROM {BATCH} AS b JOIN ({failed(numbers)}) AS f ON b._seq = f.seq"
     )
 
 

@@ -35,6 +35,10 @@ def _collector(kind: str) -> Callable[[Context, Entry, Batch], Landed]:
         from pipelines.sources.http import collect_http
 
         return collect_http
+    if kind == "exchange":
+        from pipelines.sources.exchange import collect_exchange
+
+        return collect_exchange
     from pipelines.sources.lake import collect_lake
 
     return collect_lake

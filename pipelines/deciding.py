@@ -13,13 +13,14 @@ import pyarrow as pa
 from lake import decisions
 from lake.decisions import Decision, Hold, Verdict
 from lake.records import Stage
-from pipelines.certifying import open_log
 from pipelines.context import Context
 from pipelines.masks.redact import redact
+from pipelines.proof.certifying import open_log
 from schemas.errors import DecisionNeeded, Refused, XuanwuError
 from schemas.model import Entry, Field, Redact, Title
 
 LONGEST = 500
+_NUMBERS = Redact(what=tuple(kind for kind in Redact().what if kind != "name"))
 _TEXT = Field(name="text", title=Title(zh="说明", en="text"), type="string", grade=1)
 
 
@@ -73,7 +74,7 @@ def decide(
 
     XuanwuError where nothing waits, several do and none is named, or the reason is missing or holds an identifier of a
     person (the audit log is never changed, so nothing that may have to be erased goes into it)."""
-    who, reason = plain(by, "--by"), plain(why, "--why")
+    who, reason = official(by, "--by"), plain(why, "--why")
     found = [
         each
         for each in decisions.holds(ctx.settings, entry.id)
@@ -95,16 +96,26 @@ def decide(
 
 def plain(text: str, of: str) -> str:
     """A text that may be logged for ever: not empty, one line, no identifier of a person in it. XuanwuError else."""
+    return _without(text, of, Redact())
+
+
+def official(text: str, of: str) -> str:
+    """Who decides, as it may be logged for ever: a name belongs there, a number of a person does not. XuanwuError
+    else."""
+    return _without(text, of, _NUMBERS)
+
+
+def _without(text: str, of: str, looked_for: Redact) -> str:
     said = " ".join(text.split())
     if not said or len(said) > LONGEST:
         raise XuanwuError(
             "who decides and why is missing, or too long", field=of, expected=f"1 to {LONGEST} characters"
         )
-    if redact(pa.array([said]), Redact(), _TEXT)[0].as_py() != said:
+    if redact(pa.array([said]), looked_for, _TEXT)[0].as_py() != said:
         raise XuanwuError(
-            "holds what looks like a person's number, and goes into a log that is never changed",
+            "holds what looks like a person's name or number, and goes into a log that is never changed",
             field=of,
-            expected="a text without numbers of persons, phones, cards or plates",
+            expected="a text without names of persons, their numbers, phones, cards or plates",
             next_step="say it in other words; name the batch, file and row instead",
         )
     return said

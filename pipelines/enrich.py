@@ -7,15 +7,14 @@ and where there is no partner the column is null and counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
 import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake import store
 from pipelines.context import Context
 from pipelines.engine import engine
+from pipelines.sqlrows import without_marks
 from pipelines.views import create_view, current, sql_type, view_name
 from schemas.arrow import field_type, standard_schema
 from schemas.errors import EngineError, LakeError
@@ -56,27 +55,47 @@ def _rewrite(
     shared: dict[str, SharedFrom],
     path: str,
 ) -> dict[str, int]:
-    lookups = list(dict.fromkeys(_lookup(origin) for origin in shared.values()))
+    lookups = lookups_of(shared)
     for dataset, _, key in lookups:
-        _refuse_double_keys(connection, ctx.catalogue.entry(dataset), key, entry.id)
+        other = ctx.catalogue.entry(dataset)
+        found = connection.execute(double_keys(other, key)).fetchone()
+        refuse_double_keys(other, key, entry.id, found[0] if found else 0)
     schema = standard_schema(entry)
-    select = [*(_column(entry, name, lookups) for name in schema.names), *map(_marker, range(len(lookups)))]
-    joins = " ".join(_join(ctx, entry, lookup, number) for number, lookup in enumerate(lookups))
-    own = f"read_parquet({literal(path.removeprefix('file://'))}) AS own"
-    query = f"SELECT {', '.join(select)} FROM {own} {joins} ORDER BY own._seq"
+    own = f"read_parquet({literal(path.removeprefix('file://'))})"
+    query = f"{joined(ctx, entry, lookups, own)} ORDER BY own._seq"
     reader = connection.execute(query).to_arrow_reader(BATCH_ROWS)
     missed = [0] * len(lookups)
     with store.atomic_parquet(path, schema, statistics=False) as writer:
-        for table in store.row_groups(_counted(reader, schema, missed), schema):
+        for table in store.row_groups(without_marks(reader, schema, missed), schema):
             writer.write_table(table)
+    return unmatched(shared, lookups, missed)
+
+
+def lookups_of(shared: Mapping[str, SharedFrom]) -> list[Lookup]:
+    """The joins that these fields need."""
+    return list(dict.fromkeys(_lookup(origin) for origin in shared.values()))
+
+
+def unmatched(
+    shared: Mapping[str, SharedFrom], lookups: Sequence[Lookup], missed: Sequence[int]
+) -> dict[str, int]:
+    """By field, the rows whose lookup found no partner; `missed` is by lookup."""
     return {name: missed[lookups.index(_lookup(origin))] for name, origin in shared.items()}
+
+
+def joined(ctx: Context, entry: Entry, lookups: Sequence[Lookup], own: str) -> str:
+    """The rows of `own` with the columns that the lookups give, then `_missed<n>` of each lookup."""
+    names = standard_schema(entry).names
+    select = [*(_column(entry, name, lookups) for name in names), *map(_marker, range(len(lookups)))]
+    joins = " ".join(_join(ctx, entry, lookup, number) for number, lookup in enumerate(lookups))
+    return f"SELECT {', '.join(select)} FROM {own} AS own {joins}"
 
 
 def _lookup(origin: SharedFrom) -> Lookup:
     return origin.dataset, origin.on, origin.key
 
 
-def _column(entry: Entry, name: str, lookups: list[Lookup]) -> str:
+def _column(entry: Entry, name: str, lookups: Sequence[Lookup]) -> str:
     """An own column as it is, a shared one from its lookup, in the type that this entry gives it."""
     field = entry.fields.get(name)
     if field is None or field.shared_from is None:
@@ -100,21 +119,17 @@ def _join(ctx: Context, entry: Entry, lookup: Lookup, number: int) -> str:
     return f"LEFT JOIN (SELECT *, TRUE AS _found FROM {view_name(other)}) AS l{number} ON {own} = {their}"
 
 
-def _refuse_double_keys(connection: duckdb.DuckDBPyConnection, other: Entry, key: str, dataset: str) -> None:
-    count = f"SELECT count({quote(key)}) - count(DISTINCT {quote(key)}) FROM {view_name(other)}"
-    double = connection.execute(count).fetchone()
-    if double and double[0]:
+def double_keys(other: Entry, key: str) -> str:
+    """How many rows hold a key that another row holds already."""
+    return f"SELECT count({quote(key)}) - count(DISTINCT {quote(key)}) FROM {view_name(other)}"
+
+
+def refuse_double_keys(other: Entry, key: str, dataset: str, double: int) -> None:
+    """LakeError where a lookup would multiply rows."""
+    if double:
         raise LakeError(
-            f"the curated table of {other.id} holds {double[0]} rows whose key is there already",
+            f"the curated table of {other.id} holds {double} rows whose key is there already",
             dataset=dataset,
             field=key,
             next_step=f"merge {other.id} by its key, then run this batch again",
         )
-
-
-def _counted(reader: pa.RecordBatchReader, schema: pa.Schema, missed: list[int]) -> Iterator[pa.RecordBatch]:
-    """The rows without the markers, which are added up."""
-    for batch in reader:
-        for number in range(len(missed)):
-            missed[number] += pc.sum(batch.column(len(schema) + number)).as_py() or 0
-        yield batch.select(schema.names).cast(schema)

@@ -16,9 +16,10 @@ from pipelines.gates import disclosure, released
 from pipelines.gates.limits import limits_of
 from pipelines.masks import apply
 from pipelines.masks.plan import Planned, planned
-from pipelines.publish import masks_hash
-from pipelines.rotation import held, kept_key
-from pipelines.withdrawal import published_table
+from pipelines.publishing.granting import with_grants
+from pipelines.publishing.job import masks_hash
+from pipelines.publishing.rotation import held, kept_key
+from pipelines.publishing.withdrawal import published_table
 from schemas.model import Entry, Fpe, Hmac, Zone
 from schemas.policy import ZONES, policies
 
@@ -44,7 +45,7 @@ class Standing:
 def standing(ctx: Context, *, verify: bool = False) -> Iterator[Standing]:
     """Every readable snapshot that was made with a key, dataset by dataset, the newest first. `verify` computes the
     tokens of each again, from the curated rows it was made of."""
-    for entry in ctx.catalogue.entries.values():
+    for entry in with_grants(ctx).catalogue.entries.values():
         for zone in ZONES:
             for policy in policies(entry, zone):
                 yield from _of(ctx, entry, zone, policy, verify=verify)
@@ -84,7 +85,7 @@ def _verified(
     work = planned(ctx, entry, zone, policy, key_version=version)
     limits = limits_of(entry, zone, policy, work.plan, ctx.catalogue.numbers.disclosure)
     coarse = disclosure.generalised(work.plan, limits, released.shapes(summary))
-    if said(summary, "masks") != masks_hash(entry, zone, coarse, limits):
+    if said(summary, "masks") != masks_hash(entry, zone, policy, coarse, limits):
         return "masks changed"
     if int(source) not in {each for each, _ in ctx.tables.snapshots(identifier("curated", entry.id))}:
         return "rows forgotten"

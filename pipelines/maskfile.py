@@ -15,7 +15,8 @@ from typing import Final, Literal
 import pyarrow as pa
 
 from lake.records import LandedFile
-from pipelines.casts import Cast, cast
+from pipelines.casting.casts import Cast, cast
+from pipelines.casting.converting import Column, codes_of, pieces
 from pipelines.context import Context
 from pipelines.downloads.delimited import write_csv
 from pipelines.downloads.lines import write_jsonl
@@ -24,7 +25,6 @@ from pipelines.masks import apply
 from pipelines.masks.plan import planned
 from pipelines.masks.tokens import Tokens
 from pipelines.readers import read
-from pipelines.standardise import Column, codes_of, pieces
 from schemas.arrow import published_schema
 from schemas.errors import SourceError
 from schemas.model import Entry, FileSource, Mask, Zone

@@ -35,10 +35,9 @@ from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from lake.tables import Identifier
 from lake.version import code_version
-from pipelines import brake
-from pipelines import mergesql as sql
 from pipelines.context import Context
 from pipelines.engine import engine
+from pipelines.merging import brake, sql
 from schemas.arrow import entry_schema
 from schemas.errors import CommitConflict, EngineError
 from schemas.model import Entry, Field, Keep
@@ -82,7 +81,7 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
 
     CommitConflict if other runs keep committing first; LakeError if a field changed to a type that cannot hold the
     rows stored; Unbalanced if the rows do not add up, and DecisionNeeded if the batch is far from usual
-    (`pipelines.brake`), before anything is committed."""
+    (`pipelines.merging.brake`), before anything is committed."""
     job = Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
     ctx.tables.ensure(
         job.table, curated_schema(entry), [f.name for f in entry.fields.values() if _private(f)]
@@ -205,13 +204,14 @@ class _Local:
 
     def plan(self) -> dict[str, int]:
         entry = self._job.entry
-        self._keep("ranked", sql.rank(entry))
+        self._keep("duplicate", sql.duplicate(entry, sql.often(entry)))
         if entry.merge.kind == "upsert":
             self._keep("matched", sql.matched(entry, self._job.checked.batch))
             level = {path for (path,) in self._db.execute(sql.LEVEL).fetchall()}
             stored = sql.stored_rows([part for part in self._stored if part.path in level])
             self._keep("same", sql.same(entry, f"({stored})"))
             self._keep("plan", sql.PLANNED)
+            self._drop("matched", "same")
         else:
             self._keep("plan", sql.plan(entry))
         if entry.merge.kind == "snapshot":
@@ -225,6 +225,11 @@ class _Local:
 
     def _keep(self, table: str, query: str) -> None:
         self._db.execute(f"CREATE TEMP TABLE {table} AS {query}")
+
+    def _drop(self, *tables: str) -> None:
+        """What the plan was made of takes as much memory as the plan, while the rows are read and written."""
+        for table in tables:
+            self._db.execute(f"DROP TABLE {table}")
 
     def _numbers(self, query: str) -> dict[str, int]:
         return {name: int(rows) for name, rows in self._db.execute(query).fetchall()}

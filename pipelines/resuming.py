@@ -21,7 +21,9 @@ def stuck_at(
     entry: Entry | None, attempts: Sequence[Attempt], before: Sequence[Attempt], now: datetime
 ) -> Stage | None:
     """The stage at which a batch is stuck; None where it is not. `attempts` are the batch's, `before` those of the
-    dataset's batch before: a publication that neither of them ever had is one that the entry has gained since."""
+    dataset's batch before: a publication that neither of them ever had is one that the entry has gained since.
+
+    A batch that was run again is judged by its last run: what a later stage did before that is done anew."""
     for each in attempts:
         if each.state == "stuck":
             return each.stage
@@ -32,11 +34,20 @@ def stuck_at(
         return None
     begun = {(each.stage, each.part) for each in attempts}
     known = begun | {(each.stage, each.part) for each in before}
+    begun = {(each.stage, each.part) for each in last_run(attempts)}
     for stage in STAGES[STAGES.index(last.stage) :]:
         wanted = {(stage, part) for part in parts(entry, stage)}
         if missing := wanted - begun:
             return stage if not before or missing & known else None
     return None
+
+
+def last_run(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+    """The attempts since the last time that an earlier stage was begun after a later one."""
+    start = len(attempts) - 1
+    while start and STAGES.index(attempts[start - 1].stage) <= STAGES.index(attempts[start].stage):
+        start -= 1
+    return attempts[start:]
 
 
 def stuck(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from lake.deletes import Part
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from schemas.model import Entry, Field
 from schemas.sql import literal, quote
+
+if TYPE_CHECKING:
+    from lake.deletes import Part
 
 
 def parquet(paths: Sequence[str], options: str = "") -> str:
@@ -44,3 +50,13 @@ def _value(field: Field, column: str) -> str:
     if field.type == "number":
         return f"CASE WHEN isfinite({column}) THEN to_json({column}) ELSE to_json({column}::VARCHAR) END"
     return {"decimal": f"{column}::VARCHAR", "binary": f"to_base64({column})"}.get(field.type, column)
+
+
+def without_marks(
+    rows: Iterable[pa.RecordBatch], schema: pa.Schema, missed: list[int]
+) -> Iterator[pa.RecordBatch]:
+    """The rows in the schema without the boolean columns after it, whose true values are added up."""
+    for batch in rows:
+        for number in range(len(missed)):
+            missed[number] += pc.sum(batch.column(len(schema) + number)).as_py() or 0
+        yield batch.select(schema.names).cast(schema)

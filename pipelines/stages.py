@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from importlib import import_module
 from typing import cast
 
-from lake import balance, decisions, progress, recordstore, store
+from lake import balance, decisions, landing, memory, progress, recordstore, store
 from lake.batch import Batch
-from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
-from pipelines import certifying, lineage
+from lake.records import STAGES, Checked, Landed, Record, Stage, Standardised
+from pipelines import lineage, loading
 from pipelines.context import Context
+from pipelines.proof import certifying
+from pipelines.proof.attesting import attest_changed
 from schemas.errors import LakeError, XuanwuError
-from schemas.model import Entry, Zone
-from schemas.policy import ZONES, policies
+from schemas.model import Engine, Entry
+from schemas.policy import ZONES, policies, written
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
             record = _step(ctx, entry, stage, batch, part)
             recordstore.save(ctx.settings, record, stage, part)
             certifying.judged(ctx, batch, stage, record)
+            attest_changed(ctx, batch.dataset, stage)
             ctx.ledger.finish(attempt, record)
             decisions.release(ctx.settings, batch, stage)
         lineage.tell(ctx, turn, record)
@@ -56,6 +60,8 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
         certifying.stopped(ctx, batch, stage, part, error)
         lineage.tell(ctx, turn, _reason(error))
         raise
+    finally:
+        memory.give_back()
     log.info("%s %s %s done", batch.dataset, batch.id, f"{stage} {part}".strip())
     return record
 
@@ -87,6 +93,8 @@ def _step(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) -> 
 
 
 def _taken(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) -> Record:
+    if stage in ("collect", "standardise"):
+        landing.require_originals(ctx.settings, batch)
     if stage == "collect":
         from pipelines.collect import collect
         from pipelines.erasure.suppression import suppressed
@@ -94,44 +102,63 @@ def _taken(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) ->
         return suppressed(ctx, entry, collect(ctx, entry, batch))
     before = recordstore.load(ctx.settings, batch, _BEFORE[stage])
     progress.expect(before.rows if isinstance(before, Landed) else balance.FLOW[_BEFORE[stage]](before)[1])
+    if isinstance(before, Standardised | Checked):
+        _require_typed(before)
+    work = _work(engine_of(ctx, entry), stage)
     if stage == "publish":
-        from pipelines.publish import publish
-
         zone, _, policy = part.partition("/")
-        return publish(ctx, entry, cast(Merged, before), cast(Zone, zone), policy)
-    return _middle(stage)(ctx, entry, before)
+        return work(ctx, entry, before, zone, policy)
+    return work(ctx, entry, before)
 
 
-def _middle(stage: Stage) -> Callable[..., Record]:
-    """Stage modules are imported when they run: a check needs Great Expectations, a merge does not."""
-    if stage == "standardise":
-        from pipelines.standardise import standardise
+def _require_typed(before: Standardised | Checked) -> None:
+    """LakeError where retention has removed the typed rows."""
+    if not store.exists(before.path):
+        raise LakeError(
+            "the typed rows of this batch are not there any more",
+            rule="retention.standard of policy.yaml, or of the entry",
+            next_step=f"xuanwu run {before.batch.dataset} --batch {before.batch.id} --from standardise",
+        )
 
-        return cast(Callable[[Context, Entry, Landed], Standardised], standardise)
-    if stage == "check":
-        from pipelines.check import check
 
-        return cast(Callable[[Context, Entry, Standardised], Checked], check)
-    from pipelines.merge import merge
+def engine_of(ctx: Context, entry: Entry) -> Engine:
+    """What runs the stages of a dataset after its collection."""
+    return entry.engine or ctx.settings.engine
 
-    return cast(Callable[[Context, Entry, Checked], Merged], merge)
+
+def _work(engine: Engine, stage: Stage) -> Callable[..., Record]:
+    """The function that does a stage, imported when it runs: a check needs Great Expectations, a merge does not."""
+    room = "pipelines" if engine == "local" else f"pipelines.{engine}"
+    return cast(Callable[..., Record], getattr(import_module(f"{room}.{stage}"), stage))
 
 
 def run_batch(ctx: Context, batch: Batch, start: Stage = "collect") -> Iterator[tuple[Stage, str, Record]]:
-    """Run a batch from `start` to the last publication, giving each record as it is written. A batch that landed
-    nothing new (every file known) ends after collection: nothing downstream has anything to do."""
-    entry = ctx.catalogue.entry(batch.dataset)
+    """Run a batch from `start` to the last publication, giving each record as it is written; the tables of grants come
+    after those of the catalogue. A batch that landed nothing new (every file known) ends after collection: nothing
+    downstream has anything to do."""
+    from pipelines.publishing.granting import publish_granted
+
+    entry = written(ctx.catalogue.entry(batch.dataset))
     for stage in STAGES[STAGES.index(start) :]:
         for part in parts(entry, stage):
-            record = run_stage(ctx, stage, batch, part)
+            with _beside(ctx, entry, stage):
+                record = run_stage(ctx, stage, batch, part)
             yield stage, part, record
             if isinstance(record, Landed) and not record.files:
                 return
+    for part, record in publish_granted(ctx, batch):
+        yield "publish", part, record
     withdraw_ungranted(ctx, entry)
 
 
+def _beside(ctx: Context, entry: Entry, stage: Stage) -> AbstractContextManager[None]:
+    """What is done beside a stage for those after it."""
+    return loading.meanwhile(loading.CHECKS[engine_of(ctx, entry)]) if stage == "collect" else nullcontext()
+
+
 def withdraw_ungranted(ctx: Context, entry: Entry) -> None:
-    """Take away what the entry no longer grants: tables of dropped policies, downloads of a closed dataset (law 3)."""
-    from pipelines.publish import withdraw
+    """Take away what is no longer granted: tables of dropped policies and of grants that ended, downloads of a closed
+    dataset (law 3)."""
+    from pipelines.publishing.withdrawal import withdraw
 
     withdraw(ctx, entry)

@@ -197,6 +197,7 @@ def _show_where(home: Path, seconds: float, failed: bool) -> None:
     console.print("下一步 Next: [bold]make up[/bold] opens Airflow on these DAGs. Or look into the lake:")
     console.print(f"  . .venv/bin/activate && . {place}/{ENVIRONMENT}", soft_wrap=True)
     console.print("  xuanwu quarantine list education.school")
+    console.print("  xuanwu evaluation transport.bus_ride")
 
 
 def up(home: Path, rows: int, port: int) -> int:

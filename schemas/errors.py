@@ -10,6 +10,8 @@ XuanwuError                 where (dataset, file, row, field), what rule, what w
 │   └── StageHeld           another process is at the same stage of the same batch; wait for it
 ├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
 │   └── ColumnsMissing      pipelines: the source lacks columns that the entry collects
+├── DeliveryError           pipelines: a recipient's database or folder did not take a delivery; try again
+│   └── DeliveryUnfit       pipelines: it will not take it before a person has put it right
 ├── MaskError               pipelines: a mask cannot be applied (a missing key, a wrong type)
 ├── LeakFound               pipelines: what is about to be published holds what it must not; nothing was published
 ├── DisclosureRisk          pipelines: too many rows of an open release single persons out; nothing was published
@@ -77,6 +79,10 @@ class XuanwuError(Exception):
         self.next_step = next_step
         super().__init__(str(self))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An error of a worker reaches the process that waits for it with its place."""
+        return _again, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         parts = [self.message]
         if self.place:
@@ -101,6 +107,12 @@ class Problem:
     def __str__(self) -> str:
         tail = f"; expected: {self.expected}" if self.expected else ""
         return f"{self.file}:{self.line}: {self.key}: {self.message}{tail}"
+
+
+def _again(kind: type[XuanwuError], args: tuple[Any, ...], state: dict[str, Any]) -> XuanwuError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class CatalogueError(XuanwuError):
@@ -156,6 +168,14 @@ class ColumnsMissing(SourceError):
         self.found = dict(found)
         self.landed: Any = None
         """The landed file that lacks them, where a file was landed."""
+
+
+class DeliveryError(XuanwuError):
+    """A recipient's database or folder did not take a delivery; what it held before stands."""
+
+
+class DeliveryUnfit(DeliveryError):
+    """The target is not what was declared: trying again helps nothing before somebody has put it right."""
 
 
 class MaskError(XuanwuError):

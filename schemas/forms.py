@@ -11,6 +11,10 @@ from pydantic import TypeAdapter
 from schemas.findings import KeyPath, listed
 
 FORMS = {
+    r"^[a-z][a-z0-9]*(_[a-z0-9]+)*(__grant_[0-9]+)?$": "a policy, such as default, or default__grant_12",
+    r"^[0-9a-f]{16}$": "16 digits of a key's id, as its certificates name it",
+    r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$": "small letters, digits and single _, such as default or statistics",
+    r"^[1-9][0-9]{5}$": "six digits of GB/T 2260, such as 320102",
     r"^[a-z][a-z0-9_]{0,62}$": "a name, of lower-case a-z, 0-9 and _, such as `reg_date`",
     r"^[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*$": (
         "`department.dataset`, words of lower-case a-z and 0-9 with single _ between them "

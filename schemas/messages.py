@@ -103,5 +103,6 @@ def _expected(kind: str, context: dict[str, Any], model: Any, path: KeyPath, dat
 def _bound(context: dict[str, Any]) -> str:
     for name, words in _BOUNDS.items():
         if name in context:
-            return f"{words} {context[name]:g}"
+            bound = context[name]  # of a duration it is a text
+            return f"{words} {bound if isinstance(bound, str) else format(bound, 'g')}"
     return f"{context['max_length']} character(s) at most" if "max_length" in context else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from schemas.model import Drop, Entry, Field, Keep, Mask, Policy, Zone
+from collections.abc import Mapping
+
+from schemas.model import Drop, Entry, Field, Keep, Mask, Narrowed, Policy, Zone
 
 ZONES: tuple[Zone, ...] = ("share", "open")
 OPEN_GRADE = 1
@@ -40,10 +42,27 @@ def mask_plan(entry: Entry, zone: Zone, policy: Policy) -> dict[str, Mask]:
     return {name: mask for name, mask in plan.items() if mask is not None and not isinstance(mask, Drop)}
 
 
-def domain_of(zone: Zone, policy: str) -> str:
+def domain_of(zone: Zone, name: str, policy: Policy | None = None) -> str:
     """The domain within which tokens join and enciphered values agree, where the mask names none: a recipient's own.
 
     Recipients are told apart by policy: who reads `share/statistics` joins the datasets shared under that policy, and
-    nothing that others are given. A grant that names its recipient gets a domain below its policy's in the same way.
+    nothing that others are given. A grant that narrows a policy has one recipient, whose domain lies below the
+    policy's: `share/statistics/education`.
     """
-    return zone if zone == "open" else f"{zone}/{policy}"
+    if isinstance(policy, Narrowed):
+        return f"{zone}/{policy.of}/{policy.recipient}"
+    return zone if zone == "open" else f"{zone}/{name}"
+
+
+def written(entry: Entry) -> Entry:
+    """The entry as its file says it, without what grants have narrowed."""
+    return narrowed(entry, {})
+
+
+def narrowed(entry: Entry, grants: Mapping[str, Narrowed]) -> Entry:
+    """The entry with these tables of grants among its share policies, and no other grant's."""
+    own = {name: each for name, each in entry.share.policies.items() if not isinstance(each, Narrowed)}
+    if not grants and len(own) == len(entry.share.policies):
+        return entry
+    share = entry.share.model_copy(update={"policies": own | dict(grants)})
+    return entry.model_copy(update={"share": share})

@@ -73,9 +73,13 @@ def entry_schema() -> dict[str, Any]:
 
 _CHAPTERS: tuple[tuple[str, str, tuple[type[Any], ...]], ...] = (
     ("An entry", "数据集条目", (model.EntryFile, model.Title, model.Text)),
-    ("Sources", "来源", (model.DatabaseSource, model.FileSource, model.HttpSource, model.LakeSource)),
+    (
+        "Sources",
+        "来源",
+        (model.DatabaseSource, model.FileSource, model.HttpSource, model.ExchangeSource, model.LakeSource),
+    ),
     ("Paging of a JSON API", "翻页", (model.PagePaging, model.OffsetPaging, model.CursorPaging)),
-    ("When and how", "计划与归并", (model.Schedule, model.Merge, model.BrakeFile)),
+    ("When and how", "计划与归并", (model.Schedule, model.Merge, model.BrakeFile, model.RetentionFile)),
     ("Fields", "信息项", (model.FieldFile, model.Masks)),
     (
         "Masks",
@@ -139,6 +143,7 @@ def _name(name: str) -> str:
         "EntryFile": "Dataset",
         "FieldFile": "Field",
         "BrakeFile": "Brake",
+        "RetentionFile": "Retention",
         "ElementFile": "Element",
         "Masks": "Masks by zone",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.draft import Draft
 from schemas.findings import Finding, KeyPath, listed, near
@@ -17,6 +17,7 @@ from schemas.model import (
     Field,
     FieldFile,
     Masks,
+    Model,
     Numbers,
     SharedFrom,
     Title,
@@ -271,10 +272,23 @@ def _joined_on(draft: Draft, name: str, other: Draft, sure: bool) -> str | None:
     return None
 
 
+Section = TypeVar("Section", bound=Model)
+
+
 def finished(draft: Draft, written: EntryFile, numbers: Numbers) -> Entry:
     """The entry of a draft without findings."""
     sections: dict[str, Any] = {name: getattr(written, name) for name in EntryFile.model_fields}
-    own = written.brake.model_dump(exclude_none=True) if written.brake else {}
-    brake = numbers.brake.model_copy(update=own)
-    resolved = {"fields": draft.fields, "checks": draft.checks, "brake": brake, "file": draft.file}
+    resolved = {
+        "fields": draft.fields,
+        "checks": draft.checks,
+        "brake": _over(numbers.brake, written.brake),
+        "retention": _over(numbers.retention, written.retention),
+        "file": draft.file,
+    }
     return Entry(**(sections | resolved))
+
+
+def _over(numbers: Section, own: Model | None) -> Section:
+    """The policy's section with what the entry says."""
+    said = {name: value for name, value in own if value is not None} if own else {}
+    return numbers.model_copy(update=said)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import SettingsError
@@ -32,13 +32,25 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of Iceberg's catalogue; default SQLite at `<home>/iceberg.db`."""
     exchange: str = ""
     """SQLAlchemy URL of what the exchange remembers; default SQLite at `<home>/exchange.db`."""
+    oidc_issuer: str = ""
+    """The identity provider's issuer, as it writes itself in `iss`; without one there are accounts of our own only."""
+    oidc_audience: str = ""
+    """What access tokens for the exchange name in `aud`."""
+    oidc_client_id: str = ""
+    """The exchange's own client at the provider, for people's login; without one people log in by password."""
+    oidc_client_secret: SecretStr = SecretStr("")
+    """The client's secret; a public client, which has PKCE alone, has none."""
+    oidc_claims: Path | None = None
+    """YAML file: which claims say department and roles, and which clients are which system (`exchange.oidc.claims`)."""
     memory: str = Field("1GB", pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B)$")
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
     threads: int = Field(2, ge=1)
-    keep_snapshot_days: int = Field(default=30, ge=1)
-    """How long `xuanwu upkeep` keeps the snapshots of tables; those of curated tables stay for 90 days at least."""
     xlsx_cells: int = 2_000_000
     """Cells that an XLSX download may have; a bigger table is left out as XLSX, and its index says so."""
+    engine: Literal["local", "spark"] = "local"
+    """What runs the stages after collection, where an entry does not say: this machine's own engine, or Spark."""
+    spark_master: str = ""
+    """Where Spark runs: `spark://host:7077`, `local[4]` …; default what spark-submit or spark-defaults.conf says."""
     until: date | None = None
     """No scheduled run after this day: a rehearsal on a past calendar, such as the sample city's."""
     key_version: str = "1"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from lake.search import Needles, files_below, views
 
 BY_DESIGN = re.compile(
-    r"landing/[^/]+/[^/]+/[^/]+/files/|standard/.*\.parquet$|(curated|quarantine)/[^/]+/data/.*\.parquet$"
+    r"landing/[^/]+/[^/]+/[^/]+/files/|(standard|handling)/.*\.parquet$|(curated|quarantine)/[^/]+/data/.*\.parquet$"
 )
 """Originals, and data files of the zones that are not published: their rows, but not their footers and names."""
 

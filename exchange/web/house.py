@@ -3,82 +3,130 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from time import time
+from typing import Annotated, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from exchange.accounts import Session, session_of
-from exchange.errors import Busy, Unauthenticated
+from exchange.accounts import Session, not_good, session_of
+from exchange.errors import ExchangeError, Unauthenticated
+from exchange.oidc.issuer import Issuer
+from exchange.oidc.tokens import looks_like_one
+from exchange.refusals import Refusals
 from exchange.requests import Desk
+from exchange.web import cookies
+from exchange.web.bounds import Crowd, TooMany, tell
 from lake.tables import Tables
 
 
 @dataclass
 class House:
-    """One exchange. `per_minute` is how many requests one caller may make in a minute."""
+    """One exchange. `per_minute` is how many requests one caller may make in a minute; of a file's pieces
+    `PIECES` times as many. `at_once` is how many calls may be under way. `url` is the address by which readers reach
+    it; what they called it by where it is empty. `issuer` is the city's identity provider, where it has one."""
 
     desk: Desk
     tables: Tables
     per_minute: int = 600
+    url: str = ""
+    issuer: Issuer | None = None
+    at_once: int = 256
     limiter: MovingWindowRateLimiter = field(default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()))
+    refusals: Refusals = field(init=False)
+    crowd: Crowd = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refusals = Refusals(self.desk.log, self.desk.clock)
+        self.crowd = Crowd(self.at_once)
 
 
-class TooMany(Busy):
-    """A caller's rate is above the limit; `after` is when it may come again, in seconds."""
-
-    def __init__(self, after: int) -> None:
-        super().__init__("too many requests", next_step=f"come again in {after} s")
-        self.after = after
+PIECES: Final = 20
 
 
-def house_of(request: Request) -> House:
+async def house_of(request: Request) -> House:
     return request.app.state.house
 
 
-bearer = HTTPBearer(auto_error=False, description="`xuanwu token create` gives a token")
+bearer = HTTPBearer(
+    auto_error=False, description="a token of ours, or an access token of the city's identity provider"
+)
 TheHouse = Annotated[House, Depends(house_of)]
 
 
 def session(
     request: Request,
-    response: Response,
     house: TheHouse,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Session:
     """Who calls, counted against their rate; where nobody is known, against that of their address."""
-    if credentials is None:
-        _count(house, response, f"address {request.client.host if request.client else ''}")
-        raise Unauthenticated("a token is needed", next_step="send `Authorization: Bearer xw_…`")
     try:
-        found = session_of(house.desk.state, credentials.credentials, house.desk.clock())
-    except Unauthenticated:
-        _count(house, response, f"address {request.client.host if request.client else ''}")
+        found = _known(request, house, credentials)
+    except ExchangeError:
+        _count(house, request, f"address {host_of(request)}")
         raise
-    _count(house, response, f"account {found.principal.name}")
+    _count(house, request, f"account {found.principal.name}", found.principal.name)
     request.state.session = found
     return found
+
+
+def _known(request: Request, house: House, credentials: HTTPAuthorizationCredentials | None) -> Session:
+    """By a token, or else by a browser's login (`exchange.web.cookies`)."""
+    if credentials is None:
+        found = cookies.session(request, house.desk.state, house.desk.clock())
+        if found is None:
+            raise Unauthenticated(
+                "a token is needed", reason="missing", next_step="send `Authorization: Bearer xw_…`"
+            )
+        return found
+    text = credentials.credentials
+    if house.issuer is not None and looks_like_one(text):
+        return house.issuer.session(house.desk.state, text)
+    found = session_of(house.desk.state, text, house.desk.clock())
+    if found.kind == "login":
+        raise not_good("kind", found.principal.name)
+    return found
+
+
+def host_of(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 Caller = Annotated[Session, Depends(session)]
 
 
-def _count(house: House, response: Response, who: str) -> None:
-    """RateLimit headers as the IETF draft has them; TooMany beyond the limit."""
+async def address(request: Request, house: TheHouse) -> str:
+    """Where readers reach this exchange, without a slash at the end."""
+    return (house.url or str(request.base_url)).rstrip("/")
+
+
+Address = Annotated[str, Depends(address)]
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+"""Of a request, a delivery or a notice, as far as a database counts."""
+
+
+def count_file(house: House, request: Request, who: str) -> None:
+    """Count a piece of a file against its reader's rate: readers fetch a file in many pieces. TooMany beyond it."""
+    house.crowd.known(request.scope, f"account {who}", who)
+    limit = RateLimitItemPerMinute(house.per_minute * PIECES)
+    if not house.limiter.hit(limit, f"files {who}"):
+        raise TooMany(1, who)
+
+
+def _count(house: House, request: Request, who: str, account: str = "") -> None:
+    """RateLimit headers as the IETF draft has them; TooMany beyond the limit, and for too many calls at one time."""
+    house.crowd.known(request.scope, who, account)
     limit = RateLimitItemPerMinute(house.per_minute)
     allowed = house.limiter.hit(limit, who)
     reset, left = house.limiter.get_window_stats(limit, who)
-    seconds = max(1, round(reset - _now()))
-    response.headers["RateLimit"] = f'"minute";r={max(0, left)};t={seconds}'
-    response.headers["RateLimit-Policy"] = f'"minute";q={house.per_minute};w=60'
+    seconds = max(1, round(reset - time()))
+    tell(
+        request.scope,
+        RateLimit=f'"minute";r={max(0, left)};t={seconds}',
+        RateLimit_Policy=f'"minute";q={house.per_minute};w=60',
+    )
     if not allowed:
-        raise TooMany(seconds)
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
+        raise TooMany(seconds, account)

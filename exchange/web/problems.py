@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from exchange.errors import Busy, ExchangeError, Forbidden, NotThere, Unauthenticated, Unfit
+from exchange.errors import Busy, ExchangeError, Forbidden, NotThere, Unauthenticated, Unfit, Unplaced
+from exchange.web.shapes import door_of, shape_of
 from schemas.errors import XuanwuError
 
 log = logging.getLogger(__name__)
@@ -30,40 +31,56 @@ def problem(titles: Titles, detail: str = "", **more: str) -> JSONResponse:
     """One problem. `detail` is a message of ours."""
     status, zh, en = titles
     body = {"type": "about:blank", "title": en, "title_zh": zh, "status": status, "detail": detail, **more}
-    headers = {"WWW-Authenticate": 'Bearer realm="xuanwu"'} if status == 401 else {}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, media_type="application/problem+json")
 
 
-def of_error(error: XuanwuError) -> JSONResponse:
+def answer(request: Request, titles: Titles, detail: str = "", **more: str) -> Response:
+    """The problem in the form of the door that was knocked at."""
+    shape, status = shape_of(request.url.path), titles[0]
+    told = ". ".join(each for each in (detail or titles[2], more.get("next_step", "")) if each)
+    found = shape(status, told) if shape else problem(titles, detail, **more)
+    if status == 401:
+        found.headers["WWW-Authenticate"] = 'Bearer realm="xuanwu"'
+    return found
+
+
+def of_error(request: Request, error: XuanwuError) -> Response:
     """A refusal of ours. An error that is no refusal is told to the log, and to the caller only that there was one."""
     titles = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), None)
     if titles is None:
         log.error("the exchange failed: %s", type(error).__name__)
-        return problem(_OTHER, "the exchange failed; the operator's log says more")
+        return answer(request, _OTHER, "the exchange failed; the operator's log says more")
     detail = error.message if isinstance(error, ExchangeError) else ""
     more = {"expected": error.expected, "next_step": error.next_step, "rule": error.place.get("rule")}
-    return problem(titles, detail, **{name: str(text) for name, text in more.items() if text})
+    found = answer(request, titles, detail, **{name: str(text) for name, text in more.items() if text})
+    if titles[0] == 503:
+        found.headers["Retry-After"] = "1"
+    return found
 
 
 def install(app: FastAPI) -> None:
     """Every error that leaves the app is a problem."""
 
     @app.exception_handler(XuanwuError)
-    def ours(_: Request, error: XuanwuError) -> JSONResponse:
-        return of_error(error)
+    def ours(request: Request, error: XuanwuError) -> Response:
+        if isinstance(error, Unauthenticated | Unplaced):
+            host = request.client.host if request.client else ""
+            door = door_of(request.url.path)
+            request.app.state.house.refusals.note(error.reason, door, who=error.who, address=host)
+        return of_error(request, error)
 
     @app.exception_handler(RequestValidationError)
-    def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+    def malformed(request: Request, error: RequestValidationError) -> Response:
         places = sorted({".".join(map(str, each["loc"])) for each in error.errors()})
-        return problem(TITLES[Unfit], f"malformed: {', '.join(places)[:500]}")
+        return answer(request, TITLES[Unfit], f"malformed: {', '.join(places)[:500]}")
 
     @app.exception_handler(HTTPException)
-    def http(_: Request, error: HTTPException) -> JSONResponse:
+    def http(request: Request, error: HTTPException) -> Response:
         titles = {404: ("没有这个资源", "Not found"), 405: ("不支持的方法", "Method not allowed")}
         zh, en = titles.get(error.status_code, ("请求被拒绝", "Refused"))
-        return problem((error.status_code, zh, en))
+        return answer(request, (error.status_code, zh, en))
 
     @app.exception_handler(Exception)
-    def unforeseen(_: Request, error: Exception) -> JSONResponse:
+    def unforeseen(request: Request, error: Exception) -> Response:
         log.error("the exchange failed: %s", type(error).__name__)
-        return problem(_OTHER, "the exchange failed; the operator's log says more")
+        return answer(request, _OTHER, "the exchange failed; the operator's log says more")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,12 +10,32 @@ from pydantic import BaseModel, ConfigDict, Field
 from exchange.accounts import Session
 from exchange.deadlines import clocks
 from exchange.errors import Forbidden
+from exchange.narrowing import MOST_COLUMNS, name_of
 from exchange.process import Request, Step, possible, sides
-from exchange.requests import LONGEST, METHODS, draft, find, listed, take
-from exchange.web.house import Caller, House, TheHouse
+from exchange.requests import LONGEST, METHODS, find, listed, take
+from exchange.subscriptions import MOST_KEPT, of_request
+from exchange.subscriptions import apply as apply_for
+from exchange.web.house import Caller, House, Number, TheHouse
 
 router = APIRouter(prefix="/api/v1/requests", tags=["申请 requests"])
 Text = Annotated[str, Field(max_length=LONGEST)]
+
+
+class Delivery(BaseModel):
+    """Where what is granted is delivered with every new snapshot, and how. `connection` is one of your department's
+    own, as the operator calls it behind `to_<department>__`; empty for the one without a name of its own."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"place": "inbox.visits", "mode": "upsert"}}
+    )
+
+    place: Annotated[str, Field(max_length=200)] = Field(description="[schema.]table, or a folder")
+    connection: Annotated[str, Field(max_length=64)] = ""
+    mode: Literal["swap", "upsert"] = Field(
+        default="swap", description="of a table: the whole at once, or what changed"
+    )
+    format: Literal["parquet", "csv"] = Field(default="parquet", description="of files")
+    keep: int = Field(default=3, ge=1, le=MOST_KEPT, description="of files: deliveries that stay")
 
 
 class Application(BaseModel):
@@ -41,23 +61,35 @@ class Application(BaseModel):
     scenario: Text = Field(description="使用场景")
     method: Text = Field(description=f"方式: {', '.join(METHODS)}")
     until: Text = Field(description="使用期限, ISO 8601 with a time zone")
+    columns: list[Text] = Field(
+        default=[], max_length=MOST_COLUMNS, description="范围: all of the policy without"
+    )
+    rows: Literal["all", "own"] = Field(
+        default="all", description="范围: own 仅本区域 those of your territory"
+    )
+    territory: Text | None = Field(
+        default=None, description="the field that tells a row's territory, where it has several"
+    )
+    delivery: Delivery | None = Field(
+        default=None, description="交付: into your own table (method batch), or as files (method file)"
+    )
 
 
 @router.post("", status_code=201, summary="申请 Apply")
 def apply(house: TheHouse, caller: Caller, application: Application) -> dict[str, Any]:
-    _for_requests(caller)
-    return _told(house, caller, draft(house.desk, caller.principal, application.model_dump()))
+    for_requests(caller)
+    return _told(house, caller, apply_for(house.desk, caller.principal, application.model_dump()))
 
 
 @router.get("", summary="清单 Those that you have a part in")
 def requests(house: TheHouse, caller: Caller) -> list[dict[str, Any]]:
-    _for_requests(caller)
+    for_requests(caller)
     return [_told(house, caller, each) for each in listed(house.desk, caller.principal)]
 
 
 @router.get("/{number}", summary="一件申请 One request, its events, its clocks and what can be done now")
-def request(house: TheHouse, caller: Caller, number: int) -> dict[str, Any]:
-    _for_requests(caller)
+def request(house: TheHouse, caller: Caller, number: Number) -> dict[str, Any]:
+    for_requests(caller)
     return _told(house, caller, find(house.desk, caller.principal, number))
 
 
@@ -65,17 +97,18 @@ def request(house: TheHouse, caller: Caller, number: int) -> dict[str, Any]:
 def step(
     house: TheHouse,
     caller: Caller,
-    number: int,
+    number: Number,
     step: Step,
     said: Annotated[
         dict[str, Any], Body(examples=[{"consent": True, "reason": "符合职责范围"}], max_length=10)
     ],
 ) -> dict[str, Any]:
-    _for_requests(caller)
+    for_requests(caller)
     return _told(house, caller, take(house.desk, caller.principal, number, step, said))
 
 
-def _for_requests(caller: Session) -> None:
+def for_requests(caller: Session) -> None:
+    """Forbidden for a token that is for reading alone."""
     if "request" not in caller.scopes:
         raise Forbidden("this token is not for requests", expected="a token of the scope `request`")
 
@@ -93,6 +126,10 @@ def _told(house: House, caller: Session, request: Request) -> dict[str, Any]:
         "scenario": terms.scenario,
         "method": terms.method,
         "until": terms.until.isoformat(),
+        "columns": list(terms.columns),
+        "division": terms.division,
+        "table": name_of(request),
+        "delivery": _delivery(house, request),
         "events": [
             {
                 "step": each.step,
@@ -115,3 +152,9 @@ def _told(house: House, caller: Session, request: Request) -> dict[str, Any]:
         ],
         "possible": possible(request) if sides(caller.principal, terms) else [],
     }
+
+
+def _delivery(house: House, request: Request) -> dict[str, Any] | None:
+    found = of_request(house.desk, request.number)
+    names = ("number", "connection", "place", "mode", "format", "keep")
+    return {name: getattr(found, name) for name in names} if found else None

@@ -22,8 +22,10 @@ def sums(certificate: Certificate) -> Iterator[str]:
 
 def _of_table(certificate: Certificate) -> Iterator[Sum]:
     rows = certificate.rows
+    outside = (("outside the grant", certificate.outside),) if certificate.outside else ()
     yield Sum(
-        (("curated", certificate.rows_in),), (("published", rows), ("suppressed", certificate.suppressed))
+        (("curated", certificate.rows_in),),
+        (("published", rows), ("suppressed", certificate.suppressed), *outside),
     )
     yield Sum(
         (("published", rows),), (("rows of its files", sum(file.rows or 0 for file in certificate.data)),)

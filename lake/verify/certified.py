@@ -1,4 +1,4 @@
-"""Every certificate: signed by a trusted key, in its own place, in the log; and every one that stands is there."""
+"""Every certificate: signed by a trusted key, in its own place, in the log; and every one of a publication is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from lake.verify.journal import Log
 def read(copy: Copy, trust: Trust, log: Log) -> Generator[Finding, None, dict[str, Certificate]]:
     """The certificates that hold, by path."""
     found: dict[str, Certificate] = {}
-    for path in (yield from copy.finished(FOLDER)):
+    there = yield from copy.finished(FOLDER)
+    for path in there:
         try:
             certificate = decode(copy.read(path), trust)
         except ValueError as error:
@@ -26,9 +27,8 @@ def read(copy: Copy, trust: Trust, log: Log) -> Generator[Finding, None, dict[st
             continue
         found[path] = certificate
         yield from _inside(log, path, certificate)
-    for table, entry in sorted(log.standing.items()):
-        if not copy.exists(entry["certificate"]["path"]):
-            yield Finding(entry["certificate"]["path"], f"the certificate of {table} is missing")
+    for path in sorted(log.outcomes.difference(there)):
+        yield Finding(path, f"the certificate of {log.last[path]['table']} is missing")
     copy.certificates |= found
     return found
 

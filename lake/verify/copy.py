@@ -27,12 +27,15 @@ class Finding:
 
 @dataclass
 class Copy:
-    """`root` is a path or URI. The counts say how much was looked at."""
+    """`root` is a path or URI. The counts say how much was looked at; `standing` which metadata each published table
+    has by the log, `attested` which each inner one."""
 
     root: str
     entries: int = 0
     checkpoint: dict[str, object] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    standing: dict[str, str] = field(default_factory=dict)
+    attested: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -48,8 +51,7 @@ class Copy:
 
     def sha256(self, path: str) -> str:
         if path not in self.digests:
-            self.digests[path] = store.sha256_of(self.uri(path))
-            self.sizes[path] = store.size_of(self.uri(path))
+            self.digests[path], self.sizes[path] = store.digest_of(self.uri(path))
             progress.passed(self.sizes[path])
         return self.digests[path]
 
@@ -69,7 +71,10 @@ class Copy:
 
     def same(self, proof: FileProof) -> Iterator[Finding]:
         """The file is there and is, byte for byte, the one that was certified."""
-        if not self.exists(proof.path):
+        try:
+            same = (self.sha256(proof.path), self.sizes[proof.path]) == (proof.sha256, proof.size)
+        except FileNotFoundError:
             yield Finding(proof.path, "the file is missing")
-        elif self.sha256(proof.path) != proof.sha256 or self.sizes[proof.path] != proof.size:
+            return
+        if not same:
             yield Finding(proof.path, "the file is not the one that was certified: it was changed")

@@ -30,16 +30,19 @@ def check(copy: Copy, log: Log, certificate: Certificate, erased: dict[str, Eras
             )
             continue
         if not log.gone(batch.manifest.path):
-            yield from _landed(copy, batch, batch.manifest, erased)
+            yield from _landed(copy, log, batch, batch.manifest, erased)
+        for proof in batch.corrections:
+            if not log.gone(proof.path):
+                yield from copy.same(proof)
         if not log.gone(batch.verdict.path):
             yield from _verdict(copy, log, batch.verdict)
 
 
 def _landed(
-    copy: Copy, batch: BatchProof, manifest: FileProof, erased: dict[str, Erasure]
+    copy: Copy, log: Log, batch: BatchProof, manifest: FileProof, erased: dict[str, Erasure]
 ) -> Iterator[Finding]:
     """The manifest is as certified, or as certificates of erasure have left it, and so are the files that it names,
-    and there are no others."""
+    where retention has not removed them, and there are no others."""
     broken = list(copy.same(manifest))
     if broken and copy.exists(manifest.path):
         now = copy.sha256(manifest.path)
@@ -55,7 +58,7 @@ def _landed(
     told = Counter((file["sha256"], file["size"], file["rows"]) for file in came)
     if told != Counter((file.sha256, file.size, file.rows) for file in batch.landed):
         yield Finding(manifest.path, "it names other files than the certificate")
-    for path, file in named.items():
+    for path, file in named.items() if not log.gone(f"{folder}/files") else ():
         yield from copy.same(FileProof(path=path, sha256=file["sha256"], size=file["size"]))
     for path in copy.below(f"{folder}/files"):
         if path not in named:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
-from lake.auditlog import HEAD, LOG, SEGMENT, read_line, segment_name, signed_checkpoint
+from lake.auditlog import HEAD, LOG, SEGMENT, TURN, read_line, segment_name, signed_checkpoint
 from lake.merkle import Frontier, leaf_hash
 from lake.signing import Trust, canonical
 from lake.verify.copy import Copy, Finding
@@ -23,28 +24,42 @@ class Log:
     checkpoints: list[Entry] = field(default_factory=list)
     certificates: dict[str, list[str]] = field(default_factory=dict)
     last: dict[str, Entry] = field(default_factory=dict)
+    outcomes: set[str] = field(default_factory=set)
     index: dict[str, int] = field(default_factory=dict)
     standing: dict[str, Entry] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
-    removed: list[str] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
     erasures: dict[str, str] = field(default_factory=dict)
     completed: set[str] = field(default_factory=set)
     lifted: dict[str, str] = field(default_factory=dict)
+    releases: dict[str, str] = field(default_factory=dict)
+    handled: dict[str, Entry] = field(default_factory=dict)
+    attempted: set[tuple[str, int]] = field(default_factory=set)
+    attested: dict[str, Entry] = field(default_factory=dict)
+    attestations: set[str] = field(default_factory=set)
 
     def take(self, entry: Entry) -> None:
         if entry.get("action") == "publish" and "certificate" in entry:
             self._publish(entry)
         elif entry.get("action") == "withdraw":
             self.standing.pop(entry["table"], None)
+            self.releases |= {proof["path"]: proof["sha256"] for proof in entry.get("releases", ())}
         elif entry.get("action") in {"erase", "lift"}:
             proof = entry["certificate"]
             (self.erasures if entry["action"] == "erase" else self.lifted)[proof["path"]] = proof["sha256"]
             if entry.get("state") == "completed":
                 self.completed.add(proof["path"])
+        elif entry.get("action") == "handle":
+            self.handled[entry["handled"]["path"]] = entry
+            if entry["phase"] == "attempt":
+                self.attempted.add((entry["handled"]["path"], len(self.roots) - 1))
+        elif entry.get("action") == "attest":
+            self.attested[entry["table"]] = entry
+            self.attestations.add(entry["attestation"]["path"])
         elif verdict := entry.get("verdict"):
             self.verdicts[verdict["path"]] = verdict["sha256"]
-        self.removed += entry.get("removed", [])
+        self.removed |= set(entry.get("removed", []))
 
     def _publish(self, entry: Entry) -> None:
         certificate, metadata = entry["certificate"], entry.get("metadata")
@@ -55,10 +70,12 @@ class Log:
             self.metadata[metadata["path"]] = metadata["sha256"]
         if entry["phase"] == "outcome":
             self.standing[entry["table"]] = entry
+            self.outcomes.add(certificate["path"])
 
     def gone(self, path: str) -> bool:
         """Whether the log says that what lay there was removed, as retention and erasure do."""
-        return any(path == each or path.startswith(f"{each}/") for each in self.removed)
+        above = accumulate(path.split("/"), lambda folder, name: f"{folder}/{name}")
+        return not self.removed.isdisjoint(above)
 
 
 def replay(copy: Copy, trust: Trust, kept: Mapping[str, Any] | None) -> Generator[Finding, None, Log]:
@@ -145,11 +162,11 @@ def _head(copy: Copy, log: Log, trust: Trust) -> Iterator[Finding]:
         yield Finding(
             path, f"the log's end is missing: {size} entries were signed, {len(log.roots)} are there"
         )
-    elif size < len(log.roots) - 1 or checkpoint != log.checkpoints[size - 1]:
+    elif size < len(log.roots) - TURN or checkpoint != log.checkpoints[size - 1]:
         yield Finding(path, "the newest checkpoint is not the log's")
     elif size < len(log.roots):
         copy.notes.append(
-            "the last entry's process was killed before it moved the log's head; the next one will"
+            "the process of the last entries was killed before it moved the log's head; the next one will"
         )
 
 

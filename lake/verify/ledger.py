@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from lake.certificates import BatchProof, Certificate
 from lake.evidence import ledger_lines
-from lake.ledger import Ledger
+from lake.ledger import Attempt, Ledger
 from lake.verify.copy import Finding
 
 
 def check(ledger: Ledger, certificates: Mapping[str, Certificate]) -> Iterator[Finding]:
-    """Every attempt that was certified is in the ledger as it was, and every publication with its rows."""
+    """Every attempt that was certified is in the ledger as it was, with none between them that was not; every
+    publication with its rows, and none without its certificate."""
+    yield from _uncertified(ledger, certificates)
     for certificate in certificates.values():
         for batch in certificate.batches:
             yield from _batch(ledger, certificate, batch)
@@ -25,13 +27,35 @@ def _batch(ledger: Ledger, certificate: Certificate, batch: BatchProof) -> Itera
         yield Finding(place, f"the certificate of {certificate.table} holds no line of it")
         return
     certified = set(batch.ledger.attempts)
-    lines = [each for each in ledger.attempts(batch.id, certificate.dataset) if each.id in certified]
+    attempts = ledger.attempts(batch.id, certificate.dataset)
+    lines = [each for each in attempts if each.id in certified]
+    if any(each.id < max(certified) and each.id not in certified and _counts(each) for each in attempts):
+        yield Finding(
+            place, "it holds an attempt among the certified ones that was not there when it was published"
+        )
     if len(lines) != len(certified):
         yield Finding(
             place, f"{len(certified) - len(lines)} of {len(certified)} certified attempts are missing"
         )
     elif ledger_lines(lines) != batch.ledger.sha256:
         yield Finding(place, "its attempts are not what they were when the batch was published")
+
+
+def _counts(attempt: Attempt) -> bool:
+    """Whether a certificate would have named it: what was done, but for publications."""
+    return attempt.stage != "publish" and attempt.state == "done"
+
+
+def _uncertified(ledger: Ledger, certificates: Mapping[str, Certificate]) -> Iterator[Finding]:
+    certified = {
+        (each.dataset, f"{each.zone}/{each.policy}", each.snapshot) for each in certificates.values()
+    }
+    for attempt in ledger.runs():
+        dataset, snapshot = attempt.batch.dataset, attempt.counts.get("snapshot")
+        known = (dataset, attempt.part, snapshot) in certified
+        if attempt.stage == "publish" and attempt.state == "done" and not known:
+            place = f"ledger, {dataset} batch {attempt.batch.id}"
+            yield Finding(place, f"it says that {attempt.part} was published, and no certificate does")
 
 
 def _publication(ledger: Ledger, certificate: Certificate) -> Iterator[Finding]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from pyiceberg.manifest import DataFileContent, read_manifest_list
 
-from lake import store
+from lake import s3
 from lake.certificates import Certificate, FileProof, own_path, path_of
 from lake.properties import said
 from lake.verify.copy import LEFT, Copy, Finding
@@ -17,15 +18,17 @@ from lake.verify.journal import Log
 from schemas.policy import ZONES
 
 Certificates = Mapping[str, Certificate]
+_FOR_READERS: Final = re.compile(
+    r"share/[^/]+/([0-9a-f]{12}/)?shown/(plain|deletes|manifest|list|metadata)-[0-9a-f]{40}\.(parquet|avro|json)"
+)
+"""See `lake.shown`; the folder before is a life of the table (`lake.renewal`)."""
 
 
 class _Moved(PyArrowFileIO):
     """Files of a table that was written elsewhere: absolute paths are taken below the copy."""
 
     def __init__(self, copy: Copy, written_at: str) -> None:
-        options = store.s3_options() if copy.root.startswith("s3://") else {}
-        names = {"region": "s3.region", "endpoint_override": "s3.endpoint"}
-        super().__init__({names[name]: value for name, value in options.items()})
+        super().__init__(s3.iceberg_properties() if copy.root.startswith("s3://") else {})
         self.copy, self.written_at = copy, written_at
 
     def path(self, location: str) -> str:
@@ -129,7 +132,10 @@ def _manifests(moved: _Moved, uri: str, certificate: Certificate) -> Iterator[Fi
 
 
 def strangers(copy: Copy, log: Log, certificates: Certificates) -> Iterator[Finding]:
-    """What lies in share or open must be named by a certificate or by the log, and be as named there."""
+    """What lies in share or open must be named by a certificate or by the log, and be as named there. Files that the
+    exchange has made for its readers (`lake.shown`) are counted, and not proved: they are made of the certified ones.
+    """
+    for_readers = 0
     named: dict[str, str] = dict(log.metadata)
     for certificate in certificates.values():
         named |= {proof.path: proof.sha256 for proof in _files(certificate)}
@@ -138,13 +144,17 @@ def strangers(copy: Copy, log: Log, certificates: Certificates) -> Iterator[Find
             name = ".".join(path.split("/")[:2])
             if name not in log.standing:
                 yield Finding(path, f"the log does not say that {name} is published")
+            elif path not in named and _FOR_READERS.fullmatch(path):
+                for_readers += 1
             elif path not in named:
-                yield Finding(
-                    path,
-                    f"no certificate names this file: {LEFT}",
-                )
+                yield Finding(path, f"no certificate names this file: {LEFT}")
             elif copy.sha256(path) != named[path]:
                 yield Finding(path, "the file is not the one that was certified: it was changed")
+    if for_readers:
+        copy.notes.append(
+            f"{for_readers} files that the exchange made for readers of certified ones are not proved themselves: "
+            "they can be removed at any time, and are made again"
+        )
 
 
 def _files(certificate: Certificate) -> tuple[FileProof, ...]:

@@ -10,12 +10,15 @@ import typer
 from pipelines.cli import (
     catalogue,
     decisions,
+    deliveries,
     drift,
     erasure,
     evidence,
     exchange,
     files,
+    grants,
     keys,
+    notices,
     quarantine,
     way,
 )
@@ -39,6 +42,7 @@ for command in (
     drift.drift,
     drift.impact,
     evidence.report,
+    evidence.evaluation,
     evidence.verify,
     files.mask,
     keys.keys,
@@ -48,11 +52,18 @@ for command in (
     catalogue.pools,
     files.sample,
     exchange.serve,
+    exchange.usage,
+    exchange.looked,
 ):
     app.command()(command)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(exchange.account_app, name="account")
 app.add_typer(exchange.token_app, name="token")
+app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(grants.app, name="grant")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(notices.app, name="notices")
+app.add_typer(notices.contact_app, name="contact")
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def lineage(
         }
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
-    from pipelines.show import show_lineage
+    from pipelines.console.show import show_lineage
 
     show_lineage(loaded.entry(dataset), made, read_by)
 
@@ -60,3 +60,37 @@ def pools() -> None:
         for name, item in departments.items()
     }
     typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
+
+
+app = typer.Typer(no_args_is_help=True, help="目录条目 Entries of the catalogue.")
+
+
+@app.command("import")
+def import_entry(
+    dataset: Annotated[str, typer.Argument(help="as the other platform names it: department.dataset")],
+    *,
+    connection: Annotated[
+        str, typer.Option("--from", help="the connection of the other platform's exchange")
+    ],
+    owner: Annotated[str, typer.Option(help="our department that obtains it")],
+    policy: Annotated[str, typer.Option(help="the policy that we are granted")] = "default",
+    name: Annotated[str | None, typer.Option("--as", help="our name of the dataset; default theirs")] = None,
+    output: Annotated[Path | None, typer.Option(help="write it there; default print it")] = None,
+) -> None:
+    """平台对平台 Draft the entry of a table that another platform shares with us, from its own."""
+    from pipelines.borrowing import Wanted, borrowed
+    from pipelines.cli.common import open_context
+    from schemas.findings import near
+
+    ctx = open_context()
+    if owner not in ctx.catalogue.departments:
+        known = ctx.catalogue.departments
+        raise typer.BadParameter(f"no department `{owner}`{near(owner, known)}", param_hint="--owner")
+    text = borrowed(ctx, Wanted(connection, dataset, policy, owner, name))
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("x", encoding="utf-8") as file:
+        file.write(text)
+    typer.echo(str(output))

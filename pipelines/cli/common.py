@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from exchange.operating import Shell
     from pipelines.context import Context
 
 Datasets = Annotated[list[str], typer.Argument(help="department.dataset; several may be named")]
@@ -28,3 +29,15 @@ def day(value: str) -> date:
         return datetime.strptime(value, "%Y-%m-%d").date()
     except ValueError:
         raise typer.BadParameter("a day such as 2026-03-02") from None
+
+
+def open_shell() -> tuple[Context, Shell]:
+    """What the machine's user does with the exchange by its commands, which the audit log tells."""
+    import getpass
+
+    from exchange.operating import Shell
+    from exchange.state import State
+    from pipelines.proof.certifying import open_log
+
+    ctx = open_context(())
+    return ctx, Shell(State(ctx.settings), open_log(ctx)[0], ctx.clock, getpass.getuser())

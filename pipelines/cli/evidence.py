@@ -14,13 +14,27 @@ def report(
     output: Annotated[Path | None, typer.Option(help="where to write it; default <home>/report.html")] = None,
 ) -> None:
     """质量报告 Write the quality report for auditors: one HTML page that needs nothing else."""
+    from pipelines.console.showing import shown
     from pipelines.report import write_report
-    from pipelines.showing import shown
 
     ctx = open_context()
     with shown():
         path = write_report(ctx, output or ctx.settings.home / "report.html")
     typer.echo(str(path))
+
+
+def evaluation(
+    datasets: Annotated[list[str] | None, typer.Argument(help="datasets; default: all of them")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="folder to write them to; default <home>/evaluation")
+    ] = None,
+) -> None:
+    """去标识化评估 Write the five documents of GB/T 42460 for each publication that the disclosure gate judges."""
+    from pipelines.report import write_evaluations
+
+    ctx = open_context()
+    for path in write_evaluations(ctx, output or ctx.settings.home / "evaluation", datasets or ()):
+        typer.echo(str(path))
 
 
 def verify(
@@ -35,11 +49,11 @@ def verify(
         bool, typer.Option("--all", help="everything that is wrong, not just the first")
     ] = False,
     ledger: Annotated[
-        bool, typer.Option("--ledger", help="compare XUANWU_DATABASE with the certificates too")
+        bool, typer.Option("--ledger", help="compare XUANWU_DATABASE and XUANWU_ICEBERG too")
     ] = False,
 ) -> None:
     """核验 Check a lake from its files alone: log, certificates, digests, balances. Exit code 1 if wrong."""
-    from pipelines.verifying import verify_lake
+    from pipelines.console.verifying import verify_lake
 
     if not verify_lake(lake, keys or [], checkpoint, every=every, with_ledger=ledger):
         raise typer.Exit(1)

@@ -1,17 +1,20 @@
-"""Commands of the exchange: its server, its accounts, its tokens."""
+"""Commands of the exchange: its server, its accounts, its tokens, and who read what."""
 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson
+from pipelines.cli.common import AsJson, open_shell
 
 if TYPE_CHECKING:
-    from exchange.state import State
+    from exchange.requests import Desk
+    from pipelines.context import Context
 
 token_app = typer.Typer(no_args_is_help=True, help="令牌 Personal tokens: shown once, kept hashed.")
 account_app = typer.Typer(no_args_is_help=True, help="账户 Accounts of people and systems.")
@@ -23,29 +26,89 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8329,
     per_minute: Annotated[int, typer.Option(min=1, help="requests of one caller in a minute")] = 600,
+    at_once: Annotated[
+        int, typer.Option(min=4, help="calls under way at one time; of one caller a quarter of them")
+    ] = 256,
+    url: Annotated[
+        str, typer.Option(help="address by which readers reach it; default what they call it by")
+    ] = "",
 ) -> None:
-    """交换平台 Serve the exchange: share requests, and the rows of shared tables, over HTTP."""
+    """交换平台 Serve the exchange: share requests, and the rows and files of shared tables, over HTTP."""
+    import threading
+
     import uvicorn
 
-    from exchange.requests import Desk
-    from exchange.state import State
+    from exchange.oidc.issuer import open_issuer
     from exchange.web.app import make_app
     from exchange.web.house import House
-    from pipelines.certifying import open_log
-    from pipelines.context import open_context
+    from pipelines.publishing.granting import sweeping
 
-    ctx = open_context()
-    desk = Desk(State(ctx.settings), ctx.catalogue, open_log(ctx)[0], ctx.clock)
-    app = make_app(House(desk, ctx.tables, per_minute))
+    ctx, desk = _desk(kept=True)
+    issuer = open_issuer(ctx.settings, ctx.catalogue.departments, ctx.clock)
+    app = make_app(House(desk, ctx.tables, per_minute, url, issuer, at_once))
+    threading.Thread(target=sweeping, args=(ctx,), name="sweeping", daemon=True).start()
     typer.echo(f"http://{host}:{port}/openapi.json", err=True)
     uvicorn.run(app, host=host, port=port, server_header=False, log_level="warning", timeout_keep_alive=15)
 
 
-def _state() -> State:
-    from exchange.state import State
-    from schemas.settings import Settings
+def usage(
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """使用情况 Who read which shared table through the exchange, how often and for what."""
+    from dataclasses import asdict
 
-    return State(Settings())
+    from exchange.usage import usage as used
+
+    _, desk = _desk()
+    days = {name: day.date() if day else None for name, day in (("since", since), ("until", until))}
+    found = used(desk, None, **days)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
+        return
+    from pipelines.console.show import show_usage
+
+    show_usage(found)
+
+
+def looked(
+    file: Annotated[
+        Path | None, typer.Option(help="file of identifiers, one a line; default standard input")
+    ] = None,
+    element: Annotated[
+        str, typer.Option(help="data element of a line that names none itself")
+    ] = "resident_id",
+    as_json: AsJson = False,
+) -> None:
+    """谁看过我的数据 Who looked at one person's record through the exchange."""
+    from dataclasses import asdict
+
+    from pipelines.console.looked import looked as find
+    from pipelines.erasure.subject import read_subject
+
+    lines = file.read_text("utf-8").splitlines() if file else sys.stdin.read().splitlines()
+    ctx, desk = _desk()
+    found = find(ctx, desk, read_subject(lines, element, ctx.catalogue))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
+        return
+    from pipelines.console.show import show_looks
+
+    show_looks(found)
+
+
+def _desk(*, kept: bool = False) -> tuple[Context, Desk]:
+    from exchange.requests import Desk
+    from exchange.state import State
+    from pipelines.context import open_context
+    from pipelines.proof.certifying import open_log
+    from pipelines.publishing.granting import taking_away
+
+    ctx = open_context()
+    return ctx, Desk(
+        State(ctx.settings, kept=kept), ctx.catalogue, open_log(ctx)[0], ctx.clock, taking_away(ctx)
+    )
 
 
 @account_app.command("create")
@@ -61,29 +124,23 @@ def account_create(
     password: Annotated[bool, typer.Option("--password", help="ask for one; a system needs none")] = False,
 ) -> None:
     """Open an account. Its tokens are made by `xuanwu token create`."""
-    from exchange.accounts import open_account
     from schemas.findings import near
-    from schemas.load import load_catalogue
-    from schemas.settings import Settings
 
-    known = load_catalogue(Settings().catalogue).departments
+    ctx, shell = open_shell()
+    known = ctx.catalogue.departments
     if department and department not in known:
         raise typer.BadParameter(
             f"no department `{department}`{near(department, known)}", param_hint="--department"
         )
     said = typer.prompt("password", hide_input=True, confirmation_prompt=True) if password else None
-    open_account(_state(), name, department, roles, said)
+    shell.open_account(name, department, roles, said)
     typer.echo(f"{name}: {', '.join(roles)}" + (f" of {department}" if department else ""))
 
 
 @account_app.command("close")
 def account_close(name: Annotated[str, typer.Argument()]) -> None:
     """Close an account; its tokens end with it, at once."""
-    from datetime import UTC, datetime
-
-    from exchange.accounts import close_account
-
-    close_account(_state(), name, datetime.now(UTC))
+    open_shell()[1].close_account(name)
     typer.echo(f"{name} is closed")
 
 
@@ -93,16 +150,18 @@ def token_create(
     scopes: Annotated[list[str], typer.Option("--scope", help="read, request")] = ["read", "request"],  # noqa: B006
     days: Annotated[int, typer.Option(min=1, max=366, help="how long it lasts")] = 90,
     note: Annotated[str, typer.Option(help="where it is used")] = "",
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="the exchange's address: show a profile file of Delta Sharing with the token in it"
+        ),
+    ] = "",
 ) -> None:
     """Make a token and show it, this once."""
-    from datetime import UTC, datetime
+    from exchange.delta.profile import profile_of
 
-    from exchange.accounts import make_token
-
-    text, kept = make_token(
-        _state(), account, note, scopes, now=datetime.now(UTC), lasts=timedelta(days=days)
-    )
-    typer.echo(text)
+    text, kept = open_shell()[1].make_token(account, note, scopes, timedelta(days=days))
+    typer.echo(profile_of(profile, text, kept) if profile else text)
     typer.echo(f"{kept.id}, until {kept.expires:%Y-%m-%d}: keep it now, it is not shown again", err=True)
 
 
@@ -112,13 +171,16 @@ def token_list(
 ) -> None:
     """Tokens, ended ones too; never their secrets."""
     from exchange.accounts import tokens
+    from exchange.state import State
+    from schemas.settings import Settings
 
-    found = tokens(_state(), account)
+    found = tokens(State(Settings()), account)
     if as_json:
         body = [
             {
                 "id": each.id,
                 "account": each.account,
+                "kind": each.kind,
                 "note": each.note,
                 "scopes": each.scopes,
                 "expires": each.expires.isoformat(),
@@ -128,7 +190,7 @@ def token_list(
         ]
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
-    from pipelines.show import show_tokens
+    from pipelines.console.show import show_tokens
 
     show_tokens(found)
 
@@ -138,9 +200,5 @@ def token_revoke(
     ident: Annotated[str, typer.Argument(help="its id, as `xuanwu token list` shows it")],
 ) -> None:
     """End a token at once."""
-    from datetime import UTC, datetime
-
-    from exchange.accounts import revoke_token
-
-    revoke_token(_state(), ident, datetime.now(UTC))
+    open_shell()[1].revoke_token(ident)
     typer.echo(f"{ident} is revoked")

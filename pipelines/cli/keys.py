@@ -21,8 +21,8 @@ def keys(
     """密钥 Key versions of the published tables. Exit code 1 if a current table's key is not at hand or not its own."""
     import json
 
+    from pipelines.console.show import show_keys
     from pipelines.keyring import standing
-    from pipelines.show import show_keys
 
     found = list(standing(open_context(), verify=verify))
     if as_json:

@@ -26,7 +26,7 @@ def run(
     """运行 Run datasets from their source to the share and open zones, without Airflow."""
     from lake.records import STAGES
     from pipelines.batches import batch_by_id, batch_for, newest_batch
-    from pipelines.showing import shown
+    from pipelines.console.showing import shown
     from pipelines.stages import run_batch
 
     if start not in STAGES:
@@ -43,7 +43,7 @@ def run(
         typer.secho(f"{dataset} {batch.id}", bold=True)
         with shown():
             for stage, part, record in run_batch(ctx, batch, start):
-                typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
+                typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
 
 
 def resume(
@@ -59,12 +59,13 @@ def resume(
     for batch, start in found:
         typer.secho(f"{batch.dataset} {batch.id}", bold=True)
         for stage, part, record in run_batch(ctx, batch, start):
-            typer.echo(f"  {f'{stage} {part}'.strip():<28}{_counts(record)}")
+            typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
     if not found:
         typer.echo("没有停滞的批次 no batch is stuck")
 
 
-def _counts(record: Any) -> str:
+def counted(record: Any) -> str:
+    """A record's numbers on one line."""
     from lake.balance import counts
 
     hidden = ("snapshot", "curated_snapshot", "total_before", "reused")
@@ -79,32 +80,39 @@ def status(
     every: Annotated[bool, typer.Option("--all", help="every batch, not just each dataset's newest")] = False,
     stages: Annotated[bool, typer.Option("--stages", help="a line for every stage of each batch")] = False,
 ) -> None:
-    """状态 Rows in and out of every stage of every batch; what failed and why; what is late."""
+    """状态 Rows in and out of every stage of every batch; what failed and why; what is late or overdue."""
+    from pipelines.quarantine.casework import loads
     from pipelines.status import batch_statuses, late_datasets, stage_statuses
 
     ctx = open_context()
     rows = batch_statuses(ctx, [ctx.catalogue.entry(name).id for name in datasets] if datasets else None)
     shown = rows if every else list({row.dataset: row for row in rows}.values())
     late = late_datasets(ctx)
+    overdue = [load for load in loads(ctx) if load.overdue]
     if as_json:
         body = {
             "batches": [row.as_json() for row in rows],
             "stages": [row.as_json() for row in stage_statuses(ctx, rows)],
             "late": [{"dataset": item.dataset, "expected": item.expected.isoformat()} for item in late],
+            "overdue": [
+                {"department": load.department, "rows": load.overdue, "due": str(load.due)}
+                for load in overdue
+            ],
         }
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
-    from pipelines.show import show_stages, show_status
+    from pipelines.console.show import show_overdue, show_stages, show_status
 
     if stages:
         show_stages(stage_statuses(ctx, shown))
     else:
         show_status(shown, late)
+        show_overdue(overdue)
 
 
 def upkeep() -> None:
     """日常维护 Remove what is granted no more, compact small files, remove old snapshots and what killed runs left."""
-    from pipelines.showing import shown
+    from pipelines.console.showing import shown
     from pipelines.upkeep import upkeep
 
     with shown():

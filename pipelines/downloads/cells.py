@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pipelines.masks.arrays import text_of
 
 _FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"
+_FIRST = pa.array(list("=+-@\t\r\n＝＋－＠"), pa.string())
 
 
 def as_text(values: pa.Array) -> pa.Array:
@@ -23,4 +24,6 @@ def as_text(values: pa.Array) -> pa.Array:
 def no_formula(text: pa.Array) -> pa.Array:
     """Cells that a spreadsheet would take for a formula get an apostrophe before them (OWASP, CSV injection):
     those beginning with = + - @, their full-width forms, a tab or a line break."""
+    if not pc.any(pc.is_in(pc.utf8_slice_codeunits(text, 0, 1), value_set=_FIRST)).as_py():
+        return text  # as nearly always: found at a third of the price of the regex
     return pc.replace_substring_regex(text, _FORMULA, r"'\1")

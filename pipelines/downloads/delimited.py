@@ -4,26 +4,61 @@ doubled."""
 from __future__ import annotations
 
 import codecs
+import io
+from typing import IO, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+from numpy.typing import NDArray
 
 from lake import store
 from pipelines.downloads.cells import as_text, no_formula
 
 OPTIONS = pacsv.WriteOptions(eol="\r\n")
+_NO_HEADER: Final = pacsv.WriteOptions(eol="\r\n", include_header=False)
+REPEATED: Final = 64
+"""Rows of a batch to each that is not the one before it, from which on a line is written once and copied."""
+
+
+class CsvWriter:
+    """Writes batches of a schema to a stream. Null is an empty cell, an empty text `""`. Text that would be a formula
+    gets an apostrophe; numbers, negative ones too, stay numbers."""
+
+    def __init__(self, out: IO[bytes], schema: pa.Schema) -> None:
+        self._schema = pa.schema([pa.field(field.name, _written_as(field.type)) for field in schema])
+        self._out = out
+        out.write(codecs.BOM_UTF8)
+        self._writer = pacsv.CSVWriter(out, self._schema, write_options=OPTIONS)
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        starts = _runs(batch)
+        if starts is None:
+            self._writer.write_batch(self._written(batch))
+            return
+        distinct = self._written(batch.take(pa.array(starts)))
+        for row, times in enumerate(np.diff(starts, append=batch.num_rows).tolist()):
+            line = io.BytesIO()
+            pacsv.write_csv(distinct.slice(row, 1), line, _NO_HEADER)
+            self._out.write(line.getvalue() * times)
+
+    def _written(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [_cells(column, field.type) for column, field in zip(batch, self._schema, strict=True)]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def __enter__(self) -> CsvWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
 
 
 def write_csv(uri: str, rows: pa.RecordBatchReader) -> None:
-    """Null is an empty cell, an empty text `""`. Text that would be a formula gets an apostrophe; numbers,
-    negative ones too, stay numbers."""
-    schema = pa.schema([pa.field(field.name, _written_as(field.type)) for field in rows.schema])
-    with store.output(uri) as out:
-        out.write(codecs.BOM_UTF8)
-        with pacsv.CSVWriter(out, schema, write_options=OPTIONS) as writer:
-            for batch in rows:
-                columns = [_cells(column, field.type) for column, field in zip(batch, schema, strict=True)]
-                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    """The rows as one file, which is there whole or not at all."""
+    with store.output(uri) as out, CsvWriter(out, rows.schema) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
 
 
 def _written_as(kind: pa.DataType) -> pa.DataType:
@@ -39,3 +74,25 @@ def _cells(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         return no_formula(column)
     return as_text(column) if pa.types.is_string(kind) else column
+
+
+def _runs(batch: pa.RecordBatch) -> NDArray[np.int64] | None:
+    """The rows that are not the one before them; None where they are many, or what is equal may be written otherwise,
+    as zeros with and without a sign."""
+    if not batch.num_rows or any(pa.types.is_floating(kind) for kind in batch.schema.types):
+        return None
+    begins = np.ones(batch.num_rows, np.bool_)
+    begins[1:] = False
+    for column in batch.columns:
+        begins[1:] |= _differ(column.slice(0, len(column) - 1), column.slice(1))
+        if REPEATED * np.count_nonzero(begins) > batch.num_rows:
+            return None
+    return np.flatnonzero(begins)
+
+
+def _differ(before: pa.Array, after: pa.Array) -> NDArray[np.bool_]:
+    """Whether two values are not the same, where null is the same as null."""
+    same = pc.fill_null(pc.equal(before, after), False)
+    if before.null_count or after.null_count:
+        same = pc.or_(same, pc.and_(before.is_null(), after.is_null()))
+    return np.asarray(pc.invert(same).to_numpy(zero_copy_only=False), np.bool_)

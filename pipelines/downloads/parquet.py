@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pyarrow as pa
 
 from lake import store
+from lake.ahead import ahead
 
 
 def write_parquet(uri: str, rows: pa.RecordBatchReader) -> None:
-    with store.atomic_parquet(uri, rows.schema) as writer:
-        for group in store.row_groups(rows, rows.schema):
+    groups = ahead(store.row_groups(rows, rows.schema))
+    with store.atomic_parquet(uri, rows.schema) as writer, closing(groups):
+        for group in groups:
             writer.write_table(group)

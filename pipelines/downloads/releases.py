@@ -90,7 +90,7 @@ def datasets(settings: Settings) -> list[str]:
 def _name(ctx: Context, entry: Entry, published: Published) -> str:
     """`<batch>-<digest>`: the same table, entry and rules have the same release."""
     _, summary = next(ctx.tables.snapshots(identifier("open", entry.id)))
-    made_of = [RULES, published.snapshot, entry.model_dump_json(exclude={"file"})]
+    made_of = [RULES, published.snapshot, entry.model_dump_json(exclude={"file", "engine"})]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:8]
     return f"{properties.said(summary, 'batch') or published.batch.id}-{digest}"
 

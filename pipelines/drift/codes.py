@@ -13,7 +13,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.casts_text import convert
+from pipelines.casting.text import convert
 from pipelines.masks.redact import redact
 from schemas.model import Field, Redact
 

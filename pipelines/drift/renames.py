@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from lake.records import Landed, LandedFile
-from pipelines.casts_text import convert
+from pipelines.casting.text import convert
 from pipelines.drift.kinds import kind_of
 from pipelines.readers import read
 from schemas.errors import SourceError

@@ -15,15 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lake import landing, quarantine, recordstore, store, zones
+from lake import handling, landing, quarantine, recordstore, store, zones
 from lake.certificates import FileProof, digest_of, prove, relative
 from lake.erasures import ErasedBatch, ErasedFile
+from lake.handling import Said
 from lake.records import Checked, Landed, LandedFile, Standardised
 from pipelines.context import Context
 from pipelines.erasure.originals import Choice, chosen
 from pipelines.erasure.progress import Progress
 from pipelines.erasure.subject import Subject
 from pipelines.erasure.suppression import rewritten
+from pipelines.proof.certifying import open_log
 from schemas.model import Entry
 
 Rows = dict[str, set[int]]
@@ -42,9 +44,12 @@ class Work:
 
 def erase_batch(work: Work, entry: Entry, landed: Landed, aside: Rows) -> Rows:
     """Erase a batch's rows, those of `aside` (found in quarantine) among them; returns all that were ever erased of
-    it, for the quarantine to drop. Nothing is written where there are none."""
+    it, for the quarantine to drop. Nothing is written where there are none, nor of a batch whose originals were removed
+    by retention."""
+    if landing.expired(work.ctx.settings, landed.batch) is not None:
+        return {}
     typed = _typed_rows(work, landed)
-    known = _merged(typed, aside)
+    known = _merged(typed, aside, _corrected(work, landed))
     gone = {
         file: chosen(
             file, entry, Choice(known.get(_name(file), ()), work.subject.in_text, work.subject.in_rows)
@@ -56,6 +61,7 @@ def erase_batch(work: Work, entry: Entry, landed: Landed, aside: Rows) -> Rows:
     elif not any(file.erased for file in landed.files):
         return {}
     everything = {_name(file): set(file.erased) for file in landed.files if file.erased}
+    _erase_handled(work, landed, everything)
     landing.replace(work.ctx.settings, landed)
     if recordstore.exists(work.ctx.settings, landed.batch, "collect"):
         recordstore.save(work.ctx.settings, landed, "collect")
@@ -208,6 +214,61 @@ def _rechecked(work: Work, landed: Landed, uris: list[str], record: Checked, ref
     out = len(left - refused)
     new = {"rows_in": len(left), "rows_out": out, "quarantined": len(left) - out}
     recordstore.save(work.ctx.settings, record.model_copy(update=new), "check")
+
+
+# ── what people did about rows set aside ──────────────────────────────────────────────────────────────────
+
+
+def _corrected(work: Work, landed: Landed) -> Rows:
+    """Where the identifier stands in a correction, whose row may not have it in its original."""
+    found: Rows = defaultdict(set)
+    for act in handling.acts(work.ctx.settings, landed.batch.dataset, landed.batch.id):
+        rows = handling.rows_of(work.ctx.settings, act)
+        for part in rows.to_batches():
+            for each in part.filter(work.subject.in_rows(part)).select(handling.PLACES.names).to_pylist():
+                found[each["file"]].add(each["row"])
+    return found
+
+
+def _erase_handled(work: Work, landed: Landed, rows: Rows) -> None:
+    """Acts on rows that are erased become acts on the others, in the same place of the order. The new one is there
+    before the old one goes: of a process killed in between both count, and say the same."""
+    ctx, batch = work.ctx, landed.batch
+    renamed: dict[str, str] = {}
+    for act in handling.acts(ctx.settings, batch.dataset, batch.id):
+        table = handling.rows_of(ctx.settings, act).combine_chunks()
+        gone = [at(part, "file", "row", rows) for part in table.to_batches()]
+        removed = sum(pc.sum(each).as_py() or 0 for each in gone)
+        if not removed:
+            continue
+        work.progress.note("handling", batch.dataset, f"{batch.id} {act.name[:5]}", removed, 1)
+        left = table.filter(pc.invert(pa.chunked_array(gone)))
+        if left.num_rows:
+            said = Said(act.by, act.at, act.why, act.department, act.workbook)
+            new = handling.record(
+                ctx.settings,
+                open_log(ctx)[0],
+                (act.dataset, act.batch),
+                act.kind,
+                left,
+                said=said,
+                number=int(act.name[:5]),
+            )
+            renamed[act.name] = new.name
+        for path in handling.files(ctx.settings, act):
+            work.progress.remove(relative(ctx.settings.lake_root, path))
+        handling.remove(ctx.settings, act)
+        renamed.setdefault(act.name, "")
+    _rename(work, landed, renamed)
+
+
+def _rename(work: Work, landed: Landed, renamed: Mapping[str, str]) -> None:
+    """The typed rows' record names the acts as they are now."""
+    if not renamed or not _has(work, landed, "standardise"):
+        return
+    record = cast(Standardised, recordstore.load(work.ctx.settings, landed.batch, "standardise"))
+    names = tuple(filter(None, (renamed.get(name, name) for name in record.corrections)))
+    recordstore.save(work.ctx.settings, record.model_copy(update={"corrections": names}), "standardise")
 
 
 # ── quarantine ────────────────────────────────────────────────────────────────────────────────────────────

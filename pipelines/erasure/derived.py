@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lake import certificates, landing, recordstore, store, zones
 from lake.forgetting import forget_past
-from lake.tables import Identifier, identifier
-from lake.upkeep import expire
+from lake.tables import identifier
 from pipelines.batches import batch_of as batch_of_interval
 from pipelines.batches import input_interval
-from pipelines.certifying import attest
 from pipelines.context import Context
 from pipelines.erasure.batches import Work
 from pipelines.erasure.subject import Subject
+from pipelines.proof.attesting import attest_table
+from pipelines.publishing.withdrawal import published_table
 from pipelines.stages import run_batch
-from pipelines.withdrawal import published_table
 from schemas.model import Entry, LakeSource
 from schemas.policy import ZONES, policies
 
@@ -54,15 +55,8 @@ def derive_again(work: Work, dataset: str) -> None:
             store.remove_tree(zones.folder(ctx.settings, "standard", dataset, landed.batch.id))
             for stage in ("collect", "standardise"):
                 store.remove_file(recordstore.address(ctx.settings, landed.batch, stage))
-    forget_past(ctx.tables, identifier("curated", dataset))
+    attest = partial(attest_table, ctx)
+    forget_past(ctx.tables, identifier("curated", dataset), attest)
     for zone in ZONES:
         for policy in policies(entry, zone):
-            _forget_published(work, published_table(dataset, zone, policy))
-
-
-def _forget_published(work: Work, table: Identifier) -> None:
-    """A published table's proof names its metadata, which forgetting its past writes anew."""
-    if work.ctx.tables.exists(table):
-        expire(work.ctx.tables, table, None)
-        attest(work.ctx, table)
-        forget_past(work.ctx.tables, table)
+            forget_past(ctx.tables, published_table(dataset, zone, policy), attest)

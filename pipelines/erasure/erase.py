@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -27,7 +28,6 @@ from lake.records import Merged, Published
 from lake.tables import Identifier, identifier
 from lake.version import code_version
 from pipelines import downloads
-from pipelines.certifying import open_log, withdrawing
 from pipelines.context import Context
 from pipelines.erasure.batches import Rows, Work, at, erase_batch, set_aside
 from pipelines.erasure.derived import derive_again, unnamed
@@ -36,8 +36,11 @@ from pipelines.erasure.subject import Subject
 from pipelines.erasure.traces import tokens_of
 from pipelines.masks.keys import load_key
 from pipelines.merge import COUNTED
+from pipelines.proof.attesting import attest_table
+from pipelines.proof.certifying import open_log, withdrawing
+from pipelines.publishing.granting import with_grants
+from pipelines.publishing.withdrawal import published_table
 from pipelines.stages import parts, run_stage
-from pipelines.withdrawal import published_table
 from schemas.errors import DisclosureRisk, LakeError, LeakFound
 from schemas.model import Entry, Zone
 
@@ -73,9 +76,8 @@ def _planned_landing(ctx: Context, subject: Subject, dataset: str) -> Place:
     from pipelines.erasure.originals import Choice, chosen
 
     entry = ctx.catalogue.entries.get(dataset)
-    files = (
-        [file for landed in landing.history(ctx.settings, dataset) for file in landed.files] if entry else []
-    )
+    there = landing.history(ctx.settings, dataset) if entry else ()
+    files = [f for each in there if not landing.expired(ctx.settings, each.batch) for f in each.files]
     rows = (
         [len(chosen(f, entry, Choice((), subject.in_text, subject.in_rows))) for f in files] if entry else []
     )
@@ -86,6 +88,7 @@ def erase(ctx: Context, subject: Subject, basis: str, *, beside_runs: bool = Fal
     """Erase the subject. LakeError where other stages are at work, or where the search still finds an identifier;
     MaskError without the masking key, which the subject's digests need."""
     _alone(ctx, beside_runs)
+    ctx = with_grants(ctx)
     erasure = _begin(ctx, subject, basis)
     work = Work(ctx, subject, erasure.id, Progress(ctx.settings, erasure.id))
     withdrawn: list[str] = []
@@ -225,7 +228,7 @@ def _erase_dataset(work: Work, erasure: Erasure, dataset: str, withdrawn: list[s
         batch = _erase_curated(work, erasure, dataset)
         if entry is not None:
             _publish_anew(work, entry, batch, withdrawn)
-        forget_past(ctx.tables, curated)
+        forget_past(ctx.tables, curated, partial(attest_table, ctx))
     return True
 
 
@@ -234,9 +237,9 @@ def _leftovers(work: Work, dataset: str, *, unknown: bool) -> bool:
     where the identifier stands in them: nothing of them could be read by rows."""
     root, needles = work.ctx.settings.lake_root, search.Needles([v for _, v in work.subject.values])
     there = False
-    for zone in ("landing", "standard"):
+    for zone in ("landing", "standard", "handling"):
         for folder in store.list_folders(zones.folder(work.ctx.settings, zone, dataset)):
-            landed = zone == "standard" or store.exists(store.join(folder, landing.MANIFEST))
+            landed = zone != "landing" or store.exists(store.join(folder, landing.MANIFEST))
             if landed and not unknown:
                 continue
             if search.search(search.files_below(folder), needles).found:
@@ -263,7 +266,7 @@ def _erase_quarantine(work: Work, dataset: str, batches: dict[str, Rows]) -> Non
     if ever:
         work.progress.note("quarantine", dataset, "table", now, 1 if now else 0)
         erase_rows(tables, table, hit, lambda *_: properties.named(erasure=work.erasure))
-        forget_past(tables, table)
+        forget_past(tables, table, partial(attest_table, work.ctx))
 
 
 # ── curated ───────────────────────────────────────────────────────────────────────────────────────────────

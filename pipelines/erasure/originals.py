@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
-from lake import store
+from lake import parquet, store
 from lake.records import LandedFile, Received
 from pipelines.readers import member_of, open_text, scan
 from pipelines.readers import read as read_rows
@@ -244,7 +244,7 @@ def _parquet(stream: IO[bytes], choice: Choice, sink: IO[bytes]) -> None:
         schema = pa.schema(
             [field.with_nullable(True) for field in file.schema_arrow], file.schema_arrow.metadata
         )
-        with pq.ParquetWriter(sink, schema, **store.PARQUET, write_statistics=False) as writer:
+        with parquet.Writer(sink, schema, statistics=False) as writer:
             rows = store.row_groups(_emptied(file, schema, choice), schema)
             for table in rows:
                 writer.write_table(table)

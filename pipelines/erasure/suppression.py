@@ -41,6 +41,12 @@ def suppressed(ctx: Context, entry: Entry, landed: Landed) -> Landed:
     return replaced(ctx, entry, landed, rows)
 
 
+def erased(ctx: Context, element: str, values: pa.Array) -> pa.Array:
+    """Which of these values of an element (text) are those of persons who were erased; booleans, none null."""
+    wanted = _wanted(ctx).get(element, [])
+    return pc.is_in(values, pa.array(sorted(_known(wanted, element, values)), pa.string()))
+
+
 def _wanted(ctx: Context) -> dict[str | None, list[tuple[Key, set[str]]]]:
     """Element → the digests of its erased values, by key."""
     load = cache(lambda version: load_key(version, ctx.connect))
@@ -65,14 +71,17 @@ def _rows(
             texts = texts_of(batch[name])
             if texts is None:
                 continue
-            distinct = pc.unique(texts.drop_null())
-            hits: set[str] = set()
-            for key, digests in wanted[element]:
-                values = distinct.to_pylist()
-                found = digest_of(key, str(element), values)
-                hits |= {value for value, digest in zip(values, found, strict=True) if digest in digests}
-            if hits:
+            if hits := _known(wanted[element], str(element), texts):
                 yield from batch["_row"].filter(pc.is_in(texts, pa.array(sorted(hits)))).to_pylist()
+
+
+def _known(wanted: list[tuple[Key, set[str]]], element: str, texts: pa.Array) -> set[str]:
+    """The texts whose digests are among these."""
+    values, hits = pc.unique(texts.drop_null()).to_pylist(), set[str]()
+    for key, digests in wanted:
+        found = digest_of(key, element, values)
+        hits |= {value for value, digest in zip(values, found, strict=True) if digest in digests}
+    return hits
 
 
 def replaced(ctx: Context, entry: Entry, landed: Landed, rows: dict[LandedFile, list[int]]) -> Landed:

@@ -7,6 +7,7 @@ known by their place; a token is kept as 64 bits of its MD5. DuckDB spills what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import duckdb
@@ -14,8 +15,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lake import store
+from lake.ahead import ahead
 from pipelines.gates import measures
 from pipelines.gates.limits import Limits
+from pipelines.publishing.counting import TIMES
 from schemas.sql import quote
 
 PLACE, CLASS = "_place", "_class"
@@ -45,21 +49,33 @@ def compact(names: Iterable[str], tokens: Iterable[str]) -> str:
 
 
 class Release:
-    """The rows about to be released, held to `limits`. `tokens` are columns of tokens; `rows` have been loaded."""
+    """The rows about to be released, held to `limits`. `tokens` are columns of tokens; `rows` have been loaded. Where
+    they are `counted` each stands for as many as its `_times` says: they can be measured, and none be taken out."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema, limits: Limits, tokens: Iterable[str]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        schema: pa.Schema,
+        limits: Limits,
+        tokens: Iterable[str],
+        *,
+        counted: bool = False,
     ) -> None:
         self.connection, self.limits, self.rows = connection, limits, 0
+        self._schema = schema.append(pa.field(TIMES, pa.int64())) if counted else schema
+        self.size = f"sum({TIMES})::BIGINT" if counted else "count(*)"
+        """How many rows some of `kept` are, in SQL."""
         self._own = f"{PLACE}, {self.class_of(limits.quasi)} AS {CLASS}, {compact(schema.names, tokens)}"
+        if counted:
+            self._own += f", {TIMES}"
         for kind, name in (("VIEW", "units"), ("VIEW", "kept"), ("TABLE", "release"), ("TABLE", "gone")):
             connection.execute(f"DROP {kind} IF EXISTS {name}")
-        self._take("CREATE TABLE release AS", schema.append(pa.field(PLACE, pa.int64())).empty_table())
+        self._take("CREATE TABLE release AS", self._schema.append(pa.field(PLACE, pa.int64())).empty_table())
         connection.execute(f"CREATE TABLE gone ({PLACE} BIGINT)")
         connection.execute(f"CREATE VIEW kept AS SELECT * FROM release ANTI JOIN gone USING ({PLACE})")
         sensitive = "".join(f", {quote(name)} AS s{n}" for n, name in enumerate(limits.sensitive))
         connection.execute(
-            f"CREATE VIEW units AS SELECT {CLASS} AS class{sensitive}, count(*) AS size FROM kept GROUP BY ALL"
+            f"CREATE VIEW units AS SELECT {CLASS} AS class{sensitive}, {self.size} AS size FROM kept GROUP BY ALL"
         )
 
     @staticmethod
@@ -74,10 +90,13 @@ class Release:
 
     def load(self, rows: Iterable[pa.RecordBatch]) -> None:
         """Take in the masked rows, in the order in which they will be released."""
-        for batch in rows:
-            places = pa.array(np.arange(self.rows, self.rows + batch.num_rows))
-            self._take("INSERT INTO release", pa.Table.from_batches([batch.append_column(PLACE, places)]))
-            self.rows += batch.num_rows
+        first = 0
+        with closing(ahead(store.row_groups(rows, self._schema))) as groups:
+            for group in groups:
+                places = pa.array(np.arange(first, first + group.num_rows))
+                self._take("INSERT INTO release", group.append_column(PLACE, places))
+                first += group.num_rows
+        self.rows = self.number(f"SELECT coalesce({self.size}, 0) FROM release")
 
     # ── suppression ──────────────────────────────────────────────────────────────────────────────────────
 

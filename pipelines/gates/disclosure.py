@@ -9,6 +9,9 @@ share of the rows; beyond it nothing is published, and the error says which coar
 
 Who has earlier releases can subtract them: the new one is held against every one of them (`earlier`).
 
+Where rows repeat the gate first looks at the distinct ones and how often each comes (`publishing.counting`): if nothing
+has to stay out that is all there is to know. Only otherwise does it look at every row.
+
 Aggregates are held to a least count (`aggregates`).
 """
 
@@ -47,12 +50,13 @@ _NOBODY: Places = np.zeros(0, dtype=np.int64)
 @dataclass(frozen=True)
 class Judged:
     """What the gate decided: under which masks, which rows stay out and which cells are emptied (places in the masked
-    rows), and what it measured, if it had to."""
+    rows), and what it measured, if it had to. `counted` are the rows, where it judged them so."""
 
     plan: dict[str, Mask]
     record: Disclosure | None = None
     gone: Places = field(default_factory=lambda: _NOBODY)
     emptied: dict[str, Places] = field(default_factory=dict)
+    counted: pa.RecordBatch | None = None
 
     def passed(self, rows: Rows) -> Iterator[pa.RecordBatch]:
         """The rows as they are released. They must come in the order in which they were judged."""
@@ -93,7 +97,8 @@ class Judged:
 @dataclass(frozen=True)
 class Opening:
     """A release that is to be judged. `rows` gives the rows masked by a plan, each time in the same order; `counts`
-    columns of the curated rows; `kept` the releases before it; `key` is the check value of the masking key. After an
+    columns of the curated rows; `counted` the distinct masked rows and how often each comes, or None where that is
+    not known; `kept` the releases before it; `key` is the check value of the masking key. After an
     erasure it `must` be released, however many rows stay out: what stands published holds who is erased. Rows that the
     release before left out, `out_before`, may stay out: to refuse would not show them."""
 
@@ -105,6 +110,7 @@ class Opening:
     plan: dict[str, Mask]
     rows: Callable[[Plan], Rows]
     counts: Callable[[list[str]], Rows]
+    counted: Callable[[], pa.RecordBatch | None] = lambda: None
     kept: Sequence[Kept] = ()
     key: str = ""
     must: bool = False
@@ -162,6 +168,8 @@ def judge(opening: Opening) -> Judged:
         return _of_aggregates(opening)
     _no_direct(opening.entry, opening.plan)
     with engine(opening.settings) as connection:
+        if judged := _at_once(connection, opening, limits):
+            return judged
         first = _try(connection, opening, limits)
         if first.within:
             return _judged(opening.plan, first)
@@ -230,13 +238,38 @@ def _of_aggregates(opening: Opening) -> Judged:
     return Judged(opening.plan, record, gone, found.few if cells_only else {})
 
 
+def _at_once(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits) -> Judged | None:
+    """The verdict by distinct rows; None where something may have to stay out, or they are not known."""
+    counted = opening.counted()
+    if counted is None:
+        return None
+    release = _release(connection, opening, limits, counted=True)
+    release.load([counted])
+    if release.small():
+        return None
+    held = earlier.prepare(release, list(opening.kept), opening.shapes)
+    if any(earlier.differs(release, each) for each in held):
+        return None
+    left = release.measure()
+    if limits.risk(left.k, _mean(left)) >= limits.below:
+        return None
+    record = _record(opening, limits, left, small=0, gone=0, touched=0, departed=0)
+    return Judged(dict(opening.plan), record, counted=counted)
+
+
 # ── one plan ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _try(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits) -> _Attempt:
+def _release(
+    connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits, *, counted: bool = False
+) -> Release:
     schema = published_schema(opening.entry, opening.plan)
     tokens = [name for name, mask in opening.plan.items() if isinstance(mask, Hmac)]
-    release = Release(connection, schema, limits, tokens)
+    return Release(connection, schema, limits, tokens, counted=counted)
+
+
+def _try(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits) -> _Attempt:
+    release = _release(connection, opening, limits)
     release.load(opening.rows(opening.plan))
     release.count_combinations()
     before, small = release.measure().k, release.small()

@@ -94,26 +94,36 @@ def _take_out(release: Release, earlier: Earlier, what: str, sql: str) -> None:
     k = release.limits.k
     bad = (
         f"SELECT class, max(release) AS release, arg_max({what}, release) AS few "
-        f"FROM ({_differences(earlier)}) WHERE {what} BETWEEN 1 AND {k - 1} GROUP BY class"
+        f"FROM ({_differences(release, earlier)}) WHERE {what} BETWEEN 1 AND {k - 1} GROUP BY class"
     )
     names = {"place": PLACE, "digest": earlier.digest, "class_": earlier.class_}
     release.connection.execute(sql.format(bad=bad, n=earlier.number, k=k, **names))
 
 
+def differs(release: Release, earlier: Earlier) -> bool:
+    """Whether too few rows of a class are new, or gone, since one of these releases."""
+    few = f"BETWEEN 1 AND {release.limits.k - 1}"
+    found = f"SELECT 1 FROM ({_differences(release, earlier)}) WHERE added {few} OR lost {few} LIMIT 1"
+    return bool(release.number(f"SELECT count(*) FROM ({found})"))
+
+
 def departed(release: Release, earlier: Earlier) -> int:
     """Rows of an earlier release that can be told by their absence, whatever is left out: the earlier release had
-    fewer than k of their class itself. The most of any release."""
-    few = f"lost BETWEEN 1 AND {release.limits.k - 1}"
-    return release.number(
-        f"SELECT coalesce(max(rows), 0)::BIGINT FROM (SELECT sum(lost) AS rows FROM ({_differences(earlier)}) "
-        f"WHERE {few} GROUP BY release)"
-    )
+    fewer than k of their class itself. The most of any release; a class that did not change in a release is as it was
+    in the one before."""
+    few = f"CASE WHEN lost BETWEEN 1 AND {release.limits.k - 1} THEN lost ELSE 0 END"
+    return release.number(f"""
+        WITH states AS (SELECT class, release, {few} AS few FROM ({_differences(release, earlier)})),
+             steps AS (SELECT release, few - lag(few, 1, 0) OVER (PARTITION BY class ORDER BY release) AS step
+                       FROM states),
+             sums AS (SELECT release, sum(step) AS step FROM steps GROUP BY release)
+        SELECT coalesce(max(rows), 0)::BIGINT FROM (SELECT sum(step) OVER (ORDER BY release) AS rows FROM sums)""")
 
 
-def _differences(earlier: Earlier) -> str:
+def _differences(release: Release, earlier: Earlier) -> str:
     """(class, release, added, lost) for every class, at every release where something changed in it."""
     return f"""
-        WITH new AS (SELECT {earlier.digest} AS digest, {earlier.class_} AS class, count(*) AS times
+        WITH new AS (SELECT {earlier.digest} AS digest, {earlier.class_} AS class, {release.size} AS times
                      FROM kept GROUP BY ALL),
              meets AS (SELECT held.digest, held.class, release, held.times AS old,
                              least(held.times, coalesce(new.times, 0)) AS common

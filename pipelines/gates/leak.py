@@ -23,8 +23,11 @@ import pyarrow.compute as pc
 
 from lake.tables import identifier
 from pipelines.context import Context
+from pipelines.gates import absent
+from pipelines.gates.held import Held
 from pipelines.gates.patterns import Tally
 from pipelines.gates.values import Personal, Seen, compared, seen
+from pipelines.publishing.withdrawal import published_table
 from schemas.errors import LeakFound
 from schemas.model import Entry, Field, Fpe, Keep, LakeSource, Mask, Zone
 from schemas.policy import policies
@@ -115,19 +118,24 @@ def _personal(entry: Entry, each: Field, snapshot: int | None) -> Personal:
     return Personal(entry.id, each.name, identifier("curated", entry.id), snapshot, each.type == "integer")
 
 
-def watch(publication: Watched, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The rows as they come. LeakFound after the last one, if any column holds what it must not."""
+def watch(
+    publication: Watched, rows: Iterable[pa.RecordBatch], times: str | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows as they come. LeakFound after the last one, if any column holds what it must not. Where rows that repeat
+    come once, the column `times` says how often each of them is written."""
     looked = [name for name, mask in publication.plan.items() if mask.kind not in ("hmac", "constant")]
     tokens = [name for name, mask in publication.plan.items() if mask.kind == "hmac"]
-    found = _Found(publication, {name: Tally() for name in looked})
+    found = _Found(publication, {name: Tally() for name in looked}, {name: Held() for name in looked})
     with ExitStack() as stack:
         store = stack.enter_context(seen(publication.ctx.settings)) if publication.personal else None
         for batch in rows:
+            often = None if times is None else batch.column(times)
             for name in looked:
-                found.look(name, batch.column(name), store)
+                found.look(name, batch.column(name), often, store)
             for name in tokens:
-                found.tokens(name, batch.column(name))
+                found.tokens(name, batch.column(name), often)
             yield batch
+        found.rest(store)
         found.judge(store)
 
 
@@ -137,22 +145,32 @@ class _Found:
 
     publication: Watched
     tallies: dict[str, Tally]
+    held: dict[str, Held]
     malformed: dict[str, int] = field(default_factory=dict)
 
-    def look(self, name: str, values: pa.Array, store: Seen | None) -> None:
+    def look(self, name: str, values: pa.Array, often: pa.Array | None, store: Seen | None) -> None:
         texts = _texts(values)
         if texts is None:
             return
-        counted = pc.value_counts(texts.drop_null())
-        distinct, rows = counted.field(0), counted.field(1)
+        self.held[name].add(texts, often)
+        if self.held[name].full:
+            self._look(name, store)
+
+    def rest(self, store: Seen | None) -> None:
+        """Look at what is held still."""
+        for name in self.held:
+            self._look(name, store)
+
+    def _look(self, name: str, store: Seen | None) -> None:
+        distinct, rows = self.held[name].taken()
         self.tallies[name].look(distinct, rows)
         if store is not None and len(distinct) and self.publication.entry.fields[name].codes is None:
             store.add(name, distinct)
 
-    def tokens(self, name: str, values: pa.Array) -> None:
+    def tokens(self, name: str, values: pa.Array, often: pa.Array | None) -> None:
         """A column of tokens holds tokens and nothing else, whatever made it."""
-        present = values.drop_null()
-        wrong = len(present) - (pc.sum(pc.match_substring_regex(present, _TOKEN)).as_py() or 0)
+        none = pc.invert(pc.match_substring_regex(values, _TOKEN))
+        wrong = pc.sum(none if often is None else often.filter(none)).as_py() or 0
         if wrong:
             self.malformed[name] = self.malformed.get(name, 0) + wrong
 
@@ -175,19 +193,22 @@ class _Found:
 
     def _values(self, store: Seen) -> Iterator[Finding]:
         columns = {name: self.publication.foreign(name) for name in self.tallies}
-        for name, personal, how, count in compared(store, columns, self.publication.ctx.tables):
+        ctx, of = self.publication.ctx, self.publication
+        kept = absent.place(ctx.settings, published_table(of.entry.id, of.zone, of.policy))
+        for name, personal, how, count in compared(store, columns, ctx.tables, kept):
             verb = "are" if how == "same" else "hold"
             yield name, f"{count} distinct value(s) that {verb} unmasked values of {personal.name}", count
 
 
 def _texts(values: pa.Array) -> pa.Array | None:
-    """A column as text, where it may hold an identifier: strings, and whole numbers of eleven digits or more."""
+    """A column as text, where it may hold an identifier: strings, and whole numbers of eleven digits or more, others
+    null."""
     if pa.types.is_string(values.type):
         return values
     if not pa.types.is_integer(values.type):
         return None
-    long = values.filter(pc.fill_null(pc.greater_equal(values, _LONG_NUMBER), False))
-    return long.cast(pa.string()) if len(long) else None
+    long = pc.greater_equal(values, _LONG_NUMBER)
+    return pc.if_else(long, values, None).cast(pa.string()) if pc.any(long).as_py() else None
 
 
 def _leak(publication: Watched, findings: list[Finding]) -> LeakFound:

@@ -34,7 +34,8 @@ from schemas.sql import quote
 SHAPES = "shapes"
 """The word of a snapshot's properties that holds how its columns are masked."""
 BATCH_ROWS = 64 * 1024
-_CHANGE = "_change"
+CHANGE = "_change"
+"""The column that says how many more or fewer of a row there are."""
 _NAME = re.compile(r"([0-9]{6})-([0-9]+)\.parquet")
 
 
@@ -108,11 +109,11 @@ def _changes(
     names = ", ".join(map(quote, form))
     own = compact(form, [name for name, each in form.items() if each["mask"]["kind"] == "hmac"])
     connection.register("rows", rows)
-    connection.execute(f"CREATE TABLE new AS SELECT {own}, count(*) AS {_CHANGE} FROM rows GROUP BY ALL")
-    old = f"SELECT {names}, -{_CHANGE} AS {_CHANGE} FROM old UNION ALL" if _has(connection, "old") else ""
+    connection.execute(f"CREATE TABLE new AS SELECT {own}, count(*) AS {CHANGE} FROM rows GROUP BY ALL")
+    old = f"SELECT {names}, -{CHANGE} AS {CHANGE} FROM old UNION ALL" if _has(connection, "old") else ""
     return connection.execute(
-        f"SELECT {names}, sum({_CHANGE})::BIGINT AS {_CHANGE} FROM ({old} SELECT * FROM new) "
-        f"GROUP BY ALL HAVING sum({_CHANGE}) <> 0 ORDER BY ALL"
+        f"SELECT {names}, sum({CHANGE})::BIGINT AS {CHANGE} FROM ({old} SELECT * FROM new) "
+        f"GROUP BY ALL HAVING sum({CHANGE}) <> 0 ORDER BY ALL"
     ).to_arrow_reader(BATCH_ROWS)
 
 
@@ -140,6 +141,16 @@ def read_changes(kept: Kept) -> Iterator[pa.RecordBatch]:
     files, path = store.filesystem(kept.uri)
     with files.open_input_file(path) as file:
         yield from pq.ParquetFile(file).iter_batches(BATCH_ROWS)
+
+
+def rows(kept: list[Kept], snapshot: int) -> Iterator[pa.RecordBatch] | None:
+    """What led to a release that was written down, to be added up: its columns, and `CHANGE`. None where it was not,
+    or has tokens, of which only digests are kept."""
+    last = next((each for each in kept if each.snapshot == snapshot), None)
+    if last is None or any(shape.mask.kind == "hmac" for shape in last.shapes.values()):
+        return None
+    same = [each for each in kept if each.form == last.form and each.number <= last.number]
+    return (batch for each in same for batch in read_changes(each))
 
 
 def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:

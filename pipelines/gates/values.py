@@ -12,22 +12,24 @@ everyday coincidence. Two questions are asked of every column:
 
 The values seen are kept as 64-bit digests in a table of DuckDB, which spills beyond its memory; the personal values
 are streamed past it and never kept. At 10 million values on either side a collision has a chance of 1 in 200,000.
+In data files that an earlier publication has looked through only what is new is looked for (`absent`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.tables import Identifier, Tables
 from pipelines.engine import engine
+from pipelines.gates import absent
+from pipelines.gates.absent import Absent
 from pipelines.sqlrows import left
 from schemas.settings import Settings
 from schemas.sql import quote
@@ -39,10 +41,6 @@ SAMPLE = 1000
 FEWEST = 5
 """Distinct values at least of which a column is said to be woven."""
 MEMORY = "256MB"
-SIEVED = 1_000_000
-"""Digests up to which there is a sieve before the join."""
-_SIEVE_BITS = 1 << 24
-_THROUGH_SIEVE = f"get_bit(?::BLOB::BIT, (hash(text) & {_SIEVE_BITS - 1})::INTEGER) = 1 AND "
 _MANY_DIGITS = 10**7
 
 
@@ -66,8 +64,12 @@ class Seen:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._sampled: Counter[str] = Counter()
-        self._sieve: bytes | None = None
+        self._below: dict[str, int] = {}
+        self._places: dict[tuple[Identifier, int | None], int] = {}
+        self._rows: dict[int, list[str]] = {}
+        self._snapshots: dict[str, int] = {}
+        self._fields: set[str] = set()
+        connection.execute("CREATE TABLE met (digest UBIGINT, field VARCHAR)")
         connection.execute("CREATE TABLE seen (name VARCHAR, digest UBIGINT)")
         connection.execute("CREATE TABLE sampled (name VARCHAR, text VARCHAR)")
 
@@ -76,10 +78,23 @@ class Seen:
         long = texts.filter(pc.greater_equal(pc.utf8_length(texts), SHORTEST))
         if len(long):
             self._insert("INSERT INTO seen SELECT ?, hash(text) FROM batch", name, long)
-        if (wanted := SAMPLE - self._sampled[name]) > 0:
-            some = texts.slice(0, wanted)
-            self._sampled[name] += len(some)
-            self._insert("INSERT INTO sampled SELECT ?, text FROM batch", name, some)
+        below = f"hash(text) <= {self._below[name]}" if name in self._below else "true"
+        self._insert(f"INSERT INTO sampled SELECT ?, text FROM batch WHERE {below}", name, texts)
+        if self._number("SELECT count(*) FROM sampled WHERE name = ?", name) > 4 * SAMPLE:
+            self._thin(name)
+
+    def _thin(self, name: str) -> None:
+        """Keep of a column's sample the distinct texts with the lowest digests: as good as drawn, and of the same
+        texts always the same, so that the next publication knows their pieces."""
+        self._connection.execute(
+            "CREATE OR REPLACE TABLE lowest AS SELECT DISTINCT text, hash(text) AS digest FROM sampled "
+            f"WHERE name = ? ORDER BY digest LIMIT {SAMPLE}",
+            [name],
+        )
+        self._connection.execute("DELETE FROM sampled WHERE name = ?", [name])
+        self._connection.execute("INSERT INTO sampled SELECT ?, text FROM lowest", [name])
+        if self._number("SELECT count(*) FROM lowest") == SAMPLE:
+            self._below[name] = self._number("SELECT max(digest) FROM lowest")
 
     def _insert(self, sql: str, name: str, texts: pa.Array) -> None:
         self._connection.register("batch", pa.table({"text": texts}))
@@ -88,33 +103,69 @@ class Seen:
 
     def split(self) -> None:
         """Cut the sample into the pieces that a personal value may be; gather the digests of all that is looked for."""
+        for (name,) in self._connection.execute("SELECT DISTINCT name FROM sampled").fetchall():
+            self._thin(name)
         self._connection.execute(f"CREATE TABLE pieces AS {_PIECES}")
         self._connection.execute(
             "CREATE TABLE wanted AS SELECT digest FROM seen UNION ALL SELECT hash(piece) FROM pieces"
         )
-        self._sieve = self._sifted()
 
-    def _sifted(self) -> bytes | None:
-        """A bit for each digest that is looked for, where they are few: most of a large table's values are passed by
-        at the price of one bit each. None where they are many."""
-        [(count,)] = self._connection.execute("SELECT count(*) FROM wanted").fetchall()
-        if count > SIEVED:
-            return None
-        digests = self._connection.execute("SELECT digest FROM wanted").fetchnumpy()["digest"]
-        bits = np.zeros(_SIEVE_BITS, np.bool_)
-        bits[np.asarray(digests, np.uint64) & np.uint64(_SIEVE_BITS - 1)] = True
-        return np.packbits(bits).tobytes()
+    def know(self, tables: Tables, fields: Iterable[Personal], before: Absent | None) -> None:
+        """Gather the tables that these fields are of: of each the files in which all that is asked is looked for, and
+        those that were looked through before."""
+        self._connection.register("known", before.digests if before else absent.SCHEMA.empty_table())
+        self._connection.execute(
+            "CREATE TABLE unknown AS SELECT DISTINCT digest FROM wanted ANTI JOIN known USING (digest)"
+        )
+        few = (
+            self._number("SELECT (SELECT count(*) FROM known) + (SELECT count(*) FROM unknown)")
+            <= absent.MOST
+        )
+        more = "UNION SELECT digest FROM known" if few else ""
+        self._connection.execute(f"CREATE TABLE asked AS SELECT DISTINCT digest FROM wanted {more}")
+        places: dict[tuple[Identifier, int | None], list[str]] = {}
+        for field in fields:
+            places.setdefault((field.table, field.snapshot), []).append(field.name)
+        for (table, said), names in places.items():
+            number = self._places.setdefault((table, said), len(self._places))
+            snapshot = said or tables.current_snapshot(table)
+            self._connection.register(f"form{number}", tables.schema(table).empty_table())
+            parted = absent.parted(tables, table, snapshot, names, before)
+            form = f"SELECT * FROM form{number}"
+            self._rows[number] = [f"{form} UNION ALL BY NAME {left(p)}" if p else form for p in parted]
+            if snapshot is not None:
+                self._snapshots[".".join(table)] = snapshot
 
-    def look(self, field: Personal, tables: Tables) -> None:
+    def look(self, field: Personal) -> None:
         """Pass the field's values by and keep those that are looked for, and how many rows have each. DuckDB reads the
         column from the curated files itself."""
-        self._connection.register("form", tables.schema(field.table).empty_table())
-        sieve = "" if self._sieve is None else _THROUGH_SIEVE
         self._connection.execute(
-            f"CREATE OR REPLACE TABLE hits AS SELECT text, count(*) AS times FROM ({_texts(field, tables)}) "
-            f"WHERE {sieve}hash(text) IN (SELECT digest FROM wanted) GROUP BY text",
-            [] if self._sieve is None else [self._sieve],
+            "CREATE OR REPLACE TABLE again AS SELECT digest FROM unknown UNION "
+            "SELECT digest FROM known SEMI JOIN wanted USING (digest) WHERE field = ?",
+            [field.name],
         )
+        fresh, old = self._rows[self._places[field.table, field.snapshot]]
+        texts = [f"SELECT text FROM ({_texts(field, fresh)}) WHERE hash(text) IN (FROM asked)"]
+        if self._number("SELECT count(*) FROM again"):
+            texts.append(f"SELECT text FROM ({_texts(field, old)}) WHERE hash(text) IN (FROM again)")
+        self._connection.execute(
+            f"CREATE OR REPLACE TABLE hits AS SELECT text, count(*) AS times FROM ({' UNION ALL '.join(texts)}) "
+            "GROUP BY text"
+        )
+        self._connection.execute("INSERT INTO met SELECT hash(text), ? FROM hits", [field.name])
+        self._fields.add(field.name)
+
+    @property
+    def absent(self) -> Absent:
+        """What was looked for, and where it was found, now or before."""
+        digests = self._connection.execute(
+            "SELECT digest, NULL::VARCHAR AS field FROM asked UNION ALL FROM met UNION "
+            "SELECT digest, field FROM known SEMI JOIN asked USING (digest) WHERE field IS NOT NULL"
+        ).to_arrow_table()  # digests alone
+        return Absent(self._snapshots, frozenset(self._fields), digests.cast(absent.SCHEMA))
+
+    def _number(self, sql: str, *given: str) -> int:
+        return int(self._connection.execute(sql, given).fetchall()[0][0])
 
     def same(self) -> dict[str, int]:
         """Distinct values by column that are values of the field looked at."""
@@ -150,10 +201,9 @@ _PIECES = f"""
     ) WHERE length(piece) BETWEEN 2 AND {LONGEST}"""
 
 
-def _texts(field: Personal, tables: Tables) -> str:
-    """A query of the field's values as text; of numbers the long ones."""
-    parts, column = tables.parts(field.table, field.snapshot), quote(field.field)
-    rows = "SELECT * FROM form" + (f" UNION ALL BY NAME {left(parts)}" if parts else "")
+def _texts(field: Personal, rows: str) -> str:
+    """A query of the field's values as text in a query of rows; of numbers the long ones."""
+    column = quote(field.field)
     where = f" WHERE {column} >= {_MANY_DIGITS}" if field.number else ""
     return f"SELECT {column}::VARCHAR AS text FROM ({rows}){where}"
 
@@ -166,17 +216,20 @@ def seen(settings: Settings) -> Iterator[Seen]:
 
 
 def compared(
-    store: Seen, columns: Mapping[str, Iterable[Personal]], tables: Tables
+    store: Seen, columns: Mapping[str, Iterable[Personal]], tables: Tables, kept: Path
 ) -> Iterator[tuple[str, Personal, str, int]]:
-    """Column, field, how (`same` or `woven`) and distinct values, for every column that may not hold the field's."""
+    """Column, field, how (`same` or `woven`) and distinct values, for every column that may not hold the field's.
+    `kept` is the file of what the table's publication before looked for."""
     store.split()
     fields = dict.fromkeys(field for several in columns.values() for field in several)
+    store.know(tables, fields, absent.load(kept))
     for field in fields:
-        store.look(field, tables)
+        store.look(field)
         for how, found in (("same", store.same()), ("woven", store.woven())):
             for name, count in found.items():
                 if field in columns[name]:
                     yield name, field, how, count
+    absent.keep(kept, store.absent)
 
 
 __all__ = ["Personal", "Seen", "compared", "seen"]

@@ -10,7 +10,17 @@ from lake.batch import Batch
 from lake.records import Stage
 from schemas.lineage import Origin, origins
 from schemas.load import Catalogue
-from schemas.model import DatabaseSource, Entry, Field, HttpSource, Keep, LakeSource, Mask, Zone
+from schemas.model import (
+    DatabaseSource,
+    Entry,
+    ExchangeSource,
+    Field,
+    HttpSource,
+    Keep,
+    LakeSource,
+    Mask,
+    Zone,
+)
 from schemas.policy import mask_plan, policies
 
 
@@ -97,6 +107,8 @@ def _collected(catalogue: Catalogue, entry: Entry, landing: Place) -> Step:
         source = Place("source", f"{entry.source.connection}/{table}")
     elif isinstance(entry.source, HttpSource):
         source = Place("source", f"{entry.source.connection}/{entry.source.path.lstrip('/')}")
+    elif isinstance(entry.source, ExchangeSource):
+        source = Place("source", f"{entry.source.connection}/{entry.source.dataset}/{entry.source.policy}")
     else:
         source = Place("source", "/".join(filter(None, (entry.source.connection, entry.source.path))))
     made = {column: (Part(source, column, "IDENTITY"),) for column in columns.values()}

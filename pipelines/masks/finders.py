@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,16 +38,39 @@ NEAR = 14
 """Characters before a candidate among which its word is looked for."""
 
 
+class Pattern(NamedTuple):
+    """A byte pattern over the shadow, whose group 1 is a candidate but for its first character. Where `least` is not 0
+    that and so many characters after it are digits, spaces, hyphens or ends of lines."""
+
+    regex: re.Pattern[bytes]
+    least: int = 0
+
+
 class Finder(NamedTuple):
-    """How one kind is found: the mask's word for it, byte patterns over the shadow whose group 1 is a candidate but
-    for its first character, what proves a candidate (without its spaces and hyphens), the words of which one must
-    stand before it, and those that may not stand right before it."""
+    """How one kind is found: the mask's word for it, patterns of candidates, what proves a candidate (without its
+    spaces, hyphens and ends of lines), the words of which one must stand before it, those that may not stand right
+    before it, and those that may not follow."""
 
     kind: str
-    patterns: tuple[re.Pattern[bytes], ...]
+    patterns: tuple[Pattern, ...]
     proves: Callable[[pa.Array], Flags] | None = None
     after: re.Pattern[str] | None = None
     never_after: re.Pattern[str] | None = None
+    never_before: re.Pattern[str] | None = None
+
+
+class Touching(TypedDict):
+    """What may not touch a candidate."""
+
+    before: str
+    after: str
+
+
+class Words(TypedDict):
+    """The words of a finder."""
+
+    never_after: re.Pattern[str]
+    never_before: re.Pattern[str]
 
 
 LABELS = {
@@ -66,7 +89,9 @@ LABELS = {
 
 # ── the patterns: S may stand between two digits of one number, G must ────────────────────────────────────
 
-_S, _G, _N = "[ -]{0,3}", "[ -]{1,3}", "[0-9]"
+_S, _G, _N = "[ \n-]{0,3}", "[ \n-]{1,3}", "[0-9]"
+_B = "\n?"
+"""Where a line may end inside a number."""
 _MONTH = f"(?:0{_S}[1-9]|1{_S}[0-2])"
 _DAY = f"(?:0{_S}[1-9]|[12]{_S}{_N}|3{_S}[01])"
 _YEAR = f"(?:1{_S}[89]|2{_S}0){_S}{_N}{_S}{_N}"
@@ -77,10 +102,11 @@ _REST_OF_PHONE = (
     f"[3-9]{_N}{_S}{_N}{{3}}{_S}{_N}{{5}}",
     f"[3-9]{_N}{{2}}{_S}{_N}{{4}}{_S}{_N}{{3}}",
     f"{_G}[3-9](?:{_G}{_N}){{9}}",
+    f"{_B}[3-9](?:{_B}{_N}){{9}}",
 )
 _PHONE = f"1(?:{'|'.join(_REST_OF_PHONE)})"
 _CARDS = (
-    f"{_N}{{12,18}}",
+    f"{_B}{_N}(?:{_B}{_N}){{11,17}}",
     f"{_N}{{3}}(?:{_G}{_N}{{4}}){{3}}{_G}{_N}{{1,3}}",
     f"{_N}{{3}}{_G}{_N}{{6}}{_G}{_N}{{4,5}}",
     f"{_N}{{5}}{_G}{_N}{{7,13}}",
@@ -105,30 +131,49 @@ _AREA = (
 _SUBSCRIBER = f"[2-8]{_N}{{2,3}}{_S}{_N}{{4}}"
 _EXTENSION = f"(?:[ -]{{1,2}}{_N}{{1,4}})?"
 _APART = rf"(?:\){_S}|{_G}){_SUBSCRIBER}{_EXTENSION}"
-_CODE = f"[1-9][0-9]{{6}}[{USCC_ALPHABET}{USCC_ALPHABET[10:].lower()}]{{10}}"
+_C = f"[{USCC_ALPHABET}{USCC_ALPHABET[10:].lower()}]"
+_CODE = _S.join(["[1-9]", *[_N] * 6, *[_C] * 10])
 
 
 # ── the words before a candidate ──────────────────────────────────────────────────────────────────────────
 
-_IS = r"(?:号码|号|码)?[：:为是 \t（(]*\Z"
-_CALLED = "电话|座机|固话|固定电话|传真|热线|致电|拨打|来电|回电|联系方式|[Tt][Ee][Ll]|[Pp]hone"
-CALLED = re.compile(f"(?:{_CALLED}){_IS}")
-SERIAL = re.compile(
-    "(?:订单|单|编|流水|批次|批|合同|序列|序|文|票|运单|快递|账单|案|工|货|型|许可证|备案|档案|条形|凭证|交易|受理|业务|登记)"
-    r"(?:号码|号|码|编号|No\.?|NO\.?)[：:为是 \t（(]*\Z"
+_GAP = r"[：:为是# \t\r\n\u3000\xa0（(]*"
+_IS = rf"(?:号码|号|码)?{_GAP}\Z"
+_CALLED = (
+    "电话|座机|固话|固定电话|传真|热线|致电|拨打|来电|回电|总机|值班|值班室|传达室|服务台|前台|门卫|办公室|咨询|客服|联系|"
+    "联系方式|[Tt][Ee][Ll]|[Pp]hone"
 )
+CALLED = re.compile(f"(?:{_CALLED}){_IS}")
+_NUMBERED = (
+    "订单|单|编|流水|批次|批|合同|序列|序|文|票|运单|快递|账单|案|工|货|型|许可证|备案|档案|条形|凭证|交易|受理|业务|登记|表|"
+    "资产|住院|门诊|病历|学籍|发票|设备|合约|项目|任务"
+)
+SERIAL = re.compile(
+    rf"(?:(?:{_NUMBERED})(?:号码|号|码|编号|代码|No\.?|NO\.?)|订单|流水|单据|快递|编号|"
+    rf"(?<=[\u4e00-\u9fff])(?<![机话卡账帐户证信线呼份照支的个尾老旧新原])号){_GAP}(?:[A-Za-z]{{1,5}}-?)?\Z"
+)
+"""A number that these words name is that of a thing."""
+AMOUNT = re.compile(r"(?:金额|价款|合计|总额|报价|限价|资金|投资|[￥¥]|RMB|人民币|共计)[：:为是 \t]*\Z")
+UNIT = re.compile(
+    r"(?:\.[0-9])|[ \u3000]?(?:元|万|亿|美元|欧元|吨|千克|公斤|克|平方|立方|公里|千米|米|户|人次|件|个|千瓦|度|%|％)"
+)
+"""What follows a quantity."""
 CARD = re.compile("卡号|账号|帐号|账户|银行卡|储蓄卡|信用卡|借记卡|开户")
+IDENTITY = re.compile("身份|证件|证号|公民号码")
 PASSPORT = re.compile("护照|通行证|回乡证|台胞证|居留证|证件|[Pp]assport|PASSPORT")
 
 _SCHEMES = (
-    "4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3(?:[4789]|0[0-5]|095|6|5(?:2[89]|[3-8]))|6[0245]|81|9[45]"
+    "4[0-9]{15}|4[0-9]{18}|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}|"
+    "3[47][0-9]{13}|3(?:0[0-5]|095|[689][0-9])[0-9]{11}|35(?:2[89]|[3-8][0-9])[0-9]{12}|"
+    "(?:62|81|9[45])[0-9]{14,17}|6(?:011|4[4-9][0-9]|5[0-9]{2})[0-9]{12}|60[0-9]{14}|60[0-9]{17}"
 )
-"""Visa; Mastercard; Amex, Diners, JCB; UnionPay, Discover, Maestro; and the old domestic numbers of Chinese banks."""
+"""Visa; Mastercard; Amex, Diners, JCB; UnionPay and the old domestic numbers of Chinese banks; Discover; and cards that
+banks issued before UnionPay. Each has its lengths."""
 
 
 def is_scheme_card(numbers: pa.Array) -> Flags:
-    """Cards that begin with a number that ISO/IEC 7812 gave to a payment scheme."""
-    return is_bank_card(numbers) & flags(pc.match_substring_regex(numbers, f"^(?:{_SCHEMES})"))
+    """Cards that begin with a number that ISO/IEC 7812 gave to a payment scheme, and are as long as its cards are."""
+    return is_bank_card(numbers) & flags(pc.match_substring_regex(numbers, f"^(?:{_SCHEMES})$"))
 
 
 def is_likely_code(numbers: pa.Array) -> Flags:
@@ -142,34 +187,42 @@ def is_likely_code(numbers: pa.Array) -> Flags:
 # ── the finders ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _pattern(first: str, rest: str, *, before: str = "", after: str = "") -> re.Pattern[bytes]:
+def _pattern(first: str, rest: str, *, before: str = "", after: str = "", least: int = 0) -> Pattern:
     """A candidate that begins with `first` and goes on with `rest` (group 1), not touched by `before` or
-    `after`.
+    `after`. `least` is of `Pattern`.
 
     The set of first characters comes first because `re` runs to the next of them at the speed of memory; and
     only it is consumed, so that a candidate may begin inside another one, which may prove false."""
     touched = f"(?<!{before}{first})" if before else ""
-    return re.compile(f"{first}{touched}(?=({rest}){after})".encode())
+    return Pattern(re.compile(f"{first}{touched}(?=({rest}){after})".encode()), least)
 
 
-_ALONE = {"before": _N, "after": f"(?!{_N})"}
-_NO_AMOUNT = {"before": _N, "after": rf"(?!\.?{_N})"}
-_APART_FROM_LETTERS = {"before": "[A-Za-z0-9]", "after": "(?![A-Za-z0-9])"}
-_CARD_PATTERNS = (
-    _pattern("[1-9]", "|".join(_CARDS), **_NO_AMOUNT),
-    _pattern("[1-9]", _SHORTER_CARD, **_NO_AMOUNT),
-)
+_ALONE: Touching = {"before": _N, "after": f"(?!{_N})"}
+_CARD_ALONE: Touching = {"before": "[A-Za-z0-9]", "after": rf"(?!\.?{_N})"}
+_APART_FROM_LETTERS: Touching = {"before": "[A-Za-z0-9]", "after": "(?![A-Za-z0-9])"}
+_NAMED = f"{SERIAL.pattern}|{AMOUNT.pattern}"
+_THING: Words = {"never_after": re.compile(rf"{_NAMED}|[0-9][.．]\Z"), "never_before": UNIT}
+"""Of a number that others have by chance: not what is a thing's, an amount, or the fraction of a number."""
+_PHONE_THING: Words = {"never_after": re.compile(rf"{_NAMED}|(?<![0-9])0[.．]\Z"), "never_before": UNIT}
+"""The same of a telephone, which may be an item of a list: 1.138…"""
+_CARD = _pattern("[1-9]", "|".join(_CARDS), **_CARD_ALONE, least=12)
+_CARD_IN_GROUPS = _pattern("[1-9]", "|".join(_CARDS[1:]), **_CARD_ALONE, least=12)
+_CARD_PATTERNS = (_CARD, _pattern("[1-9]", _SHORTER_CARD, **_CARD_ALONE, least=12))
+_OLD_ID = (_pattern("[1-8]", _S + _OLD_RESIDENT, **_ALONE, least=14),)
 FINDERS = (
     Finder("email", (_pattern(_LOCAL, f"{_LOCAL}*+@{_HOST}", before=_LOCAL),)),
-    Finder("resident_id", (_pattern("[1-8]", _S + _RESIDENT),), is_resident_id),
-    Finder("uscc", (_pattern("[1-9ANYany]", _CODE, **_APART_FROM_LETTERS),), is_likely_code),
+    Finder("resident_id", (_pattern("[1-8]", _S + _RESIDENT, least=16),), is_resident_id),
+    Finder("uscc", (_pattern("[1-9ANYany]", _S + _CODE, **_APART_FROM_LETTERS),), is_likely_code),
+    Finder("resident_id", _OLD_ID, is_old_resident_id, after=IDENTITY),
+    Finder("bank_card", _CARD_PATTERNS, is_bank_card, after=CARD),
+    Finder("bank_card", (_CARD_IN_GROUPS,), is_scheme_card, **_THING),
     Finder(
         "phone",
         (
             _pattern("[0+8]", rf"(?:(?<=\+)86|(?<=8)6|086|(?<=0)){_S}{_PHONE}", **_ALONE),
-            _pattern("1", _PHONE.removeprefix("1"), **_ALONE),
+            _pattern("1", _PHONE.removeprefix("1"), **_ALONE, least=10),
         ),
-        never_after=SERIAL,
+        **_PHONE_THING,
     ),
     Finder(
         "landline",
@@ -181,20 +234,14 @@ FINDERS = (
     ),
     Finder("landline", (_pattern("0", f"{_AREA}{_SUBSCRIBER}{_EXTENSION}", **_ALONE),), after=CALLED),
     Finder("landline", (_pattern("[2-8]", f"{_N}{{2,3}}{_S}{_N}{{4}}{_EXTENSION}", **_ALONE),), after=CALLED),
-    Finder("bank_card", _CARD_PATTERNS, is_scheme_card, never_after=SERIAL),
-    Finder("bank_card", _CARD_PATTERNS, is_bank_card, after=CARD),
-    Finder(
-        "resident_id",
-        (_pattern("[1-8]", _S + _OLD_RESIDENT, **_ALONE),),
-        is_old_resident_id,
-        never_after=SERIAL,
-    ),
+    Finder("bank_card", _CARD_PATTERNS, is_scheme_card, **_THING),
+    Finder("resident_id", _OLD_ID, is_old_resident_id, **_THING),
     Finder("passport", (_pattern("[A-Za-z]", "[A-Za-z]?[0-9]{6,9}", **_APART_FROM_LETTERS),), after=PASSPORT),
     Finder("plate", (_pattern(_P, _PLATE), _pattern(_E, rf"[ {_D}-]{{0,2}}{_N}{{6}}(?![A-Za-z0-9])"))),
 )
 MAY_HOLD = (
-    r"\p{Nd}(?:[\p{Zs}\t\p{Pd}\p{Cf}−()（）]{0,3}\p{Nd}){10}|[@＠]|使.{0,2}\p{Nd}{6}|"
-    rf"[{shadows.PROVINCES}][\p{{Zs}}\p{{Cf}}\t]?[A-Za-zＡ-Ｚａ-ｚ]|(?:{_CALLED}).{{0,6}}\p{{Nd}}{{3}}|"
-    r"[\p{Nd}A-Za-zＡ-Ｚａ-ｚ]{18}|[A-Za-zＡ-Ｚａ-ｚ]\p{Nd}{6}"
+    r"\p{Nd}(?:[\p{Zs}\s\p{Pd}\p{Cf}−()（）]{0,3}\p{Nd}){10}|[@＠]|使.{0,2}\p{Nd}{6}|"
+    rf"[{shadows.PROVINCES}][\p{{Zs}}\p{{Cf}}\t]?[A-Za-zＡ-Ｚａ-ｚ]|(?s:(?:{_CALLED}).{{0,6}}\p{{Nd}}{{3}})|"
+    r"(?:[\p{Nd}A-Za-zＡ-Ｚａ-ｚ][\p{Zs}\s\p{Pd}\p{Cf}−]{0,3}){18}|[A-Za-zＡ-Ｚａ-ｚ]\p{Nd}{6}"
 )
 """For RE2: a text without any of these holds no identifier of any finder."""

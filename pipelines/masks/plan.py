@@ -44,6 +44,6 @@ def planned(
         )
     keyed = any(isinstance(mask, Hmac | Fpe) for mask in plan.values())
     key = load_key(key_version or ctx.settings.key_version, ctx.connect) if keyed else None
-    work = Planned(plan, key, domain_of(zone, policy))
+    work = Planned(plan, key, domain_of(zone, policy, granted))
     check_plan(plan, entry.fields, work.tokens())
     return work

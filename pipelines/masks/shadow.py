@@ -18,6 +18,9 @@ SUFFIXES = "挂学警港澳领使"
 PROVINCE, SUFFIX, EMBASSY, DOT, OTHER = 0x80, 0x81, 0x82, 0x83, 0xFF
 """使 stands before the number of an embassy's plate and after that of a consulate's."""
 
+SEPARATOR = "\x1e"
+"""Stands between two rows that are looked at together; no pattern crosses it."""
+
 _CODE_POINTS = 0x110000
 _NUMBERED = 0x20000
 """Digits, spaces and hyphens all lie below this code point."""
@@ -43,7 +46,7 @@ def _table() -> NDArray[np.uint8]:
         elif kind == "Pd":
             table[point] = ord("-")
     for characters, byte in (
-        ("\t", ord(" ")),
+        ("\t\r", ord(" ")),
         ("−", ord("-")),
         ("·•・‧", DOT),
         (PROVINCES, PROVINCE),

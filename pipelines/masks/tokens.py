@@ -118,7 +118,7 @@ def hash_values(values: pa.Array, key: bytes, name: HashName) -> pa.Array:
 
 def _together(values: pa.Array, key: bytes) -> Iterator[tuple[Places, Bytes]]:
     """Rows and tags of the values that are many of about one length."""
-    keyed, (offsets, data) = sm3.Keyed(key), buffers(values)
+    keyed, (offsets, data) = sm3.keyed(key), buffers(values)
     lengths = np.diff(offsets)
     blocks = sm3.blocks(lengths)
     for size in np.unique(blocks).tolist():

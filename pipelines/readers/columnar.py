@@ -17,17 +17,23 @@ from schemas.errors import SourceError
 BATCH_ROWS = 1 << 16
 
 
-def rows(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
-    """Batches of the columns; `_row` counts rows from 1. SourceError for a truncated or damaged file."""
+def rows(
+    stream: IO[bytes], columns: Sequence[str], seen: Seen, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Batches of the columns; `_row` counts the file's rows from 1. `groups` are the row groups to read, neighbours and
+    rising; default all. SourceError for a truncated or damaged file."""
     try:
         parquet = pq.ParquetFile(stream, pre_buffer=False)
         seen.columns = {field.name: str(field.type) for field in parquet.schema_arrow}
         locate(parquet.schema_arrow.names, columns, seen)
-        before = 0
-        for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
+        chosen = range(parquet.num_row_groups) if groups is None else groups
+        sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+        first = before = sum(sizes[: chosen[0]]) if chosen else 0
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=list(chosen), columns=list(columns)):
             numbers = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
             before += batch.num_rows
             yield malformed.marked(malformed.with_markers(plain(batch.select(list(columns))), numbers))
+        named = sum(sizes[group] for group in chosen)
     except (pa.ArrowInvalid, OSError):
         raise SourceError(
             "the Parquet file is damaged or was cut short",
@@ -35,9 +41,9 @@ def rows(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.R
             expected="a whole Parquet file, ending in its footer",
             next_step="have the source send the file again",
         ) from None
-    if before != parquet.metadata.num_rows:
+    if before - first != named:
         raise SourceError(
-            f"{before} rows instead of the {parquet.metadata.num_rows} that its footer names",
+            f"{before - first} rows instead of the {named} that its footer names",
             file=seen.name,
             next_step="have the source send the file again",
         )

@@ -33,7 +33,12 @@ class Scan:
 
 
 def read(
-    file: LandedFile, source: Source, columns: Sequence[str], notes: list[str] | None = None
+    file: LandedFile,
+    source: Source,
+    columns: Sequence[str],
+    notes: list[str] | None = None,
+    *,
+    groups: Sequence[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The requested source columns of a landed file, in that order, then three of ours.
 
@@ -46,9 +51,10 @@ def read(
 
     `notes` gains columns that are not collected, and rows that were left out. SourceError for a missing
     column with its near misses, and for a file that cannot be read; an absent JSON key is null, and `scan`
-    tells if no record has it."""
+    tells if no record has it. Of a Parquet file `groups` are the row groups to read, neighbours and rising; default
+    all."""
     seen = Seen(_name(file), notes if notes is not None else [])
-    yield from _there(file, malformed.sliced(_batches(file, source, columns, seen)))
+    yield from _there(file, malformed.sliced(_batches(file, source, columns, seen, groups)))
 
 
 def _there(file: LandedFile, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -77,11 +83,15 @@ def _name(file: LandedFile) -> str:
 
 
 def _batches(
-    file: LandedFile, source: Source, columns: Sequence[str], seen: Seen
+    file: LandedFile,
+    source: Source,
+    columns: Sequence[str],
+    seen: Seen,
+    groups: Sequence[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     if file.format == "parquet":
         with open_seekable(file, member_of(source)) as stream:
-            yield from columnar.rows(stream, columns, seen)
+            yield from columnar.rows(stream, columns, seen, groups)
     elif file.format == "excel":
         with open_seekable(file, member_of(source), workbook.LIMIT) as stream:
             yield from workbook.rows(stream, _as_file(source), columns, seen)

@@ -54,7 +54,7 @@ def rows(
     noted; a row with an error cell (`#DIV/0!`) in a column asked for is malformed.
 
     SourceError for an encrypted, damaged or unknown workbook, a missing sheet, a sheet without its header."""
-    sheet = _sheet(_workbook(stream, seen.name), source, seen.name)
+    sheet = _sheet(open_workbook(stream, seen.name), source, seen.name)
     grid = enumerate(sheet.iter_rows(), start=1)
     at = dict(zip(columns, locate(_names(grid, sheet, source, seen.name), columns, seen), strict=True))
     faulty = error_cells(stream, sheet.name)
@@ -83,7 +83,8 @@ def _parts(
         seen.note(f"{count} {what} left out")
 
 
-def _workbook(stream: IO[bytes], file: str) -> CalamineWorkbook:
+def open_workbook(stream: IO[bytes], file: str) -> CalamineWorkbook:
+    """SourceError for one that is encrypted, damaged, or would expand beyond all bounds."""
     try:
         if stream.read(4) == b"PK\x03\x04":
             _refuse_bomb(stream, file)

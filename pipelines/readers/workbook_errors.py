@@ -1,4 +1,5 @@
-"""Which cells of an .xlsx sheet hold an error (`#DIV/0!`): calamine gives them as blank, and a blank is a value.
+"""Which cells of an .xlsx sheet hold an error (`#DIV/0!`): calamine gives them as blank, and a blank is a value. And
+which hold a formula: calamine gives what it came to when the workbook was saved.
 
 .xls and .xlsb are binary and are not looked into: there an error cell is read as a blank one.
 """
@@ -14,12 +15,24 @@ from xml.etree import ElementTree
 
 CHUNK = 1 << 20
 _CELL = re.compile(rb"<(?:\w+:)?c\s([^<>]*\bt=[\"']e[\"'][^<>]*)>")
+_FORMULA = re.compile(rb"<(?:\w+:)?c\s([^<>]*)>\s*<(?:\w+:)?f[\s/>]")
+_TAGS = 1 << 12
+"""Bytes of a cell's tag at most; it may lie over the end of a chunk."""
 _PLACE = re.compile(rb"\br=[\"']([A-Z]+)(\d+)[\"']")
 _ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
 def error_cells(stream: IO[bytes], sheet: str) -> set[tuple[int, int]]:
     """Row (from 1) and column (from 0) of every error cell; nothing for other formats than .xlsx."""
+    return _cells(stream, sheet, _CELL)
+
+
+def formula_cells(stream: IO[bytes], sheet: str) -> set[tuple[int, int]]:
+    """The same of every cell that holds a formula."""
+    return _cells(stream, sheet, _FORMULA)
+
+
+def _cells(stream: IO[bytes], sheet: str, pattern: re.Pattern[bytes]) -> set[tuple[int, int]]:
     stream.seek(0)
     if not zipfile.is_zipfile(stream):
         return set()
@@ -28,7 +41,7 @@ def error_cells(stream: IO[bytes], sheet: str) -> set[tuple[int, int]]:
         if path not in archive.namelist():
             return set()
         with archive.open(path) as xml:
-            return set(_places(xml))
+            return set(_places(xml, pattern))
 
 
 def _part(archive: zipfile.ZipFile, sheet: str) -> str:
@@ -49,14 +62,14 @@ def _parsed(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     return ElementTree.fromstring(archive.read(name))  # noqa: S314 - expat bounds entities; calamine read it before
 
 
-def _places(xml: IO[bytes]) -> Iterator[tuple[int, int]]:
+def _places(xml: IO[bytes], pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
     held = b""
     while chunk := xml.read(CHUNK):
         text = held + chunk
-        for cell in _CELL.finditer(text):
+        for cell in pattern.finditer(text):
             if place := _PLACE.search(cell[1]):
                 yield int(place[2]), _column(place[1])
-        held = text[max(0, text.rfind(b"<")) :]
+        held = text[-_TAGS:]
 
 
 def _column(letters: bytes) -> int:

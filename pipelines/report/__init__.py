@@ -1,5 +1,9 @@
-"""The quality report for auditors: one HTML page, Chinese with English beside it, that needs nothing from elsewhere."""
+"""What people read of the lake: the quality report for auditors, and the documents of a de-identification's evaluation.
 
+HTML pages, Chinese with English beside it, that need nothing from elsewhere.
+"""
+
+from pipelines.report.evaluation import write_evaluations
 from pipelines.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_evaluations", "write_report"]

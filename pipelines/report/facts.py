@@ -15,6 +15,7 @@ from lake import progress, quarantine, recordstore, store
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
 from pipelines.context import Context
+from pipelines.quarantine.casework import Load, loads
 from pipelines.status import BatchStatus, Lateness, batch_statuses, late_datasets
 from schemas.errors import LakeError
 from schemas.model import Dimension, Entry
@@ -102,6 +103,7 @@ class Facts:
 
     written_at: datetime
     datasets: tuple[DatasetFacts, ...]
+    loads: tuple[Load, ...] = ()
 
     @property
     def batches(self) -> list[BatchFacts]:
@@ -146,6 +148,7 @@ def gather(ctx: Context) -> Facts:
             )
             for name, entry in _told(ctx.catalogue.entries)
         ),
+        tuple(loads(ctx)),
     )
 
 

@@ -27,19 +27,12 @@ CITY = ZoneInfo("Asia/Shanghai")
 
 def write_report(ctx: Context, path: Path) -> Path:
     """Write the page whole, over an earlier one; returns its absolute path."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"share": _share, "number": _number, "tone": _tone}
     facts = gather(ctx)
-    page = environment.get_template("report.html.j2").render(
+    return write_page(
+        path,
+        "report.html.j2",
         facts=facts,
         proofs=proofs(ctx, [each for dataset in facts.datasets for each in dataset.publications]),
-        zone=CITY,
         trend=_trend,
         dimensions=DIMENSIONS,
         words=DIMENSION_WORDS,
@@ -48,7 +41,21 @@ def write_report(ctx: Context, path: Path) -> Path:
         stages=STAGE_WORDS,
         states=STATE_WORDS,
         types=TYPE_WORDS,
+        departments=ctx.catalogue.departments,
     )
+
+
+def write_page(path: Path, template: str, **said: object) -> Path:
+    """Write a template, filled in, whole over an earlier page; returns its absolute path."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"share": _share, "number": _number, "tone": _tone}
+    page = environment.get_template(template).render(zone=CITY, **said)
     store.write_atomic(str(path.resolve()), page.encode())
     return path.resolve()
 

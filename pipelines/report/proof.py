@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lake import certificates, store
 from lake.auditlog import logged
 from lake.certificates import Certificate, decode, lake_keys, path_of
 from lake.records import Published
+from lake.signing import Trust
 from pipelines.context import Context
 
 
@@ -48,16 +50,19 @@ def proofs(ctx: Context, publications: list[Published]) -> dict[str, Proof]:
     found = {}
     for each in publications:
         zone, _, table = each.table.partition(".")
-        path = path_of(zone, table, each.snapshot)
-        uri = store.join(lake, path)
-        if not store.exists(uri):
-            found[each.table] = Proof(path, None, None, "没有证书 there is no certificate")
-            continue
-        data = store.read_bytes(uri)
-        index = indexes.get((path, certificates.digest_of(data)))
-        try:
-            wrong = "" if index is not None else "审计日志中没有 it is not in the audit log"
-            found[each.table] = Proof(path, decode(data, trust), index, wrong)
-        except ValueError as error:
-            found[each.table] = Proof(path, None, index, str(error))
+        found[each.table] = proof_of(lake, path_of(zone, table, each.snapshot), indexes, trust)
     return found
+
+
+def proof_of(lake: str, path: str, indexes: Mapping[tuple[str, str], int], trust: Trust) -> Proof:
+    """Of one certificate, by what `logged` and `lake_keys` give."""
+    uri = store.join(lake, path)
+    if not store.exists(uri):
+        return Proof(path, None, None, "没有证书 there is no certificate")
+    data = store.read_bytes(uri)
+    index = indexes.get((path, certificates.digest_of(data)))
+    try:
+        wrong = "" if index is not None else "审计日志中没有 it is not in the audit log"
+        return Proof(path, decode(data, trust), index, wrong)
+    except ValueError as error:
+        return Proof(path, None, index, str(error))

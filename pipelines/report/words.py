@@ -31,6 +31,7 @@ STATE_WORDS: Final[dict[str, Pair]] = {
     "failed": ("失败", "failed"),
     "running": ("进行中", "running"),
     "stuck": ("停滞", "stuck"),
+    "held": ("待批", "held"),
     "lost": ("中断", "lost"),
     "nothing new": ("无新数据", "nothing new"),
 }
@@ -38,6 +39,31 @@ TYPE_WORDS: Final[dict[str, Pair]] = {
     "unconditional": ("无条件", "unconditional"),
     "conditional": ("有条件", "conditional"),
     "none": ("不予", "none"),
+}
+RISK_WORDS: Final[dict[str, Pair]] = {
+    "direct": ("直接标识符", "direct identifier"),
+    "quasi": ("准标识符", "quasi-identifier"),
+    "": ("未识别，按准标识符处理", "not said; judged as a quasi-identifier"),
+    "sensitive": ("敏感属性", "sensitive attribute"),
+    "none": ("其他属性", "tells nothing of a person"),
+}
+RELEASE_WORDS: Final[dict[str, Pair]] = {
+    "public": ("完全公开共享", "public"),
+    "controlled": ("受控公开共享", "controlled public"),
+    "enclave": ("领地公开共享", "enclave"),
+}
+LEVEL_WORDS: Final[dict[int, Pair]] = {
+    1: ("含直接标识符", "has a direct identifier"),
+    2: ("消除了直接标识符，重标识风险不低于阈值", "no direct identifier; the risk is not below the limit"),
+    3: ("重标识风险低于阈值", "the risk of re-identification is below the limit"),
+    4: ("仅含汇总数据", "aggregates only"),
+}
+"""GB/T 42460: the four levels."""
+ACT_WORDS: Final[dict[str, Pair]] = {
+    "published": ("通过评估并发布", "judged and published"),
+    "stopped": ("未予发布", "stopped, nothing was published"),
+    "withdrawn": ("撤回", "withdrawn"),
+    "noise": ("抽取噪声", "noise drawn"),
 }
 CHECK_WORDS: Final[dict[str, str]] = {
     "expect_column_values_to_not_be_null": "不为空",

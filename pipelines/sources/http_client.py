@@ -79,7 +79,7 @@ class Session:
         """One answer. SourceError in plain words where there is none, or where it is not JSON."""
         try:
             for attempt in stamina.retry_context(
-                on=_again,
+                on=again,
                 attempts=self.source.retries + 1,
                 timeout=None,
                 wait_initial=BACKOFF,
@@ -127,7 +127,7 @@ class Session:
         if status != 200:
             message, step = _REFUSALS.get(status, (f"the API answers {status}", "see the API's manual"))
             raise self.refused(message, step)
-        return self._parsed(response, _body(response, self.source.path))
+        return self._parsed(response, body_of(response, self.source.path))
 
     def _asked_to_wait(self, response: httpx.Response) -> float | None:
         asked = response.headers.get("retry-after", "")
@@ -166,13 +166,13 @@ def _until(date: str, now: datetime) -> float:
     return (parsedate_to_datetime(date) - now).total_seconds()
 
 
-def _again(error: Exception) -> bool | float:
+def again(error: Exception) -> bool | float:
     if not isinstance(error, AgainError):
         return False
     return True if error.after is None else error.after
 
 
-def _body(response: httpx.Response, name: str) -> bytes:
+def body_of(response: httpx.Response, name: str) -> bytes:
     """The whole body, within `PAGE` bytes after content-encoding is taken off."""
     held = bytearray()
     for chunk in response.iter_bytes():

@@ -2,8 +2,9 @@
 
 Each row is a packet: three bytes of length (little-endian), a sequence number, and the row's values one behind the
 other, a value being its length and its text (protocol::ResultsetRow, protocol::LengthEncodedString). A Python object
-for every value is what makes a driver slow: here a loop walks from packet to packet, and everything within them is done
-for all rows of some megabytes at once. PyMySQL has sent the query and read the columns' descriptions before.
+for every value is what makes a driver slow: here a loop of few steps walks from packet to packet, and everything
+within them is done for all rows of some megabytes at once. PyMySQL has sent the query and read the columns'
+descriptions before.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pymysql.err import raise_mysql_exception
 
@@ -56,7 +58,7 @@ class _Packets:
         """Bytes, and in them the place of each row's first value. A row of several packets comes alone."""
         starts: list[int] = []
         at = 0
-        while at < BATCH_BYTES:
+        while (at := self._walk(at, starts)) < BATCH_BYTES:
             length = self._length(at)
             first = self._data[at + 4]
             if length < 9 and first == _END:
@@ -69,6 +71,19 @@ class _Packets:
             starts.append(at + 4)
             at += 4 + length
         return self._cut(at, starts)
+
+    def _walk(self, at: int, starts: list[int]) -> int:
+        """Go on over rows that have come whole, to the first packet that has not, or may be something else."""
+        data, length, found = self._data, _LENGTH, starts.append
+        size = min(len(data), _LONGEST)
+        last = min(size - 4, BATCH_BYTES)
+        while at < last:
+            end = at + 4 + (length(data, at)[0] & _LONGEST)
+            if not at + 4 < end <= size or data[at + 4] >= _END:
+                break
+            found(at + 4)
+            at = end
+        return at
 
     def _length(self, at: int) -> int:
         """The length of the packet that begins there, when all of it has come."""
@@ -115,7 +130,7 @@ def _columns(data: bytearray, at: Places, width: int) -> list[pa.Array]:
 
 def _extent(raw: NDArray[np.uint8], at: Places) -> tuple[Places, Places, NDArray[np.bool_]]:
     """Where the values that begin at these places have their text, and which are null."""
-    first = raw[at]
+    first = raw.take(at)
     null = first == _NULL
     header, length = np.ones(len(at), np.int64), first.astype(np.int64)
     length[null] = 0
@@ -133,7 +148,8 @@ def _values(held: pa.Buffer, starts: Places, ends: Places, null: NDArray[np.bool
     offsets = np.empty(2 * len(starts), np.int32)
     offsets[0::2], offsets[1::2] = starts, ends
     both = pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), held])
-    return both.take(pa.array(np.arange(0, len(offsets), 2), mask=null if null.any() else None))
+    values = pa.array(np.arange(0, len(offsets), 2, dtype=np.int32), mask=null if null.any() else None)
+    return pc.take(both, values, boundscheck=False)
 
 
 def rows_of(cursor: Any, width: int) -> Iterator[list[pa.Array]]:

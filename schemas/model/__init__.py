@@ -8,6 +8,7 @@ from schemas.model.basics import (
     DatasetId,
     Dimension,
     Duration,
+    Engine,
     Grade,
     Ladder,
     Model,
@@ -40,11 +41,20 @@ from schemas.model.masks import (
     Redact,
     Round,
 )
-from schemas.model.numbers import Brake, DisclosureNumbers, Exchange, Numbers, Quarantine, ReleaseRule
-from schemas.model.publication import Limits, Open, Policy, Share
+from schemas.model.numbers import (
+    Brake,
+    DisclosureNumbers,
+    Exchange,
+    Numbers,
+    Quarantine,
+    ReleaseRule,
+    Retention,
+)
+from schemas.model.publication import Limits, Narrowed, Open, Policy, Share, Territory
 from schemas.model.sources import (
     CursorPaging,
     DatabaseSource,
+    ExchangeSource,
     FileSource,
     HttpSource,
     LakeSource,
@@ -61,6 +71,7 @@ from schemas.model.written import (
     EntryFile,
     FieldFile,
     Merge,
+    RetentionFile,
     Schedule,
 )
 
@@ -81,9 +92,11 @@ __all__ = [
     "Drop",
     "Duration",
     "ElementFile",
+    "Engine",
     "Entry",
     "EntryFile",
     "Exchange",
+    "ExchangeSource",
     "Field",
     "FieldFile",
     "FileSource",
@@ -101,6 +114,7 @@ __all__ = [
     "Merge",
     "Model",
     "Name",
+    "Narrowed",
     "Noise",
     "Normaliser",
     "Numbers",
@@ -115,6 +129,8 @@ __all__ = [
     "Redact",
     "Release",
     "ReleaseRule",
+    "Retention",
+    "RetentionFile",
     "Risk",
     "Round",
     "Schedule",
@@ -123,6 +139,7 @@ __all__ = [
     "Source",
     "Step",
     "Subject",
+    "Territory",
     "Text",
     "Title",
     "TypeName",

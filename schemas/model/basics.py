@@ -17,11 +17,13 @@ Grade = Annotated[
     Key(ge=1, le=4, description="GB/T 43697: 1 public, 2 internal, 3 personal or commercial, 4 sensitive"),
 ]
 Name = Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+PolicyName = Annotated[str, Key(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=40)]
 DatasetId = Annotated[
     str, Key(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=83)
 ]
 """Underscores stand alone: `__` separates department, dataset and policy in a table's name, and `a__b.c` and `a.b__c`
 would be one table."""
+Engine = Literal["local", "spark"]
 TypeName = Literal["string", "integer", "decimal", "number", "boolean", "date", "timestamp", "binary"]
 OnFail = Literal["stop", "quarantine", "warn"]
 Dimension = Literal["conformity", "completeness", "accuracy", "consistency", "timeliness", "accessibility"]

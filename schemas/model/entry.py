@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from schemas.model.basics import Ladder, Model, Normaliser, Risk, Subject, Title, TypeName
+from schemas.model.basics import Engine, Ladder, Model, Normaliser, Risk, Subject, Title, TypeName
 from schemas.model.masks import Masks
-from schemas.model.numbers import Brake
+from schemas.model.numbers import Brake, Retention
 from schemas.model.publication import Open, Share
 from schemas.model.sources import LakeSource, Source
 from schemas.model.written import Check, Merge, Schedule
@@ -56,6 +56,8 @@ class Entry(Model):
     key: tuple[str, ...]
     merge: Merge
     brake: Brake
+    retention: Retention
+    engine: Engine | None = None
     share: Share
     open: Open
     fields: dict[str, Field]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from datetime import timedelta
+from typing import Final, Literal
 
 from pydantic import Field as Key
 
-from schemas.model.basics import Model, Release
+from schemas.model.basics import Duration, Model, Release
+
+DAY: Final = timedelta(days=1)
 
 
 class Brake(Model):
@@ -66,10 +69,24 @@ class Exchange(Model):
     remind_before: int = Key(ge=0)
 
 
+class Retention(Model):
+    """How long each zone keeps what upkeep may remove: originals, typed rows, dismissed rows, and old snapshots of the
+    tables of a zone. What an incomplete batch, a certificate in force or the next batch needs stays longer."""
+
+    landing: Duration = Key(ge=DAY)
+    standard: Duration = Key(ge=DAY)
+    dismissed: Duration = Key(ge=DAY)
+    curated: Duration = Key(ge=90 * DAY)
+    share: Duration = Key(ge=DAY)
+    open: Duration = Key(ge=DAY)
+    quarantine: Duration = Key(ge=DAY)
+
+
 class Numbers(Model):
     """All sections of the policy file."""
 
     brake: Brake
     quarantine: Quarantine
     disclosure: DisclosureNumbers
+    retention: Retention
     exchange: Exchange

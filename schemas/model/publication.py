@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field as Key
 
-from schemas.model.basics import Model, Name, Release, Text
+from schemas.model.basics import Model, Name, PolicyName, Release, Text
 from schemas.model.masks import Mask
 
 
@@ -54,13 +54,35 @@ class Policy(Model):
     )
 
 
+class Territory(Model):
+    """Rows of a territory: those whose field lies below a division code (GB/T 2260: province, city, district)."""
+
+    field: Name
+    division: str = Key(pattern=r"^[1-9][0-9]{5}$")
+
+    @property
+    def prefix(self) -> str:
+        """What the codes of the territory begin with: `3201` for all of 320100."""
+        return self.division.removesuffix("0000").removesuffix("00")
+
+
+class Narrowed(Policy):
+    """A policy as one grant narrows it, to columns or rows of its own: `of` whom it was narrowed, for which recipient.
+    It stands in no file; `exchange.narrowing` makes it of the grant."""
+
+    of: Name
+    grant: int
+    recipient: Name
+    rows: Territory | None = None
+
+
 class Share(Model):
     """Decree 809, Articles 14-15: conditional needs its conditions, none its legal basis."""
 
     type: Literal["unconditional", "conditional", "none"]
     conditions: Text | None = None
     basis: Text | None = None
-    policies: dict[Name, Policy] = Key(default={"default": Policy()})
+    policies: dict[PolicyName, Policy] = Key(default={"default": Policy()})
 
 
 class Open(Policy):

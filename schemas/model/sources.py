@@ -130,4 +130,30 @@ class LakeSource(Model):
     )
 
 
-Source = Annotated[DatabaseSource | FileSource | HttpSource | LakeSource, Key(discriminator="kind")]
+class ExchangeSource(Model):
+    """A table that another platform of this kind shares with us (平台对平台): its rows of one snapshot, with the
+    certificate of that snapshot. The connection holds its address and our token: `https://host/?header.Authorization=…`."""
+
+    kind: Literal["exchange"]
+    connection: Name
+    dataset: DatasetId = Key(description="as the other platform names it")
+    policy: str = Key(
+        default="default",
+        pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*(__grant_[0-9]+)?$",
+        description="the policy that we read it under, or the table of our grant",
+    )
+    key: str = Key(
+        pattern=r"^[0-9a-f]{16}$",
+        description="id of the key that signs the other platform's certificates; nothing else is taken in",
+    )
+    origin: Literal["there", "here"] = Key(
+        default="there",
+        description="where its data were collected: there; here where our own flow back to us (回流)",
+    )
+    timeout: Duration = timedelta(seconds=60)
+    retries: int = Key(default=5, ge=0)
+
+
+Source = Annotated[
+    DatabaseSource | FileSource | HttpSource | ExchangeSource | LakeSource, Key(discriminator="kind")
+]

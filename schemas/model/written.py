@@ -12,6 +12,7 @@ from schemas.model.basics import (
     DatasetId,
     Dimension,
     Duration,
+    Engine,
     Grade,
     Ladder,
     Model,
@@ -80,6 +81,17 @@ class BrakeFile(Model):
     )
 
 
+class RetentionFile(Model):
+    """How long upkeep keeps what this dataset's zones hold; what is left out is taken from policy.yaml. Of persons the
+    policy is the longest."""
+
+    landing: Duration | None = Key(default=None, ge=timedelta(days=1), description="originals as received")
+    standard: Duration | None = Key(default=None, ge=timedelta(days=1), description="typed rows")
+    dismissed: Duration | None = Key(
+        default=None, ge=timedelta(days=1), description="rows set aside that were dismissed"
+    )
+
+
 class FieldFile(Model):
     """A field as written. `element` gives what it leaves out; it may tighten, never loosen."""
 
@@ -133,6 +145,10 @@ class EntryFile(Model):
     key: tuple[Name, ...] = Key(min_length=1)
     merge: Merge
     brake: BrakeFile | None = None
+    retention: RetentionFile | None = None
+    engine: Engine | None = Key(
+        default=None, description="what runs the stages after collection; default the setting XUANWU_ENGINE"
+    )
     share: Share
     open: Open
     fields: dict[Name, FieldFile] = Key(min_length=1)
@@ -168,3 +184,8 @@ class Department(Model):
     title: Title
     uscc: str = Key(description="unified social credit code, GB 32100")
     limit: int = Key(default=2, ge=1, description="collections at its sources at one time (an Airflow pool)")
+    division: str | None = Key(
+        default=None,
+        pattern=r"^[1-9][0-9]{5}$",
+        description="the territory it serves, where that is not the whole city (GB/T 2260)",
+    )

@@ -24,6 +24,7 @@ from schemas.rules import (
     onesource,
     publishing,
     regexes,
+    retention,
     shared,
     sources,
     subject,
@@ -40,6 +41,7 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (names.policy_fields, ("share", "open")),
     (sources.schedule, ("source",)),
     (sources.database_cursor, ("source", "merge")),
+    (sources.exchange_whole, ("source", "merge")),
     (sources.file_options, ("source",)),
     (fields.names_free, ("fields",)),
     (fields.own_element_kept, ("fields",)),
@@ -62,7 +64,9 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (limits.ladders_fit, ("fields",)),
     (limits.aggregates_counted, ("subject", "source", "open", "fields")),
     (limits.noise_budgeted, ("share", "open", "subject", "fields")),
+    (retention.kept_no_longer, ("retention", "subject")),
     (checks.own_checks, ()),
+    (checks.engine_does, ("engine", "checks")),
 )
 CITY_RULES: tuple[CityRule, ...] = (
     names.code_unique,

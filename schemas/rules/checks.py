@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, TypedDict
 
 from schemas.draft import Draft
+from schemas.engines import SPARK_CHECKS
 from schemas.findings import Finding, KeyPath, listed, near
 from schemas.house import HERE, House
 from schemas.model import Check, EntryFile
@@ -44,6 +45,13 @@ def own_checks(written: EntryFile, draft: Draft, house: House) -> Iterator[Findi
                 yield from known_field(named, (*path, argument), draft)
             elif isinstance(named, list):
                 yield from known_fields(map(str, named), (*path, argument), draft)
+
+
+def engine_does(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """An entry on a cluster has no check that is not known to come out there as it does here."""
+    if written.engine == "spark":
+        for name in sorted({check.expect for check in draft.checks} - SPARK_CHECKS):
+            yield Finding(("engine",), f"spark does not do `{name}`", "`local`, or another check")
 
 
 def check_findings(

@@ -7,19 +7,38 @@ from collections.abc import Iterator
 from schemas.draft import Draft
 from schemas.findings import Finding
 from schemas.house import House
+from schemas.model import ExchangeSource
 from schemas.resolve import joins
 
 
 def one_source(house: House) -> Iterator[tuple[Draft, Finding]]:
-    """One dataset collects an element; every other one says `from:` and gets it by sharing (一数一源)."""
+    """One dataset collects an element; every other one says `from:` and gets it by sharing (一数一源). What another
+    platform shares with us is originated there, and nothing here collects it besides."""
     for element, found in sorted(_originators(house).items()):
         if len(found) < 2:
             continue
         drafts = [draft for draft, _ in found]
-        source, own = max(found, key=lambda pair: sum(bool(joins(other, pair[0])) for other in drafts))
+        given = [pair for pair in found if _is_given(pair[0])]
+        if len(given) == len(found):
+            continue
+        source, own = max(
+            given or found, key=lambda pair: sum(bool(joins(other, pair[0])) for other in drafts)
+        )
         for draft, name in found:
-            if draft is not source:
+            if draft is not source and not _is_given(draft):
                 yield draft, _finding(element, draft, name, source, own)
+
+
+def _is_given(draft: Draft) -> bool:
+    return draft.written is not None and isinstance(draft.written.source, ExchangeSource)
+
+
+def _flows_back(draft: Draft) -> bool:
+    return (
+        draft.written is not None
+        and isinstance(draft.written.source, ExchangeSource)
+        and draft.written.source.origin == "here"
+    )
 
 
 def _originators(house: House) -> dict[str, list[tuple[Draft, str]]]:
@@ -35,6 +54,8 @@ def _originators(house: House) -> dict[str, list[tuple[Draft, str]]]:
     found: dict[str, dict[str, tuple[Draft, str]]] = {}
     for draft in house.drafts.values():
         if draft.written is None or not draft.has("fields", "source") or draft.written.source.kind == "lake":
+            continue
+        if _flows_back(draft):
             continue
         for name, field in draft.written.fields.items():
             element = house.elements.get(field.element or "")

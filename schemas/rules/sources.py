@@ -11,7 +11,7 @@ from functools import lru_cache
 from schemas.draft import Draft
 from schemas.findings import Finding, listed, near
 from schemas.house import House
-from schemas.model import DatabaseSource, EntryFile, FileSource, LakeSource
+from schemas.model import DatabaseSource, EntryFile, ExchangeSource, FileSource, LakeSource
 from schemas.rules.fields import is_zone
 from schemas.rules.names import known_field
 from schemas.rules.regexes import EXPECTED, misread
@@ -92,6 +92,13 @@ def database_cursor(written: EntryFile, draft: Draft, house: House) -> Iterator[
     elif field is not None and source.overlap and field.type not in ("date", "timestamp"):
         why = f"is a time, and the cursor `{field.name}` is of type {field.type}"
         yield Finding(("source", "overlap"), why, "a cursor of type date or timestamp, or no `overlap`")
+
+
+def exchange_whole(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """What another platform shares comes whole with each of its snapshots: it is merged as a snapshot or an upsert."""
+    if isinstance(written.source, ExchangeSource) and written.merge.kind == "append":
+        why = "another platform's table comes whole each time: appended, every row would be there again"
+        yield Finding(("merge", "kind"), why, "`merge: {kind: snapshot}`")
 
 
 def file_options(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:

@@ -1,15 +1,19 @@
 """What `make bench` rests on: its residents, its arithmetic, its judgement. Nothing here measures time."""
 
+import json
+from xml.etree import ElementTree
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from benchmarks.contest import CATALOGUE, FLOOR, OURS, WAY
-from benchmarks.flame import without_places
+from benchmarks.contest import CATALOGUE, FLOOR, NEXT, OURS, WAY
+from benchmarks.flame import drawn, folded, without_places
 from benchmarks.measure import Run
+from benchmarks.page import PAGE, page
 from benchmarks.picture import picture
 from benchmarks.residents import PART, SCHEMA, residents
-from benchmarks.results import Measured, goals, lines
+from benchmarks.results import Measured, as_json, beside, goals, lines
 from benchmarks.same import digest
 from schemas.identifiers import is_resident_id
 from schemas.load import load_catalogue
@@ -55,6 +59,74 @@ def test_a_goal_is_met_or_not(peer: float, met: bool):
         f"{WAY}: ≥ 4 × faster than pandas + GX": met,
         f"{WAY}: peak memory ≤ 1 GiB": True,
     }
+
+
+@pytest.mark.parametrize(("seconds", "met"), [(0.19, True), (0.21, False)])
+def test_a_day_is_held_against_the_first_load(seconds: float, met: bool):
+    day = measured(OURS, 10, group=NEXT)
+    day.run.report["phases"] = {
+        "first collect": 1.0,
+        "first merge": 3.0,
+        "change": 50.0,
+        "day merge": seconds,
+    }
+    (line,) = lines([day], 1)
+    (verdict,) = (goal for goal in goals([line]) if "1 %" in goal.goal)
+    assert (line.day, verdict.met) == (pytest.approx(seconds / 4), met)
+
+
+def test_the_page_tells_goals_stages_growth_and_who_is_faster(tmp_path):
+    for rows, seconds in ((1000, 4), (4000, 16)):
+        made = [measured(OURS, seconds, 1), measured(FLOOR, 3), measured("pandas + GX", 2)]
+        told = as_json(
+            made, lines(made, rows), date="2026-01-01", rows=rows, repeat=1, missing=["Spark: no Java"]
+        )
+        (tmp_path / f"2026-01-01-{rows}.json").write_text(json.dumps(told))
+    said = page(tmp_path)
+    assert "## Goals, at 4,000 rows" in said
+    assert "pandas + GX (whole way: 0.12 × Xuanwu's time)" in said
+    assert "Left out: Spark: no Java" in said
+    assert "| collect | 15.0 | 100% |" in said
+    assert "Exponent from 1,000 to 4,000 rows: 1.16" in said
+
+
+def test_a_group_that_is_measured_later_is_put_beside_the_others():
+    def told(group: str, seconds: float, **more: object) -> dict[str, object]:
+        made = [measured(OURS, seconds, group=group), measured(FLOOR, 3, group=group)]
+        return as_json(made, lines(made, 1), rows=1, date="2026-03-02", missing=["Java"], **more)
+
+    both = beside(told("collect csv", 3), told(WAY, 12))
+    assert [(line["group"], line["seconds"]) for line in both["table"][1::2]] == [
+        ("collect csv", 3),
+        (WAY, 12),
+    ]
+    assert {goal["goal"]: goal["met"] for goal in both["goals"] if "floor" in goal["goal"]} == {
+        "collect csv: ≤ 1.2 × the floor": True,
+        f"{WAY}: ≤ 2 × the floor": False,
+    }
+    again = beside(both, told("collect csv", 30))
+    assert [line["seconds"] for line in again["table"]] == [3, 30, 3, 12]
+    assert (len(again["runs"]), again["missing"]) == (4, ["Java"])
+
+
+def test_the_page_is_made_of_the_results_that_are_kept():
+    assert PAGE.read_text() == page(), "python -m benchmarks.page"
+
+
+def test_a_flame_graph_has_a_frame_for_each_function_and_no_script():
+    tree = folded(
+        [
+            "_run_code (<frozen runpy>);a (x.py);b (pipelines/y.py) 3",
+            "a (x.py);c <z> (x.py) 1",
+            "a (x.py);_load (<frozen importlib>) 4",
+        ]
+    )
+    assert (tree.samples, tree.called["a (x.py)"].called["import"].samples) == (8, 4)
+    svg = drawn(tree, "whole & way")
+    assert ElementTree.fromstring(svg) is not None
+    assert svg.count("<title>") == 5
+    assert "script" not in svg
+    assert "c &lt;z&gt; (x.py): 12.5%" in svg
 
 
 def test_a_contender_that_failed_has_no_line():

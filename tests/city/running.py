@@ -135,7 +135,7 @@ class City:
             env=self.variables(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         self.said.write(done.stdout + done.stderr)

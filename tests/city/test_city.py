@@ -260,6 +260,29 @@ def test_rows_that_single_somebody_out_are_left_out_of_one_dataset(city: City) -
     assert suppressed["transport.bus_ride"] == sum((ride["distance"] or 0) >= 25 for ride in rides)
 
 
+@by_day
+def test_releases_about_persons_and_aggregates_are_judged(city: City, day: int) -> None:
+    """Each held against the releases of the days before (GB/T 42460: 21 of a class, level 3; aggregates 4)."""
+    judged = {
+        dataset: record
+        for dataset in city.days[day].done
+        for record in city.days[day].published(dataset)
+        if record.disclosure
+    }
+    told = {dataset: record.disclosure for dataset, record in judged.items() if record.disclosure}
+    assert {dataset: each.level for dataset, each in told.items()} == {
+        "government_services.work_order": 3,
+        "transport.bus_ride": 3,
+        "theme.district_statistics": 4,
+        "theme.enterprise_vitality": 4,
+    }
+    for dataset in ("government_services.work_order", "transport.bus_ride"):
+        record, each = judged[dataset], told[dataset]
+        assert record.rows_in == record.rows_out + record.suppressed
+        assert (each.k or 0) >= 21
+        assert each.compared == day - 1
+
+
 def hidden_values(city: City, entry: Entry, zone: Zone, rule: Policy) -> set[str]:
     """What readers of the policy's table may not find: of every day, as curated and as the source wrote it."""
     rows = [row for day in city.days.values() for row in day.tables[entry.id].values()]

@@ -95,7 +95,7 @@ def run(folder: Path, count: int) -> tuple[int, dict[str, int]]:
         env=os.environ | own,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

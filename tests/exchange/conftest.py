@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
@@ -19,9 +18,10 @@ from lake.signing import load_signer
 from pipelines.connections import from_environment
 from schemas.load import load_catalogue
 from schemas.settings import Settings
+from tests.exchange.clock import START, Clock
+from tests.exchange.provider.fixtures import issuer, make_issuer, provider, today
 
-START = datetime(2026, 3, 2, 1, tzinfo=UTC)
-"""A Monday, nine in the morning in the city."""
+__all__ = ["START", "Clock", "issuer", "make_issuer", "provider", "today"]
 
 
 def person(name: str, department: str, *roles: Role) -> Principal:
@@ -35,17 +35,6 @@ CHIEF = person("chief", "civil_affairs", "provider", "approver")
 BUREAU = person("bureau", "", "authority")
 AUDITOR = person("auditor", "", "auditor")
 STRANGER = person("stranger", "education", "requester", "provider", "approver")
-
-
-@dataclass
-class Clock:
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ def entry_of(
     return Entry(
         id="test.batch", title=TITLE, summary=TITLE, code="3010203/1", owner="test",
         source=FileSource(kind="file", path="x.csv", format="csv"), schedule=None, key=(next(iter(fields)),),
-        merge=Merge(kind="append"), brake=default_numbers().brake, share=Share(type="unconditional"), open=Open(type="none"), fields=fields,
+        merge=Merge(kind="append"), brake=default_numbers().brake,
+        retention=default_numbers().retention, share=Share(type="unconditional"), open=Open(type="none"), fields=fields,
         checks=tuple(Check(**{"on_fail": "quarantine", **check}) for check in checks), file="test/batch.yaml",
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from lake.ledger import Ledger
 from lake.records import STAGES, Stage
@@ -36,6 +37,7 @@ PREPARED = (
     "civil_affairs.marriage",
 )
 """Their first day is run undisturbed."""
+Seen = TypeVar("Seen")
 TRIED = (
     ("education.school", 1),
     ("market_regulation.enterprise", 2),
@@ -105,6 +107,14 @@ class Lake:
         if ended.code:
             raise AssertionError(f"{step} failed without a fault: {self.told()}")
         return ended
+
+    def look(self, of: Callable[[Context], Seen]) -> Seen:
+        """What there is to see of the lake."""
+        return of(self.ctx)
+
+    def forget(self) -> None:
+        """What the last process that failed said is no more."""
+        self._error.unlink(missing_ok=True)
 
     def told(self) -> str:
         """What the last process that failed said."""

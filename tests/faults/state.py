@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.parquet as pq
@@ -114,7 +113,8 @@ def _landing(ctx: Context) -> Iterator[tuple[str, Any]]:
 def _landed(path: str) -> Any:
     if not path.endswith(".parquet"):
         return store.sha256_of(path)
-    return sorted(map(str, pq.read_table(path).to_pylist()))
+    filesystem, inner = store.filesystem(path)
+    return sorted(map(str, pq.read_table(inner, filesystem=filesystem).to_pylist()))
 
 
 def _records(ctx: Context) -> Iterator[tuple[str, Any]]:
@@ -143,13 +143,13 @@ def readable(ctx: Context) -> State:
 
 def uncertified(ctx: Context) -> list[str]:
     """Published snapshots that can be read and have no certificate."""
-    root = Path(ctx.settings.lake_root)
+    root = ctx.settings.lake_root
     return [
         ".".join(table)
         for zone in ZONES
         for table in ctx.tables.identifiers(zone)
         for _, summary in ctx.tables.snapshots(table)
-        if not (path := said(summary, "certificate")) or not store.exists(f"{root}/{path}")
+        if not (path := said(summary, "certificate")) or not store.exists(store.join(root, path))
     ]
 
 

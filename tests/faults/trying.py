@@ -49,17 +49,17 @@ def all_the_way(lake: Lake, faults: Callable[[int], Sequence[Fault]], seed: int 
 def tried(lake: Lake, step: Step, faults: Sequence[Fault], chance: random.Random) -> Iterator[Outcome]:
     """One stage with each of the faults; it is done afterwards, undisturbed."""
     lake.put_aside("before")
-    before = state.readable(lake.ctx)
+    before = lake.look(state.readable)
     calls = lake.undisturbed(step).calls
     lake.put_aside("after")
-    expected, after = state.content(lake.ctx), state.readable(lake.ctx)
+    expected, after = lake.look(state.content), lake.look(state.readable)
     if expected["proof"]:
         raise AssertionError(f"{step} left no whole proof without a fault: {expected['proof']}")
     for number, fault in enumerate(faults):
         lake.take_back("before")
         at = 1 + min(calls - 1, int((number + chance.random()) * calls / len(faults)))
         words, ended = _struck(lake, step, fault, at)
-        wrong = (*_seen(lake, before, after), *_run_again(lake, step, expected))
+        wrong = (*_unclear(lake, ended), *_seen(lake, before, after), *_run_again(lake, step, expected))
         number, name = (ended.stopped.number, ended.stopped.name) if ended.stopped else (0, "")
         yield Outcome(step, words or "the end came first", number, calls, name, wrong)
     lake.take_back("after")
@@ -67,6 +67,7 @@ def tried(lake: Lake, step: Step, faults: Sequence[Fault], chance: random.Random
 
 def _struck(lake: Lake, step: Step, fault: Fault, at: int) -> tuple[str, Ended]:
     words: list[str] = []
+    lake.forget()
     ended = run(
         lake.work(step), lake.home, at, lambda call, process: words.append(fault(lake, step, call, process))
     )
@@ -74,16 +75,23 @@ def _struck(lake: Lake, step: Step, fault: Fault, at: int) -> tuple[str, Ended]:
     return "".join(words), ended
 
 
+def _unclear(lake: Lake, ended: Ended) -> Iterator[str]:
+    """A stage that lived on and failed has an error of ours, which names its batch and says what to do."""
+    last = (lake.told().strip().splitlines() or [""])[-1]
+    if ended.code > 0 and not (last.startswith("schemas.errors.") and "next: " in last):
+        yield f"its error is none of ours: {last[:200]}"
+
+
 def _seen(lake: Lake, before: state.State, after: state.State) -> Iterator[str]:
     """What is wrong with what readers saw between the fault and the run again."""
-    seen = state.readable(lake.ctx)
+    seen = lake.look(state.readable)
     for name, value in seen.items():
         if value not in (before.get(name), after.get(name)):
             yield f"readers saw neither before nor after: {name}"
-    yield from (f"readable without a certificate: {name}" for name in state.uncertified(lake.ctx))
+    yield from (f"readable without a certificate: {name}" for name in lake.look(state.uncertified))
 
 
 def _run_again(lake: Lake, step: Step, expected: state.State) -> list[str]:
     if run(lake.work(step)).code:
         return [f"it could not be run again: {lake.told()}"]
-    return state.differences(state.content(lake.ctx), expected)
+    return state.differences(lake.look(state.content), expected)

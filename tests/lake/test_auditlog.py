@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -88,6 +92,53 @@ def test_many_processes_at_once(settings: Settings) -> None:
     assert len(found.roots) == 100
 
 
+def test_threads_that_write_at_once_share_a_turn(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty that come while another one writes are written by the next one for all of them, each under its own index."""
+    log.append({"n": -1})
+    turns: list[int] = []
+    begun, go = Event(), Event()
+    write = auditlog._write_lines
+
+    def slow(uri: str, end: int, lines: list[bytes]) -> None:
+        turns.append(len(lines))
+        begun.set()
+        go.wait(60)
+        write(uri, end, lines)
+
+    monkeypatch.setattr(auditlog, "_write_lines", slow)
+    with ThreadPoolExecutor(41) as pool:
+        first = pool.submit(log.append, {"n": 0})
+        begun.wait(60)
+        rest = [pool.submit(log.append, {"n": n}) for n in range(1, 41)]
+        while len(log._together._waiting) < 40:
+            time.sleep(0.01)
+        go.set()
+        assert [first.result(), *sorted(each.result() for each in rest)] == list(range(1, 42))
+    assert turns == [1, 40]
+    assert [log.entry(each.result())["n"] for each in rest] == list(range(1, 41))  # type: ignore[index]
+    assert read(log)[0] == []
+
+
+def test_a_turn_that_fails_has_failed_for_all_of_it(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.append({"n": 0})
+    before = segment(log).read_bytes()
+    monkeypatch.setattr(auditlog.os, "fsync", no_space)
+    with ThreadPoolExecutor(8) as pool:
+        failed = [pool.submit(log.append, {"n": n}) for n in range(8)]
+    assert all("cannot be written" in str(each.exception()) for each in failed)
+    assert segment(log).read_bytes() == before
+    monkeypatch.undo()
+    assert log.append({"n": 1}) == 1
+    with pytest.raises(TypeError):
+        log.append({"n": 0.5})
+    assert log.append({"n": 2}) == 2
+    assert read(log)[0] == []
+
+
+def no_space(_: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 # ── killed ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -112,6 +163,40 @@ def test_killed_before_the_head_was_moved(log: AuditLog) -> None:
     findings, found = read(log)
     assert findings == []
     assert len(found.roots) == 3
+
+
+def test_killed_before_the_head_was_moved_over_a_turn_of_several(log: AuditLog) -> None:
+    """Its lines are taken up; one more than a turn has were never written before a head was moved."""
+    log.append({"n": 0})
+    head = (Path(log.folder) / "head.json").read_bytes()
+    with log.turn() as append:
+        assert append(*({"n": n} for n in range(1, 31))) == list(range(1, 31))
+    (Path(log.folder) / "head.json").write_bytes(head)
+    findings, _ = read(log)
+    assert findings == []
+    assert log.append({"n": 31}) == 31
+    assert read(log)[0] == []
+    for n in range(32, auditlog.TURN + 2):
+        log.append({"n": n})
+    (Path(log.folder) / "head.json").write_bytes(head)
+    assert "lines were added" in refuses(log)
+    assert "not the log's" in read(log)[0][0].what
+
+
+def test_a_log_of_several_entries_is_none_without_its_head(log: AuditLog) -> None:
+    with log.turn() as append:
+        append({"n": 0}, {"n": 1})
+    (Path(log.folder) / "head.json").unlink()
+    assert "lines were added" in refuses(log)
+
+
+def test_what_another_process_wrote_is_seen(log: AuditLog) -> None:
+    """What this process knows of the log holds only while nobody else writes."""
+    other = AuditLog(log.settings, log.signer)
+    assert [each.append({"n": n}) for n, each in enumerate([log, other, other, log, other, log])] == [
+        *range(6)
+    ]
+    assert read(log)[0] == []
 
 
 def test_killed_at_the_very_first_entry(log: AuditLog) -> None:
@@ -147,7 +232,7 @@ def test_a_line_put_at_the_end_is_not_taken_up(log: AuditLog) -> None:
 
 
 def other_line(other: AuditLog, log: AuditLog) -> bytes:
-    frontier = log._frontier()
+    frontier = log._standing()[0]
     entry = {"action": "approve", "at": "2026-03-05T12:00:00.000000+00:00"}
     frontier.append(auditlog.leaf_hash(canonical(entry)))
     return auditlog.line_of(entry, other._checkpoint(frontier, entry["at"]))

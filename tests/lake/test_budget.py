@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from lake.budget import Budget, Draw
+from lake.budget import METADATA, Budget, Draw
 from schemas.errors import BudgetSpent, LakeError
 from tests.lake.making import NOW
+from tests.waiting import until
 
 WARDS = "health.ward"
 DATABASES = ["sqlite", "postgresql"]
@@ -62,6 +65,20 @@ def test_many_at_once_do_not_overdraw(url: str) -> None:
         worker.join()
     assert sorted(found) == ["BudgetSpent"] * 2 + ["True"] * 3
     assert budget(url).spent == pytest.approx(0.9)
+
+
+def test_who_comes_while_the_table_is_made_spends_too(postgresql: str) -> None:
+    """PostgreSQL tells the second to make a table that its key is there twice: that is not a draw spent on before."""
+    engine = sa.create_engine(postgresql, poolclass=sa.NullPool)
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity"
+                      " WHERE datname = current_database())")  # fmt: skip
+    with ThreadPoolExecutor(1) as pool, engine.connect() as first, engine.connect() as watch:
+        METADATA.create_all(first)
+        second = pool.submit(budget(postgresql).spend, Draw("patients", "0" * 64, 0.1), 1)
+        assert until(lambda: watch.execute(waiting).scalar_one() > 0)
+        first.commit()
+        assert second.result(timeout=60)
+    assert budget(postgresql).spent == 0.1
 
 
 def test_a_database_that_is_not_there() -> None:

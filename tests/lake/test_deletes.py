@@ -10,7 +10,7 @@ import pytest
 from lake import commits, store
 from lake.deletes import left
 from lake.tables import Tables, identifier
-from lake.upkeep import named
+from lake.upkeep import leads_to
 from pipelines.sqlrows import left as left_in_sql
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
@@ -80,7 +80,7 @@ def test_a_data_file_has_one_delete_file_at_most_which_goes_with_it(tables: Tabl
 
 def test_upkeep_knows_delete_files(tables: Tables) -> None:
     mark(tables, files(tables)[0], 4)
-    kept = set(named(tables._load(TABLE)))
+    kept = leads_to(tables, TABLE)
     assert {path for part in tables.parts(TABLE) for path in part.deleting} <= kept
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,6 +41,35 @@ def test_what_was_given_is_kept_exactly(settings: Settings) -> None:
     assert Path(path).is_relative_to(zones.folder(settings, "landing", "dept.data", batch.id))
     assert pq.read_table(second).equals(ROWS)
     assert (store.sha256_of(second), store.size_of(second), rows) == (digest, length, 2)
+
+
+def test_rows_are_read_in_one_thread_and_written_in_another(settings: Settings) -> None:
+    threads: set[int] = set()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in ROWS.to_batches():
+            threads.add(threading.get_ident())
+            yield batch
+
+    reader = pa.RecordBatchReader.from_batches(ROWS.schema, batches())
+    with landing.open_landing(settings, batch_of(1)) as writer:
+        assert writer.add_rows("t", reader)[3] == 2
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_what_fails_while_rows_are_read_leaves_no_file(settings: Settings) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from ROWS.to_batches()
+        raise LakeError("gone")
+
+    reader = pa.RecordBatchReader.from_batches(ROWS.schema, batches())
+    with (
+        pytest.raises(LakeError, match="gone"),
+        landing.open_landing(settings, batch_of(1)) as writer,
+    ):
+        writer.add_rows("t", reader)
+    assert store.list_files(zones.folder(settings, "landing", "dept.data", batch_of(1).id)) == []
 
 
 def test_two_files_of_one_name_are_two(settings: Settings) -> None:

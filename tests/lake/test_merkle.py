@@ -50,6 +50,23 @@ def test_the_empty_tree() -> None:
     assert root([]) == hashlib.sha256(b"").digest()
 
 
+def defined(leaves: list[bytes]) -> bytes:
+    """MTH as RFC 6962, 2.1 defines it: split at the largest power of two below the size."""
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + defined(leaves[:half]) + defined(leaves[half:])).digest()
+
+
+def test_every_size_has_the_root_of_the_definition() -> None:
+    frontier, leaves = Frontier(), []
+    for number in range(130):
+        leaves.append(leaf_hash(str(number).encode()))
+        frontier.append(leaves[-1])
+        assert frontier.sound
+        assert frontier.root() == defined(leaves)
+
+
 def test_a_frontier_of_another_size_is_not_sound() -> None:
     frontier = Frontier()
     for leaf in LEAVES[:6]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -22,17 +22,19 @@ def tables(settings: Settings) -> Tables:
     return Tables(settings)
 
 
-def failed(batch: str, stage: str, *rules: tuple[str, ...]) -> pa.RecordBatchReader:
+def failed(
+    batch: str, stage: str, *rules: tuple[str, ...], at: datetime = AT, file: str = "a.csv"
+) -> pa.RecordBatchReader:
     """A row for each tuple of rules that it failed."""
     rows: list[dict[str, Any]] = [
         {
             "batch": batch,
             "stage": stage,
-            "file": "a.csv",
+            "file": file,
             "row": i + 2,
             "failures": [{"field": "x", "rule": rule, "expected": "else"} for rule in each],
             "data": "{}",
-            "at": AT,
+            "at": at,
         }
         for i, each in enumerate(rules)
     ]
@@ -95,3 +97,43 @@ def test_rows_are_shown_by_batch_stage_and_rule(tables: Tables) -> None:
     assert places(batch_id=TWO) == places(stage="merge") == [("merge", 2)]
     assert len(places()) == 4
     assert places(batch_id=TWO, rule="s") == []
+
+
+def since(tables: Tables) -> dict[tuple[str, str, int], tuple[int, int]]:
+    """Hours after `AT` of the newest and of the first time, by batch, file and row."""
+    found = pa.Table.from_batches(quarantine.places(tables, "dept.data")).to_pylist()
+    hours = [[(row[name] - AT) // timedelta(hours=1) for name in ("at", "since")] for row in found]
+    return {
+        (row["batch"], row["file"], row["row"]): (at, first)
+        for row, (at, first) in zip(found, hours, strict=True)
+    }
+
+
+def test_a_row_keeps_the_moment_when_it_was_set_aside_first(tables: Tables) -> None:
+    """When its batch is run again, at whichever stage; a row that is new, or another batch's, has its own."""
+    later = AT + timedelta(hours=5)
+    quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check", ("r",), ("r",)))
+    quarantine.put(tables, "dept.data", TWO, "check", failed(TWO, "check", ("r",), at=later))
+    again = failed(ONE, "standardise", ("s",), ("s",), ("s",), at=later)
+    quarantine.put(tables, "dept.data", ONE, "standardise", again)
+    quarantine.put(tables, "dept.data", ONE, "check", failed(ONE, "check"))
+    assert since(tables) == {
+        (ONE, "a.csv", 2): (5, 0),
+        (ONE, "a.csv", 3): (5, 0),
+        (ONE, "a.csv", 4): (5, 5),
+        (TWO, "a.csv", 2): (5, 5),
+    }
+    other = failed(ONE, "standardise", ("s",), at=later, file="b.csv")
+    quarantine.put(tables, "dept.data", ONE, "standardise", other)
+    assert since(tables)[ONE, "b.csv", 2] == (5, 5)
+
+
+def test_a_table_from_before_has_the_moment_that_it_knows(tables: Tables) -> None:
+    table = quarantine.table_of("dept.data")
+    tables.ensure(table, quarantine.SCHEMA)
+    tables.replace(table, failed(ONE, "check", ("r",)), (), {"xuanwu.batch": ONE})
+    assert since(tables) == {(ONE, "a.csv", 2): (0, 0)}
+    quarantine.put(
+        tables, "dept.data", ONE, "check", failed(ONE, "check", ("s",), at=AT + timedelta(hours=1))
+    )
+    assert since(tables) == {(ONE, "a.csv", 2): (1, 0)}

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -325,3 +327,38 @@ def test_no_snapshot_of_a_published_table_without_a_certificate(tables: Tables, 
     with pytest.raises(LakeError, match="certificate"):
         tables.replace(table, rows(1), (), {})
     assert tables.current_snapshot(table) is None
+
+
+def test_pages_of_a_table_are_the_whole_wherever_they_begin(tables: Tables) -> None:
+    """Row groups and files before the place are not read, deleted rows are not counted, and the order stays."""
+    many = pa.table({"id": np.arange(300_000), "v": ["x"] * 300_000}, schema=SCHEMA)
+    tables.replace(TABLE, many.to_reader(10_000), (), {})
+    tables.replace(TABLE, rows(*range(300_000, 300_010)), (), {})
+    path = max(tables.parts(TABLE), key=lambda part: part.rows).path
+    assert len(datafiles.row_groups(path)) > 1
+    gone = np.array([0, 1, 131_071, 131_072, 131_073, 262_144, 299_999])
+    tables.replace(TABLE, None, (), {}, deleted={path: gone})
+    whole = tables.scan(TABLE).read_all()["id"].to_pylist()
+    assert len(whole) == 300_010 - len(gone)
+    opened = tables.open(TABLE)
+    assert opened is not None
+    for skip in (0, 1, 9, 10, 11, 131_060, 131_069, 131_070, 131_080, 262_100, 299_990, len(whole)):
+        for most in (1, 7, 32_768):
+            read = opened.scan(["id"], skip=skip, rows=most)
+            found = [value for batch in islice(read, 9) for value in batch["id"].to_pylist()]
+            assert found == whole[skip : skip + len(found)]
+            assert found or skip == len(whole)
+
+
+def test_a_table_that_has_not_moved_is_not_read_again_and_one_that_has_is(
+    tables: Tables, settings: Settings
+) -> None:
+    first = tables.replace(TABLE, rows(1), (), {})
+    opened = tables.open(TABLE)
+    assert opened is not None and tables.open(TABLE) is opened
+    second = Tables(settings).replace(TABLE, rows(2), (), {})
+    moved = tables.open(TABLE)
+    assert moved is not None and (opened.current_snapshot, moved.current_snapshot) == (first, second)
+    assert (ids(tables), [part.rows for part in opened.parts()]) == ([1, 2], [1])
+    Tables(settings).drop(TABLE)
+    assert tables.open(TABLE) is None

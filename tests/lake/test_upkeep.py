@@ -15,6 +15,7 @@ from lake import renewal, store, zones
 from lake.tables import Identifier, Tables, identifier
 from lake.upkeep import Removed, clean, expire, remove_orphans
 from schemas.errors import LakeError
+from schemas.numbers import default_numbers
 from schemas.settings import Settings
 
 TABLE = identifier("quarantine", "dept.data")
@@ -25,18 +26,26 @@ NOTHING = Removed(scratch=0, unfinished=0, snapshots=0, files=0)
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 import pyarrow as pa
 from lake import datafiles, store
 from lake.tables import Tables
+from schemas.numbers import default_numbers
 from schemas.settings import Settings
 
 datafiles.FILE_ROWS, store.ROW_GROUP_ROWS = 1, 1
 SCHEMA = pa.schema([("id", pa.int64())])
 
+def files():
+    return len(list(Path(sys.argv[1]).rglob("*.parquet")))
+
 def rows():
+    before = files()
     for number in (101, 102, 103):
         yield pa.record_batch([pa.array([number])], schema=SCHEMA)
+    while files() < before + 2:  # they are written in another thread
+        time.sleep(0.01)
     print("written", flush=True)
     sys.stdin.readline()
 
@@ -108,10 +117,12 @@ def test_curated_snapshots_stay_for_ninety_days(settings: Settings, tables: Tabl
     assert (ids(tables, CURATED), len(parquet(tables, CURATED))) == ([3], 1)
 
 
-def test_a_longer_keep_holds_for_curated_tables_too(tables: Tables, settings: Settings) -> None:
-    longer = Settings(home=settings.home, keep_snapshot_days=120)
-    assert clean(longer, tables, now() + 119 * DAY).snapshots == 0
-    assert clean(longer, tables, now() + 121 * DAY).snapshots == 4
+def test_each_zone_s_snapshots_stay_as_long_as_the_policy_says(tables: Tables, settings: Settings) -> None:
+    longer = default_numbers().retention.model_copy(update={"curated": 120 * DAY, "quarantine": 100 * DAY})
+    assert clean(settings, tables, now() + 99 * DAY, keep=longer).snapshots == 0
+    assert clean(settings, tables, now() + 101 * DAY, keep=longer).snapshots == 2
+    assert clean(settings, tables, now() + 119 * DAY, keep=longer).snapshots == 0
+    assert clean(settings, tables, now() + 121 * DAY, keep=longer).snapshots == 2
 
 
 def test_a_newer_snapshot_keeps_all_that_led_to_it_since(tables: Tables) -> None:

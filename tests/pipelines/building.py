@@ -40,6 +40,7 @@ def entry_of(dataset: str, source: dict[str, Any], fields: dict[str, Any], **mor
             "key": (next(iter(full)),),
             "merge": {"kind": "upsert"},
             "brake": default_numbers().brake.model_dump(),
+            "retention": default_numbers().retention,
             "share": {"type": "unconditional"},
             "open": {"type": "unconditional"},
             "fields": full,

@@ -16,12 +16,13 @@ from typing import Any
 
 import openpyxl
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 from lake import store
 from lake.records import Published
-from pipelines.downloads import releases
+from pipelines.downloads import delimited, releases
 from pipelines.downloads.delimited import write_csv
 from pipelines.downloads.lines import write_jsonl
 from pipelines.downloads.workbook import Unfit, write_xlsx
@@ -39,7 +40,7 @@ from schemas.model import (
     Round,
 )
 from schemas.settings import Settings
-from tests.pipelines.publishing import KEY, NOW, OPEN, SECRET, City, people
+from tests.pipelines.publishing.making import KEY, NOW, OPEN, SECRET, City, people
 
 HOSTILE = [
     "=1+1",
@@ -142,6 +143,33 @@ def test_csv_has_no_formula_and_numbers_stay_numbers(tmp_path: Path) -> None:
 def test_null_and_empty_text_are_told_apart(tmp_path: Path) -> None:
     write_csv(str(tmp_path / "a.csv"), pa.table({"a": ["", None], "b": [1, 1]}).to_reader())
     assert (tmp_path / "a.csv").read_bytes().endswith(b'"",1\r\n,1\r\n')
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_lines_that_repeat_are_written_once_and_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zeros: bool
+) -> None:
+    """The same bytes as written line by line. Floats are: of two equal zeros one may have a sign."""
+    rows: dict[str, list[Any]] = {
+        "text": ["甲\r\n,x", "=1", None, '"'],
+        "day": [date(2026, 3, 4), None, None, date(1850, 1, 1)],
+        "whole": [1, 1, None, -2],
+    }
+    if zeros:
+        rows["float"] = [0.0, -0.0, 1.5, None]
+    repeated = pa.table({name: [v for v in values for _ in range(200)] for name, values in rows.items()})
+    written: list[int] = []
+    real = pacsv.write_csv
+    monkeypatch.setattr(
+        delimited.pacsv, "write_csv", lambda row, *to: (written.append(row.num_rows), real(row, *to))
+    )
+    write_csv(str(tmp_path / "all.csv"), repeated.to_reader())
+    assert written == ([] if zeros else [1, 1, 1, 1])
+    with monkeypatch.context() as line_by_line:
+        line_by_line.setattr(delimited, "REPEATED", 1 << 30)
+        write_csv(str(tmp_path / "plain.csv"), repeated.to_reader())
+    assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+    assert len(read_csv(tmp_path / "all.csv")) == 801
 
 
 def test_json_lines_read_back(tmp_path: Path) -> None:
@@ -308,7 +336,7 @@ def test_a_killed_process_leaves_the_release_before_and_the_next_run_finishes(
     real = store.output
 
     def dying(uri: str) -> Any:
-        if uri.endswith(dies_at):
+        if uri.endswith(f"/{dies_at}"):
             raise KeyboardInterrupt
         return real(uri)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from lake import landing, recordstore, store, upkeep
+from lake import s3 as s3_store
 from schemas.settings import Settings
 from tests.lake.making import batch_of, landed
-from tests.pipelines.merging import City, MakeCatalogue, counts
-from tests.s3 import S3
+from tests.pipelines.merging.making import City, MakeCatalogue, counts
+from tests.s3 import KEY, S3, SECRET
 
 
 @pytest.fixture
@@ -66,3 +67,40 @@ def test_tables_and_merges(on_s3: Settings, make_catalogue: MakeCatalogue) -> No
     assert here.rows() == [{"id": "b", "v": 2}, {"id": "中", "v": 3}]
     here.ctx.tables.drop(table)
     assert store.list_files(here.ctx.tables.location(table)) == []
+
+
+@pytest.mark.parametrize("limit", [s3_store.COPY_BYTES, 1])
+def test_a_big_file_goes_up_in_parts(on_s3: Settings, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    """And gets its name in one request, or in parts where it is more than one request copies."""
+    monkeypatch.setattr(s3_store, "COPY_BYTES", limit)
+    uri, block = store.join(on_s3.lake_root, "大.bin"), bytes(range(256)) * 4096
+    digest, size = store.write_stream(uri, [block] * 21)
+    assert size == 21 << 20
+    assert store.digest_of(uri) == (digest, size)
+    assert store.files_unchanged_since(on_s3.lake_root, datetime.now(UTC) + timedelta(days=1)) == [uri]
+
+
+def test_keys_come_from_a_profile(on_s3: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every S3 client finds them; and wrong ones are told without the key."""
+    uri = store.join(on_s3.lake_root, "x")
+    store.write_atomic(uri, b"x")
+    profile = tmp_path / "credentials"
+    profile.write_text(f"[lake]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profile))
+    monkeypatch.setenv("AWS_PROFILE", "lake")
+    assert store.read_bytes(uri) == b"x"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "NOSUCHKEY7Q")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(OSError) as caught:
+        store.read_bytes(uri)
+    words = str(store.refused(caught.value))
+    assert "ACCESS_DENIED" in words and "the keys and the bucket" in words
+    assert "NOSUCHKEY7Q" not in words
+
+
+@pytest.mark.parametrize(("told", "attempts"), [("", 5), ("2", 2), ("0", 1), ("many", 5)])
+def test_how_often_a_request_is_made(monkeypatch: pytest.MonkeyPatch, told: str, attempts: int) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", told)
+    assert s3_store.Retries().max_attempts == attempts

@@ -20,9 +20,10 @@ import pytest
 
 from lake import quarantine
 from lake.records import Landed, LandedFile, Standardised
-from pipelines import rejects
 from pipelines import standardise as module
+from pipelines.casting import converting
 from pipelines.context import Context
+from pipelines.quarantine import rejects
 from pipelines.readers import read
 from pipelines.standardise import standardise
 from schemas.arrow import entry_schema, standard_schema
@@ -320,9 +321,9 @@ def test_a_batch_of_which_every_row_fails_is_streamed(
 
 
 def test_large_batches_are_worked_on_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(converting, "PIECE_BYTES", 1000)
     batch = pa.RecordBatch.from_pydict({"a": ["x" * 100] * 100})
-    pieces = list(module.pieces(batch))
+    pieces = list(converting.pieces(batch))
     assert pa.Table.from_batches(pieces).equals(pa.Table.from_batches([batch]))
     assert max(piece.nbytes for piece in pieces) <= 1200
 

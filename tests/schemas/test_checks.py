@@ -26,6 +26,15 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
             "public_security/resident.yaml:23: checks[0].column: `idno` is no field of this dataset; did you mean `id_no`?; expected: a field under `fields`"
         ],
     ),
+    "check_engine": (
+        [
+            (RESIDENT, "key: [id_no]", "engine: spark\nkey: [id_no]"),
+            (RESIDENT, "expect_column_values_to_be_unique", "expect_column_values_to_be_increasing"),
+        ],
+        [
+            "public_security/resident.yaml:8: engine: spark does not do `expect_column_values_to_be_increasing`; expected: `local`, or another check"
+        ],
+    ),
     "check_quarantine": (
         [(MARRIAGE, "min_value: 1, on_fail: stop", "min_value: 1, on_fail: quarantine")],
         [

@@ -10,7 +10,7 @@ from schemas.errors import CatalogueError
 from schemas.load import Catalogue, load_catalogue
 from schemas.numbers import default_numbers
 from tests.conftest import write_catalogue
-from tests.pipelines.merging import entry_yaml
+from tests.pipelines.merging.making import entry_yaml
 
 ENTRY = entry_yaml("snapshot", {"id": {"type": "string"}}, ["id"], None)
 
@@ -43,6 +43,9 @@ def test_a_catalogues_own_file_changes_one_number_and_an_entry_another(tmp_path:
         ("braek: {}\n", 1, "braek"),
         ("brake: 3\n", 1, "brake"),
         ("brake: [", 2, None),
+        ("retention:\n  curated: 89d\n", 2, "retention.curated"),
+        ("retention:\n  landing: 0d\n", 2, "retention.landing"),
+        ("retention:\n  landing: for ever\n", 2, "retention.landing"),
     ],
 )
 def test_what_is_wrong_has_its_line(tmp_path: Path, policy: str, line: int, key: str | None) -> None:
@@ -51,3 +54,15 @@ def test_what_is_wrong_has_its_line(tmp_path: Path, policy: str, line: int, key:
     (problem,) = caught.value.problems
     assert problem.file.endswith("policy.yaml") and problem.line == line and key in (problem.key, None)
     assert problem.expected
+
+
+def test_how_long_data_are_kept_of_persons_no_longer_than_the_policy_says(tmp_path: Path) -> None:
+    """The policy keeps originals for a year."""
+    own = ENTRY.replace('"key":', '"retention": {"landing": "800d", "standard": "10d"},\n "key":')
+    kept = loaded(tmp_path / "things", own).entry("dept.data").retention
+    assert (kept.landing.days, kept.standard.days, kept.curated.days) == (800, 10, 90)
+    of_persons = own.replace('"key":', '"subject": "person",\n "key":')
+    with pytest.raises(CatalogueError) as caught:
+        loaded(tmp_path / "persons", of_persons)
+    (problem,) = [each for each in caught.value.problems if each.key.startswith("retention")]
+    assert (problem.key, problem.expected) == ("retention.landing", "365d or less")

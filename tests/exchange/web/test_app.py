@@ -8,12 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from exchange.accounts import make_token, revoke_token
-from exchange.web.app import LARGEST_BODY, make_app
+from exchange.web.app import make_app
+from exchange.web.bounds import LARGEST_BODY
 from exchange.web.house import House
 from tests.exchange.conftest import START, Clock
 from tests.exchange.web.conftest import Exchange
 from tests.exchange.web.test_tables import problem
-from tests.pipelines.publishing import ID
+from tests.pipelines.publishing.making import ID
 
 ASKED = {
     "dataset": ID,
@@ -107,7 +108,7 @@ def test_malformed_bodies(exchange: Exchange, path: str, body: object) -> None:
 
 def test_a_body_beyond_the_bound_is_not_read(exchange: Exchange) -> None:
     big = {**ASKED, "basis": "x" * LARGEST_BODY}
-    assert problem(exchange.post("/api/v1/requests", "asker", big), 422)["detail"] == "the body is too large"
+    assert problem(exchange.post("/api/v1/requests", "asker", big), 413)["detail"] == "65536 bytes at most"
 
     def endless():  # type: ignore[no-untyped-def]
         while True:
@@ -132,6 +133,8 @@ def test_a_callers_rate_is_bounded_and_others_go_on(exchange: Exchange) -> None:
         for _ in range(3):
             problem(client.get("/api/v1/me"), 401)
         problem(client.get("/api/v1/me"), 429)
+    told = [(each["reason"], each["names"]) for each in exchange.log("authenticate")]
+    assert told == [("rate", ["asker"]), ("missing", []), ("missing", []), ("rate", [])]
 
 
 def test_health_and_metrics_need_nobody(exchange: Exchange) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 
+import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from pyarrow import ipc
 from exchange.requests import take
 from tests.exchange.conftest import Clock
 from tests.exchange.web.conftest import PEOPLE, Exchange
-from tests.pipelines.publishing import ID, people
+from tests.pipelines.publishing.making import ID, people
 
 
 def problem(answer: object, status: int) -> dict:
@@ -219,3 +220,27 @@ def test_what_is_shared_without_conditions_needs_no_grant(exchange: Exchange) ->
     assert exchange.rows("other").status_code == 200
     problem(exchange.rows("auditor"), 403)
     assert exchange.log()[0]["purpose"] == "unconditional"
+
+
+def test_each_table_is_described_with_examples_that_are_answered(exchange: Exchange) -> None:
+    """The description fits the rows as they come, and holds no value of theirs."""
+    exchange.grant()
+    path = f"/api/v1/tables/{ID}/default"
+    described = exchange.get(f"{path}/openapi.json").json()
+    (call,) = (each["get"] for each in described["paths"].values())
+    asked = {each["name"]: each["example"] for each in call["parameters"] if "example" in each}
+    assert set(asked) == {"columns", "where", "limit", "after", "format"}
+    answer = exchange.get(next(iter(described["paths"])), params=asked | {"where": asked["where"][0]})
+    assert answer.status_code == 200, answer.text
+    page = exchange.rows(limit=200).json()
+    row = described["components"]["schemas"]["Row"]
+    assert list(row["properties"]) == list(page["rows"][0])
+    for each in page["rows"]:
+        jsonschema.validate(each, row)
+    jsonschema.validate(call["responses"]["200"]["content"]["application/json"]["example"]["rows"][0], row)
+    assert all("\u4e00" <= each["description"][0] <= "\u9fff" for each in row["properties"].values())
+    text = json.dumps(described, ensure_ascii=False)
+    assert not [value for each in page["rows"] for value in each.values() if f'"{value}"' in text]
+    assert exchange.get(f"{path}/openapi.json", "other").status_code == 200
+    problem(exchange.get(f"{path}/openapi.json", None), 401)
+    problem(exchange.get(f"/api/v1/tables/{ID}/default__grant_99/openapi.json", "other"), 403)

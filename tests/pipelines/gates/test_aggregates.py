@@ -15,8 +15,8 @@ from lake.auditlog import read_line
 from lake.budget import Budget
 from lake.records import Published
 from lake.verify import Copy, verify
-from pipelines import noise
 from pipelines.masks import apply
+from pipelines.publishing import noise
 from schemas.errors import BudgetSpent, LakeError, MaskError
 from tests.pipelines.gates.making import NOW, Json, Row, Town, entry
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lake import upkeep
 from pipelines.gates import released
-from pipelines.withdrawal import withdraw
+from pipelines.publishing.withdrawal import withdraw
 from tests.pipelines.gates.clinic import (
     FIELDS,
     PATIENT,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -105,6 +107,36 @@ def test_a_dropped_connection_lands_nothing_and_the_next_run_works(
     proxy.close()
     assert landing.landed(settings, batch_of("police.t")) is None
     assert collect_table(settings, mariadb.url, "t", ["v", "w"]).rows == 50_000
+
+
+def test_kill_in_the_middle(settings: Settings, mariadb: Department, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The administrator ends the connection (KILL) while the rows stream, which takes a second."""
+    mariadb.run(
+        "CREATE TABLE t AS SELECT seq AS v FROM seq_1_to_2000",
+        "CREATE VIEW slow AS SELECT v FROM t WHERE sleep(0.0005) = 0",
+    )
+    profile, killers = database_mysql._profile, []
+
+    def then_the_administrator_ends_it(*arguments: object) -> object:
+        killers.append(threading.Thread(target=end_the_stream))
+        killers[0].start()
+        return profile(*arguments)  # type: ignore[arg-type]
+
+    def end_the_stream() -> None:
+        counting = "info LIKE '%%count(%%'"
+        others = (
+            f"SELECT id FROM information_schema.processlist WHERE info LIKE '%%slow%%' AND NOT {counting}"
+        )
+        while (process := mariadb.value(f"{others} AND db = database() AND id <> connection_id()")) is None:
+            time.sleep(0.02)
+        mariadb.run(f"KILL {process}")
+
+    with monkeypatch.context() as patch, pytest.raises(SourceError, match="lost; nothing was landed"):
+        patch.setattr(database_mysql, "_profile", then_the_administrator_ends_it)
+        collect_table(settings, mariadb.url, "slow", ["v"])
+    killers[0].join(10)
+    assert landing.landed(settings, batch_of("police.t")) is None
+    assert collect_table(settings, mariadb.url, "t", ["v"]).rows == 2000
 
 
 def test_a_full_disk_or_a_crash_of_ours_does_not_drain_the_table(

@@ -97,3 +97,25 @@ def test_an_error_in_the_middle_is_the_servers() -> None:
 def test_a_stream_that_ends_before_the_result(kept: int) -> None:
     with pytest.raises(ConnectionError):
         read(io.BytesIO(packets(payload((b"1",)), END)[:kept]), 1)
+
+
+def test_of_packets_that_have_come_whole_none_is_looked_at_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step for each row is what takes the time: there is one for each delivery of the network."""
+    looked: list[int] = []
+    length_of = mysql_wire._Packets._length
+
+    def counted(packets: mysql_wire._Packets, at: int) -> int:
+        looked.append(at)
+        return length_of(packets, at)
+
+    monkeypatch.setattr(mysql_wire._Packets, "_length", counted)
+    rows: list[Row] = [(b"a" * 10, None)] * 10_000
+    assert read(io.BytesIO(packets(*map(payload, rows), END)), 2) == rows
+    assert len(looked) <= 2
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_an_empty_packet_is_no_row(rows: int) -> None:
+    sent = packets(*[payload((b"1",))] * rows) + b"\0\0\0\x07" + packets(payload((b"2",)), END)
+    with pytest.raises(struct.error):
+        read(io.BytesIO(sent), 1)

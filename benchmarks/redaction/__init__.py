@@ -1,0 +1,1 @@
+"""Free text measured: `python -m benchmarks.redaction` writes the tables of docs/redaction.md."""

@@ -1,0 +1,304 @@
+"""Notices (通知): what a department is told of its requests, once; kept in its inbox, and put into the outbox.
+
+A clock that ends soon is told to its side, one that has ended to its side and to the authority; whose turn it became
+by a step is told so, and a requester what became of its request or its grant; both sides that a delivery failed. A
+notice holds numbers, names of the catalogue and days: never what people wrote in a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from exchange.deadlines import notices as of_clocks
+from exchange.errors import Forbidden, NotThere, Unfit
+from exchange.people import Principal
+from exchange.process import LASTING, READABLE, Request, Side, Step, state_of
+from exchange.receipts import newest
+from exchange.requests import Desk, every
+from exchange.state import CONTACTS, DELIVERIES, NOTICES, State
+from exchange.subscriptions import lasts, live
+from schemas.workdays import day_of
+
+Kind = Literal["remind", "escalate", "turn", "outcome", "ends", "delivery"]
+Channel = Literal["email", "webhook"]
+CHANNELS: Final[tuple[Channel, ...]] = ("email", "webhook")
+AUTHORITY: Final = ""
+"""The authority's own people have no department."""
+ENDS_BEFORE: Final = timedelta(days=14)
+"""So long before a grant's time limit its holder is told."""
+BACK: Final = timedelta(days=14)
+"""Steps older than this are not told any more: whoever begins to send notices does not send a year of them."""
+_TURN: Final[dict[Step, Side]] = {
+    "approve": "provider",
+    "supplement": "provider",
+    "settle": "provider",
+    "dispute": "provider",
+    "return": "requester",
+    "extend": "authority",
+    "refer": "authority",
+    "appeal": "authority",
+}
+"""Whose turn it is after a step."""
+_OUTCOME: Final[tuple[Step, ...]] = (
+    "confirm",
+    "decide",
+    "rule",
+    "consent_extension",
+    "deliver",
+    "suspend",
+    "resume",
+    "revoke",
+)
+"""Steps of which the requester is told what came of them."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """`about` is a clock or a step, `state` the request's after it; `due` the day that it is about, if any. Of a
+    delivery that failed `about` holds its number; without a request it is of what is shared without conditions."""
+
+    department: str
+    kind: Kind
+    request: int | None
+    dataset: str
+    policy: str
+    about: str
+    state: str
+    due: date | None = None
+
+    @property
+    def key(self) -> str:
+        """The same for what is the same: it is told once."""
+        parts = (self.request, self.kind, self.about, self.due or "", self.department)
+        return "/".join(map(str, parts))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A notice in an inbox."""
+
+    id: int
+    notice: Notice
+    made: datetime
+    read: datetime | None
+
+
+# ── what there is to tell ─────────────────────────────────────────────────────────────────────────────────
+
+
+def due(desk: Desk) -> Iterator[Notice]:
+    """Everything to be told now, what was told before too."""
+    now = desk.clock()
+    for request in every(desk.state):
+        if request.state != "ended":
+            yield from _of_clocks(desk, request, now)
+            yield from _of_end(request, now)
+        yield from _of_steps(request, now)
+    yield from _of_deliveries(desk, now)
+
+
+def _of_deliveries(desk: Desk, now: datetime) -> Iterator[Notice]:
+    """Deliveries that failed, once for a snapshot."""
+    last = newest(desk)
+    for each in live(desk):
+        receipt, entry = last.get(each.number), desk.catalogue.entries.get(each.dataset)
+        if receipt is None or receipt.state == "done" or receipt.at < now - BACK or not lasts(desk, each):
+            continue
+        about = f"failed {each.number} {receipt.snapshot}"
+        for department in sorted({each.department, *([entry.owner] if entry else [])}):
+            yield Notice(department, "delivery", each.request, each.dataset, each.policy, about, "")
+
+
+def _of_clocks(desk: Desk, request: Request, now: datetime) -> Iterator[Notice]:
+    for each in of_clocks(request, desk.catalogue.numbers.exchange, now):
+        yield _notice(request, each.to, each.kind, each.clock.name, due=each.clock.due)
+
+
+def _of_end(request: Request, now: datetime) -> Iterator[Notice]:
+    until = request.terms.until
+    if request.state in READABLE and until - ENDS_BEFORE <= now < until:
+        yield _notice(request, "requester", "ends", "until", due=day_of(until))
+    if request.state in LASTING and until <= now < until + BACK:
+        yield _notice(request, "requester", "outcome", "expired", due=day_of(until))
+
+
+def _of_steps(request: Request, now: datetime) -> Iterator[Notice]:
+    for place, event in enumerate(request.events, 1):
+        if event.at < now - BACK:
+            continue
+        state, about = state_of(request.events[:place]), f"{event.step} {place}"
+        if event.step in _TURN:
+            yield _notice(request, _TURN[event.step], "turn", about, state=state)
+        if event.step in _OUTCOME:
+            yield _notice(request, "requester", "outcome", about, state=state)
+
+
+def _notice(
+    request: Request, to: Side, kind: Kind, about: str, *, state: str = "", due: date | None = None
+) -> Notice:
+    terms = request.terms
+    departments = {"requester": terms.department, "provider": terms.provider, "authority": AUTHORITY}
+    return Notice(
+        departments[to], kind, request.number, terms.dataset, terms.policy, about, state or request.state, due
+    )
+
+
+# ── inbox and outbox ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def gather(desk: Desk) -> int:
+    """Put what is not told yet into the inboxes, and into the outbox for every contact of the department: both or
+    neither. How many notices are new. Two who gather at once make each notice once."""
+    with desk.state.begin() as connection:
+        known = set(connection.execute(sa.select(NOTICES.c.key)).scalars())
+    return sum(_keep(desk, each) for each in due(desk) if each.key not in known)
+
+
+def _keep(desk: Desk, notice: Notice) -> bool:
+    now = _text(desk.clock())
+    said = {"dataset": notice.dataset, "policy": notice.policy, "about": notice.about, "state": notice.state}
+    row: dict[str, Any] = {
+        "key": notice.key,
+        "department": notice.department,
+        "kind": notice.kind,
+        "request": notice.request,
+        "said": said | {"due": notice.due.isoformat() if notice.due else None},
+        "made": now,
+    }
+    try:
+        with desk.state.begin() as connection:
+            ident = connection.execute(sa.insert(NOTICES).values(row).returning(NOTICES.c.id)).scalar_one()
+            where = CONTACTS.c.department == notice.department
+            for contact in connection.execute(sa.select(CONTACTS).where(where)).mappings().all():
+                to = {"notice": ident, "kind": contact["kind"], "address": contact["address"]}
+                connection.execute(
+                    sa.insert(DELIVERIES).values(
+                        to | {"state": "waiting", "tries": 0, "after": now, "why": ""}
+                    )
+                )
+    except IntegrityError:
+        return False
+    return True
+
+
+def inbox(state: State, principal: Principal, *, unread: bool = False) -> list[Kept]:
+    """The notices to the principal's department, or to the authority for its people; the newest first."""
+    query = sa.select(NOTICES).where(NOTICES.c.department == _inbox_of(principal))
+    if unread:
+        query = query.where(NOTICES.c.read.is_(None))
+    with state.begin() as connection:
+        return [
+            kept(row) for row in connection.execute(query.order_by(NOTICES.c.id.desc()).limit(500)).mappings()
+        ]
+
+
+def mark_read(state: State, principal: Principal, ident: int, now: datetime) -> None:
+    """It was read by somebody of the department. NotThere for a notice to others."""
+    own = sa.and_(NOTICES.c.id == ident, NOTICES.c.department == _inbox_of(principal))
+    with state.begin() as connection:
+        if connection.execute(sa.select(NOTICES.c.id).where(own)).first() is None:
+            raise NotThere(f"no notice {ident}")
+        connection.execute(sa.update(NOTICES).where(own, NOTICES.c.read.is_(None)).values(read=_text(now)))
+
+
+def _inbox_of(principal: Principal) -> str:
+    if not principal.department and not principal.has("authority"):
+        raise Forbidden("notices are for departments and the authority")
+    return principal.department
+
+
+def kept(row: Any) -> Kept:
+    """A row of the table of notices."""
+    said = row["said"]
+    day = date.fromisoformat(said["due"]) if said["due"] else None
+    notice = Notice(
+        row["department"],
+        row["kind"],
+        row["request"],
+        said["dataset"],
+        said["policy"],
+        said["about"],
+        said["state"],
+        day,
+    )
+    read = datetime.fromisoformat(row["read"]) if row["read"] else None
+    return Kept(row["id"], notice, datetime.fromisoformat(row["made"]), read)
+
+
+# ── contacts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_contact(
+    state: State,
+    department: str,
+    channel: str,
+    address: str,
+    *,
+    beside: Callable[[], object] = lambda: None,
+) -> None:
+    """From now on the department's notices are sent there too. Unfit for an address that is none. `beside` is done
+    before that holds, and where it fails it does not."""
+    _require_address(channel, address)
+    with state.begin() as connection:
+        same = _same(department, channel, address)
+        if connection.execute(sa.select(CONTACTS).where(same)).first() is None:
+            connection.execute(
+                sa.insert(CONTACTS).values(department=department, kind=channel, address=address)
+            )
+            beside()
+
+
+def remove_contact(state: State, department: str, channel: str, address: str) -> None:
+    """Nothing more is sent there, what waits neither. NotThere where there is no such contact."""
+    waiting = sa.and_(
+        DELIVERIES.c.kind == channel, DELIVERIES.c.address == address, DELIVERIES.c.state == "waiting"
+    )
+    with state.begin() as connection:
+        if not connection.execute(sa.delete(CONTACTS).where(_same(department, channel, address))).rowcount:
+            raise NotThere("there is no such contact", next_step="`xuanwu contact list` lists them")
+        own = sa.select(NOTICES.c.id).where(NOTICES.c.department == department)
+        connection.execute(sa.delete(DELIVERIES).where(waiting, DELIVERIES.c.notice.in_(own)))
+
+
+def contacts(state: State) -> list[tuple[str, str, str]]:
+    """Department, channel and address of each."""
+    with state.begin() as connection:
+        return [tuple(row) for row in connection.execute(sa.select(CONTACTS).order_by(*CONTACTS.c))]
+
+
+def _same(department: str, channel: str, address: str) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        CONTACTS.c.department == department, CONTACTS.c.kind == channel, CONTACTS.c.address == address
+    )
+
+
+def _require_address(channel: str, address: str) -> None:
+    from email.errors import MessageError
+    from email.headerregistry import Address
+    from urllib.parse import urlsplit
+
+    if channel not in CHANNELS:
+        raise Unfit("the channel is unknown", expected=", ".join(CHANNELS))
+    if len(address) > 500 or not address.isprintable():
+        raise Unfit("the address is malformed")
+    try:
+        if channel == "email":
+            fits = bool(Address(addr_spec=address).domain)
+        else:
+            url = urlsplit(address)
+            fits = url.scheme in ("http", "https") and bool(url.hostname) and not url.username
+    except (ValueError, IndexError, MessageError):
+        fits = False
+    if not fits:
+        wanted = {"email": "name@host", "webhook": "https://host/path without a password"}
+        raise Unfit("the address is malformed", expected=wanted[channel])
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

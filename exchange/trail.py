@@ -1,0 +1,81 @@
+"""Who read what, in one form for every door: an entry of the audit log before anything leaves, and one when it has.
+
+Names, ids, counts and digests only: the values of a condition may be a person's. Where the log cannot be written
+nothing is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+from exchange.access import Access
+from exchange.accounts import Session
+from exchange.errors import ExchangeError
+from exchange.requests import Desk
+from lake.signing import canonical
+from schemas.errors import XuanwuError
+
+Door = Literal["api", "delta", "iceberg", "push", "file"]
+Phase = Literal["attempt", "outcome", "fetched", "reported", "refused"]
+"""attempt: before anything leaves. outcome: what left. fetched: a file that was handed out was asked for, told once.
+reported: what a reader's engine says that it scanned (Iceberg's metrics). refused: nothing left."""
+Told = dict[str, Any]
+
+
+def told(
+    session: Session,
+    access: Access,
+    door: Door,
+    columns: Sequence[str] = (),
+    conditions: Any = None,
+) -> Told:
+    """What every entry of one read says. No columns are all of them; conditions are told as a digest."""
+    return {
+        "action": "read",
+        "door": door,
+        "by": session.principal.name,
+        "token": session.token,
+        "department": session.principal.department,
+        "purpose": access.purpose,
+        "dataset": access.entry.id,
+        "policy": access.policy,
+        "columns": list(columns),
+        "filter": digest(conditions) if conditions else "",
+    }
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def log(desk: Desk, said: Told, phase: Phase, **more: Any) -> int:
+    """Write an entry and give its index. LakeError where it cannot be written."""
+    return desk.log.append({**said, "phase": phase, **more})
+
+
+def log_after(desk: Desk, said: Told, phase: Phase, **more: Any) -> None:
+    """As `log`, for what has left already: the attempt stands in the log, whatever becomes of this."""
+    with suppress(XuanwuError):
+        log(desk, said, phase, **more)
+
+
+def refused(
+    desk: Desk, session: Session, door: Door, *, table: tuple[str, str], error: ExchangeError
+) -> None:
+    """Log that somebody was not let in to a table (dataset and policy). Names that the catalogue does not have are told
+    as a digest."""
+    dataset, policy = table
+    entry = desk.catalogue.entries.get(dataset)
+    said = {
+        "action": "read",
+        "door": door,
+        "by": session.principal.name,
+        "token": session.token,
+        "department": session.principal.department,
+        "dataset": dataset if entry else hashlib.sha256(dataset.encode(errors="replace")).hexdigest(),
+        "policy": policy if entry and policy in entry.share.policies else "",
+    }
+    log(desk, said, "refused", rule=type(error).__name__)

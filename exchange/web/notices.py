@@ -1,0 +1,44 @@
+"""The inbox (通知) over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from exchange.notices import Kept, inbox, mark_read
+from exchange.web.house import Caller, House, Number, TheHouse
+from exchange.web.requests import for_requests
+from exchange.words import body, subject
+
+router = APIRouter(prefix="/api/v1/notices", tags=["通知 notices"])
+
+
+@router.get("", summary="收件箱 What your department was told, the newest first")
+def notices(house: TheHouse, caller: Caller, unread: bool = False) -> list[dict[str, Any]]:
+    """500 at most; `unread` leaves out what somebody of the department has read."""
+    for_requests(caller)
+    return [_told(house, each) for each in inbox(house.desk.state, caller.principal, unread=unread)]
+
+
+@router.post("/{number}/read", status_code=204, summary="已读 Mark one as read")
+def read(house: TheHouse, caller: Caller, number: Number) -> None:
+    for_requests(caller)
+    mark_read(house.desk.state, caller.principal, number, house.desk.clock())
+
+
+def _told(house: House, each: Kept) -> dict[str, Any]:
+    notice = each.notice
+    return {
+        "number": each.id,
+        "kind": notice.kind,
+        "request": notice.request,
+        "dataset": notice.dataset,
+        "policy": notice.policy,
+        "state": notice.state,
+        "due": notice.due.isoformat() if notice.due else None,
+        "subject": subject(notice),
+        "text": body(notice, house.desk.catalogue),
+        "made": each.made.isoformat(),
+        "read": each.read.isoformat() if each.read else None,
+    }

@@ -1,0 +1,100 @@
+"""A notice in words, Chinese first: numbers, names of the catalogue and days, and no word that a person wrote."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exchange.notices import Notice
+from schemas.load import Catalogue
+
+CLOCKS: Final = {
+    "reply": ("答复申请", "to answer the request"),
+    "supplement": ("补正申请", "to supplement the request"),
+    "deliver": ("提供数据", "to deliver the data"),
+}
+ROLES: Final = {
+    "requester": ("需求方", "requester"),
+    "provider": ("提供方", "provider"),
+    "approver": ("审批人", "approver"),
+    "authority": ("主管部门", "authority"),
+    "data_centre": ("大数据中心", "data centre"),
+    "auditor": ("审计", "auditor"),
+}
+STATES: Final = {
+    "drafted": ("已起草", "drafted"),
+    "submitted": ("已提交", "submitted"),
+    "incomplete": ("待补正", "incomplete"),
+    "proposed": ("待确认", "proposed"),
+    "granted": ("已授权", "granted"),
+    "suspended": ("已暂停", "suspended"),
+    "refused": ("不予共享", "refused"),
+    "disputed": ("协商中", "disputed"),
+    "referred": ("已报主管部门", "referred to the authority"),
+    "appealed": ("已报政府", "appealed"),
+    "ended": ("已终止", "ended"),
+}
+
+
+def subject(notice: Notice) -> str:
+    """One line, of both languages."""
+    zh, en = _said(notice)
+    if notice.kind == "delivery":
+        return f"{zh} {en}"
+    return f"共享申请{notice.request}：{zh} Request {notice.request}: {en}"
+
+
+def body(notice: Notice, catalogue: Catalogue) -> str:
+    """The whole notice: what it is about, in both languages, and where to look."""
+    entry = catalogue.entries.get(notice.dataset)
+    zh, en = (entry.title.zh, entry.title.en) if entry else ("", "")
+    said_zh, said_en = _said(notice)
+    if notice.kind == "delivery":
+        return "\n".join(
+            (
+                f"{said_zh}，{zh}（{notice.dataset}，{notice.policy}）。原有数据未变，将自动重试；原因见交付回执。",
+                "",
+                f"{said_en}: {en} ({notice.dataset}, policy {notice.policy}). What was delivered before stands, and it",
+                f"is tried again. The receipt says why: GET /api/v1/deliveries/{_delivery(notice)}",
+                "",
+            )
+        )
+    state_zh, state_en = STATES[notice.state]
+    return "\n".join(
+        (
+            f"共享申请第{notice.request}号，{zh}（{notice.dataset}，{notice.policy}）。",
+            f"{said_zh}。当前状态：{state_zh}。请登录数据共享交换平台办理。",
+            "",
+            f"Share request {notice.request}: {en} ({notice.dataset}, policy {notice.policy}).",
+            f"{said_en[0].upper()}{said_en[1:]}. It is {state_en} now. See the exchange: "
+            f"GET /api/v1/requests/{notice.request}",
+            "",
+        )
+    )
+
+
+def _delivery(notice: Notice) -> str:
+    """The number of the delivery that a notice is about."""
+    return notice.about.split()[1]
+
+
+def _said(notice: Notice) -> tuple[str, str]:
+    if notice.kind == "delivery":
+        return f"第{_delivery(notice)}号数据交付失败", f"Delivery {_delivery(notice)} failed"
+    return _of_request(notice)
+
+
+def _of_request(notice: Notice) -> tuple[str, str]:
+    day = notice.due.isoformat() if notice.due else ""
+    state_zh, state_en = STATES[notice.state]
+    if notice.kind in ("remind", "escalate"):
+        zh, en = CLOCKS[notice.about]
+        if notice.kind == "remind":
+            return f"{zh}的期限为{day}", f"the last day {en} is {day}"
+        return f"{zh}已逾期，期限为{day}", f"it is late {en}: the last day was {day}"
+    if notice.kind == "ends":
+        return f"授权将于{day}到期", f"the grant ends on {day}"
+    if notice.about == "expired":
+        return f"授权已于{day}到期", f"the grant ended on {day}"
+    if notice.kind == "turn":
+        return f"待办：{state_zh}", f"it is your turn: {state_en}"
+    return f"结果：{state_zh}", f"what became of it: {state_en}"

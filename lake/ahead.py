@@ -1,0 +1,66 @@
+"""Work in two threads, one a step ahead of the other: the next rows are made while those before are written.
+
+Arrow, NumPy and DuckDB let go of Python's lock while they work, so that two processor cores share a stage; and no more
+than two steps are in memory, however many there are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from queue import Queue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_HELD = 1
+
+
+def ahead(items: Iterable[T]) -> Generator[T, None, None]:
+    """The items in their order, each made in a thread of its own while whoever takes them is at the one before. What is
+    raised there is raised here. Whoever stops taking them early waits until the one under way is made and the source
+    has been closed, in the thread in which it ran."""
+    maker = _Maker(items)
+    try:
+        yield from maker
+    finally:
+        maker.stop()
+
+
+class _Maker(Generic[T]):
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = items
+        self._made: Queue[tuple[T] | BaseException | None] = Queue(_HELD)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._make, name="ahead", daemon=True)
+        self._thread.start()
+
+    def _make(self) -> None:
+        last: BaseException | None = None
+        source = iter(self._items)
+        try:
+            for item in source:
+                self._made.put((item,))
+                del item  # not held while the next one is made
+                if self._stopped.is_set():
+                    break
+        except BaseException as error:
+            last = error
+        finally:
+            if (close := getattr(source, "close", None)) is not None:
+                close()
+            self._made.put(last)
+
+    def __iter__(self) -> Iterator[T]:
+        while (made := self._made.get()) is not None:
+            if isinstance(made, BaseException):
+                raise made
+            yield made[0]
+            del made
+
+    def stop(self) -> None:
+        """Have the thread end, whatever it still has to give."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            while not self._made.empty():
+                self._made.get_nowait()
+            self._thread.join(0.01)

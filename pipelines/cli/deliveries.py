@@ -1,0 +1,95 @@
+"""Commands of the deliveries: what goes where, with its receipts; delivering by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.common import AsJson, open_context
+
+if TYPE_CHECKING:
+    from exchange.requests import Desk
+    from pipelines.context import Context
+
+app = typer.Typer(no_args_is_help=True, help="交付 Deliveries into departments' own tables and folders.")
+Number = Annotated[int, typer.Argument(help="as `xuanwu deliveries list` shows it")]
+
+
+@app.command("list")
+def list_deliveries(as_json: AsJson = False) -> None:
+    """Every delivery: of what, to whom, how, and what became of the newest."""
+    import json
+
+    from exchange.receipts import newest
+    from exchange.subscriptions import subscriptions
+    from exchange.web.deliveries import told
+
+    _, desk = _opened()
+    found, last = subscriptions(desk), newest(desk)
+    if as_json:
+        body = [told(each, last.get(each.number)) for each in found]
+        typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
+        return
+    from pipelines.console.deliveries import show_deliveries
+
+    show_deliveries(found, last)
+
+
+@app.command("show")
+def show_delivery(number: Number, as_json: AsJson = False) -> None:
+    """One delivery's receipts, the newest first."""
+    import json
+
+    from exchange.receipts import receipts
+    from exchange.subscriptions import find_one
+    from exchange.web.deliveries import receipt_told
+
+    _, desk = _opened()
+    find_one(desk, number)
+    found = receipts(desk, number)
+    if as_json:
+        typer.echo(json.dumps([receipt_told(each) for each in found], ensure_ascii=False, indent=1))
+        return
+    from pipelines.console.deliveries import show_receipts
+
+    show_receipts(found)
+
+
+@app.command("run")
+def run_deliveries() -> None:
+    """Deliver what is due, as Airflow does; exit 1 where one failed."""
+    from exchange.receipts import Receipt
+    from pipelines.delivering.deliver import deliver_due
+
+    ctx, desk = _opened()
+    failed = False
+    for each, result in deliver_due(ctx, desk):
+        done = isinstance(result, Receipt)
+        failed = failed or not done
+        said = f"{result.counts.found:,} rows" if isinstance(result, Receipt) else f"error: {result}"
+        typer.echo(f"{each.number:>5}  {each.dataset} to {each.department}  {said}", err=not done)
+    raise typer.Exit(int(failed))
+
+
+@app.command("retry")
+def retry_delivery(number: Number) -> None:
+    """Deliver one now, however often it has failed."""
+    from exchange.receipts import soon
+    from pipelines.delivering.deliver import deliver
+
+    ctx, desk = _opened()
+    soon(desk, number)
+    done = deliver(ctx, desk, number).counts
+    typer.echo(f"{done.sent:,} rows sent, {done.found:,} of {done.rows:,} found there")
+
+
+def _opened() -> tuple[Context, Desk]:
+    from pipelines.delivering.deliver import open_desk
+    from schemas.errors import SettingsError
+
+    ctx = open_context()
+    desk = open_desk(ctx)
+    if desk is None:
+        raise SettingsError("there is no exchange here", next_step="`xuanwu serve`, or see XUANWU_EXCHANGE")
+    return ctx, desk

@@ -1,0 +1,310 @@
+"""Tables for the terminal: what the command line shows people, Chinese first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from exchange.accounts import Token
+    from exchange.looks import Look
+    from exchange.usage import Usage
+    from pipelines.keyring import Standing
+    from pipelines.publishing.granting import Grant
+    from pipelines.quarantine.aside import Aside
+    from pipelines.quarantine.casework import Case, Load
+    from pipelines.status import BatchStatus, Lateness, StageStatus
+    from schemas.lineage import Origin, Reader
+    from schemas.model import Entry
+
+COLOURS = {
+    "done": "green",
+    "failed": "red",
+    "running": "yellow",
+    "lost": "red",
+    "held": "yellow",
+    "stuck": "red",
+    "nothing new": "dim",
+}
+CASE_WORDS = {
+    "open": ("待交办", "yellow"),
+    "assigned": ("待更正", "yellow"),
+    "corrected": ("待重放", "green"),
+    "dismissed": ("不予更正", "dim"),
+}
+HEADINGS = (
+    "采集\ncollected",
+    "隔离\nset aside",
+    "归并\nmerged",
+    "现有\ncurated",
+    "共享\nshared",
+    "开放\nopened",
+)
+
+
+def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
+    """One line a batch, then every failure in full and every late dataset. Merged: `+inserted ~updated -deleted`."""
+    table = Table(
+        title="数据湖状态 State of the lake", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("数据集\ndataset", overflow="fold")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("状态\nstate", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            f"{row.dataset}\n[dim]{escape(row.title_zh)} {row.interval_end[:10]}[/dim]",
+            _number(row.collected),
+            _number(row.quarantined),
+            _merged(row),
+            _number(row.total),
+            "\n".join(f"{count:,}" for count in row.shared.values()) or "-",
+            _number(row.opened),
+            f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]"
+            + ("" if row.state == "done" else f"\n{row.stage}"),
+        )
+    console = _console()
+    console.print(table)
+    for row in rows:
+        if row.reason:
+            console.print(
+                f"[red]{row.dataset} {row.batch}[/red] {row.stage}: {escape(row.reason)}", highlight=False
+            )
+    for item in late:
+        newest = f"{item.newest:%Y-%m-%d %H:%M}" if item.newest else "nothing yet"
+        console.print(
+            f"[yellow]迟到 late[/yellow] {item.dataset}: due {item.expected:%Y-%m-%d %H:%M}, newest {newest}",
+            highlight=False,
+        )
+
+
+def show_stages(rows: Sequence[StageStatus]) -> None:
+    """Rows in and out of every stage of every batch, as the ledger holds them."""
+    table = Table(
+        title="各环节行数 Rows of every stage", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for heading in ("数据集\ndataset", "批次\nbatch", "环节\nstage"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("进\nrows in", "出\nrows out", "隔离\nset aside", "秒\nseconds", "次\nattempt"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("状态\nstate", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.dataset,
+            row.batch,
+            f"{row.stage} {row.part}".strip(),
+            _number(row.rows_in),
+            _number(row.rows_out),
+            _number(row.counts.get("quarantined")),
+            "-" if row.seconds is None else f"{row.seconds:.1f}",
+            str(row.attempt),
+            f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]",
+        )
+    _console().print(table)
+
+
+def _merged(row: BatchStatus) -> str:
+    counts = (("+", row.inserted), ("~", row.updated), ("-", row.deleted))
+    return " ".join(f"{sign}{count:,}" for sign, count in counts if count) or (
+        "=" if row.total is not None else "-"
+    )
+
+
+def _console() -> Console:
+    """The terminal's own width; wide enough for a whole line where there is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def show_cases(found: Sequence[Case], now: datetime) -> None:
+    """A line for each case; a row that broke two rules is in two."""
+    table = Table(title="隔离区 Quarantine", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("数据集 dataset", "批次 batch", "环节 stage", "字段 field", "规则 rule"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("行\nrows", justify="right")
+    for heading in ("状态\nstate", "部门\ndepartment"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("工作日\nWD", "期限\ndue"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for case in found:
+        zh, colour = CASE_WORDS[case.state]
+        due = f"{case.due:%Y-%m-%d}" if case.due else "-"
+        table.add_row(
+            *(case.dataset, case.batch, case.stage, case.field, case.rule, f"{case.rows:,}"),
+            f"[{colour}]{zh} {case.state}[/]",
+            case.department,
+            str(case.age(now)) if case.due else "-",
+            f"[red]{due}\n逾期 overdue {case.overdue:,}[/]" if case.overdue else due,
+        )
+    _console().print(table)
+
+
+def show_overdue(found: Sequence[Load]) -> None:
+    """A line for each department that has rows beyond their day."""
+    for load in found:
+        if load.overdue:
+            _console().print(
+                f"[red]隔离逾期 overdue[/red] {load.department}: {load.overdue:,} rows set aside, "
+                f"the oldest due {load.due:%Y-%m-%d}: xuanwu quarantine list",
+                highlight=False,
+            )
+
+
+def show_keys(rows: Sequence[Standing]) -> None:
+    """A line for every snapshot with tokens; then what is left to publish again under the key in use."""
+    table = Table(title="密钥版本 Key versions", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("数据集 dataset", "策略 policy", "快照 snapshot", "密钥 key", "状态 state", "核对 check"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        named = f"{row.snapshot}{' 当前 current' if row.current else ''}"
+        colour = {"in use": "green", "kept": "yellow"}.get(row.state, "red")
+        cells = (row.dataset, f"{row.zone}/{row.policy}", named, row.version)
+        table.add_row(*cells, f"[{colour}]{row.state}[/]", row.check or "")
+    _console().print(table)
+    behind = dict.fromkeys(row.dataset for row in rows if row.current and row.state != "in use")
+    if behind:
+        _console().print(f"xuanwu run {' '.join(behind)} --from publish", highlight=False)
+
+
+def show_asides(rows: Iterable[Aside]) -> None:
+    """A few lines for each row: where it stands, what it broke, its masked data."""
+    console = _console()
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(text, style), soft_wrap=True)
+
+    for row in rows:
+        say(f"{_printable(row.file)} 行 row {row.row}  [{row.stage} {row.batch}]", "bold")
+        for failure in row.failures:
+            say(f"  {failure.field or '整行 the row'}: {failure.rule}; expected: {failure.expected}", "red")
+        for name, value in row.data.items():
+            say(f"    {_printable(name)} = {'null' if value is None else _printable(value)}")
+
+
+def _printable(text: str) -> str:
+    """Without anything that a terminal would obey: sources are not ours."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Sequence[Reader]) -> None:
+    """A line for each field and the columns that it is made from, then one for each field made from this dataset."""
+    table = Table(title=f"血缘 Lineage of {entry.id}", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("字段 field", "取自 made from", "方式 how"):
+        table.add_column(heading, overflow="fold")
+    for name, given in made.items():
+        source = entry.fields[name].source or name
+        rows = [(".".join(each.column), each.how) for each in given if each.direct]
+        for number, (column, how) in enumerate(rows or [(f"{source} @ {entry.source.kind}", "")]):
+            table.add_row("" if number else name, column, how)
+    rowwise = sorted(
+        {(".".join(each.column), each.how) for given in made.values() for each in given if not each.direct}
+    )
+    for number, (column, how) in enumerate(rowwise):
+        table.add_row("" if number else "（行 rows）", column, how)
+    _console().print(table)
+    below = Table(title="被谁使用 Read by", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("数据集.字段 dataset.field", "方式 how", "步 steps"):
+        below.add_column(heading, overflow="fold")
+    for reader in read_by:
+        below.add_row(".".join(reader.column), reader.how, str(reader.steps))
+    _console().print(below if read_by else "没有数据集使用它 no dataset reads it")
+
+
+def show_tokens(found: Sequence[Token]) -> None:
+    """A line a token, the newest last."""
+    table = Table(title="令牌 Tokens", title_justify="left", box=SIMPLE_HEAD)
+    for heading in (
+        "编号 id",
+        "账户 account",
+        "种类 kind",
+        "范围 scopes",
+        "到期 until",
+        "撤销 revoked",
+        "说明 note",
+    ):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        ended = f"{each.revoked:%Y-%m-%d}" if each.revoked else ""
+        table.add_row(
+            each.id,
+            each.account,
+            each.kind,
+            " ".join(each.scopes),
+            f"{each.expires:%Y-%m-%d}",
+            ended,
+            escape(each.note),
+        )
+    _console().print(table)
+
+
+def show_grants(found: Sequence[Grant]) -> None:
+    """A line a grant, by number."""
+    table = Table(title="授权 Grants", title_justify="left", box=SIMPLE_HEAD)
+    for heading in (
+        "编号\nno.",
+        "数据集\ndataset",
+        "需求方\ngiven to",
+        "范围\nscope",
+        "到期\nuntil",
+        "状态\nstate",
+    ):
+        table.add_column(heading, overflow="fold")
+    table.add_column("专表行数\nrows of its own", justify="right")
+    for each in found:
+        scope = [each.policy, *([f"{len(each.columns)} columns"] if each.columns else []), each.division]
+        table.add_row(
+            str(each.number),
+            each.dataset,
+            each.department,
+            " ".join(filter(None, scope)),
+            each.until[:10],
+            each.state,
+            _number(each.rows),
+        )
+    _console().print(table)
+
+
+def show_usage(found: Sequence[Usage]) -> None:
+    """A line for each table, reader, purpose and door, the most read first."""
+    table = Table(title="使用情况 Usage", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("数据集 dataset", "部门 department", "账户 account", "用途 purpose", "方式 door"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("次数 reads", "行 rows", "拒绝 refused"):
+        table.add_column(heading, justify="right")
+    for each in found:
+        names = (f"{each.dataset} {each.policy}", each.department, each.account, each.purpose, each.door)
+        counts = (f"{each.reads:,}", f"{each.rows:,}", f"{each.refused:,}")
+        table.add_row(*(escape(name) for name in names), *counts)
+    _console().print(table)
+
+
+def show_looks(found: Sequence[Look]) -> None:
+    """A line a read, the oldest first."""
+    table = Table(title="查阅记录 Looks", title_justify="left", box=SIMPLE_HEAD)
+    for heading in (
+        "时间 at",
+        "部门 department",
+        "账户 account",
+        "用途 purpose",
+        "数据集 dataset",
+        "范围 what",
+    ):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        what = "整表，或在其中 a whole table, perhaps" if each.whole else "本人的行 the person's rows"
+        names = (each.at[:19], each.department, each.by, each.purpose, f"{each.dataset} {each.policy}")
+        table.add_row(*(escape(name) for name in names), what)
+    _console().print(table)

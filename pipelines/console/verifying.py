@@ -1,0 +1,90 @@
+"""`xuanwu verify`: what was looked at, what is wrong, and whom one must trust for that, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from lake import progress
+from lake.certificates import Certificate
+from lake.signing import Trust, public_key
+from lake.verify import Copy, Finding, verify
+from pipelines.console.showing import shown
+from schemas.errors import LakeError
+from schemas.settings import Settings
+
+
+def verify_lake(
+    lake: str | None, keys: list[Path], checkpoint: Path | None, *, every: bool, with_ledger: bool
+) -> bool:
+    """Print the first thing that is wrong, or every thing; whether all is right. LakeError where there is nothing to
+    look at."""
+    settings = Settings(lake=lake) if lake else Settings()
+    copy = Copy(settings.lake_root)
+    trust = Trust.of(public_key(path.read_bytes(), str(path)) for path in keys) if keys else None
+    console = Console(soft_wrap=True, highlight=False)
+    if not copy.exists("proof/log"):
+        raise LakeError("nothing was ever published here: there is no audit log", file=copy.root)
+    with shown(), progress.going("核验 verify", unit="bytes"):
+        found = list(
+            islice(_findings(copy, trust, _kept(checkpoint), settings, with_ledger), None if every else 1)
+        )
+    for finding in found:
+        console.print(f"[red]错误 wrong[/red] {escape(str(finding))}")
+    if not found:
+        _say(console, copy, trust)
+    for note in copy.notes:
+        console.print(f"[yellow]注意 note[/yellow] {escape(note)}")
+    return not found
+
+
+def _findings(
+    copy: Copy, trust: Trust | None, kept: dict[str, Any] | None, settings: Settings, with_ledger: bool
+) -> Iterator[Finding]:
+    yield from verify(copy, trust, kept)
+    if with_ledger:
+        from lake.ledger import Ledger
+        from lake.tables import Tables
+        from lake.verify import catalogue, ledger
+
+        yield from ledger.check(Ledger(settings.database_url), copy.certificates)
+        if copy.root == Settings().lake_root:
+            yield from catalogue.check(Tables(settings), copy)
+        else:
+            copy.notes.append(
+                "Iceberg's catalogue leads to the lake itself, and not to this copy: not compared"
+            )
+
+
+def _kept(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except ValueError:
+        raise LakeError(
+            "the kept checkpoint is no JSON", file=str(path), expected="a copy of proof/log/head.json"
+        ) from None
+
+
+def _say(console: Console, copy: Copy, trust: Trust | None) -> None:
+    certificates: list[Certificate] = list(copy.certificates.values())
+    tables = {each.table for each in certificates}
+    console.print(
+        f"[green]通过 verified[/green] {len(certificates)} certificates of {len(tables)} tables, "
+        f"{copy.entries} entries of the log, {len(copy.digests)} files, {sum(copy.sizes.values()):,} bytes"
+    )
+    console.print(f"检查点 checkpoint: size {copy.checkpoint.get('size')} root {copy.checkpoint.get('root')}")
+    if trust is None:
+        console.print(
+            "[yellow]注意 note[/yellow] the keys that lie in the lake itself were believed: this proves that nothing "
+            "changed since, not who signed. Give the key that you were handed with --key."
+        )
+    else:
+        console.print(f"信任的密钥 trusted keys: {', '.join(sorted(trust.keys))}")

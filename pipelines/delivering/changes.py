@@ -1,0 +1,59 @@
+"""What changed of a published table between two of its snapshots, from their files alone: which are new, which are
+gone, and of which that stayed rows were deleted since (`lake.deletes`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from lake.deletes import Part, Positions
+from lake.tables import Identifier, Tables
+from pipelines.delivering.order import Change
+from schemas.errors import LakeError
+
+
+def change(
+    tables: Tables, table: Identifier, keys: Sequence[str], *, since: int, until: int
+) -> Change | None:
+    """The rows that came and the keys of those that went; None where upkeep has forgotten the older snapshot, the table
+    was begun anew since, or a deleted row has come back."""
+    if since not in {snapshot for snapshot, _ in tables.snapshots(table)}:
+        return None
+    try:
+        old, new = ({part.path: part for part in tables.parts(table, each)} for each in (since, until))
+    except LakeError:
+        return None
+    gone: list[tuple[Part, Positions | None]] = [
+        (old[path], None) for path in sorted(old.keys() - new.keys())
+    ]
+    for path in sorted(old.keys() & new.keys()):
+        if old[path].deleting == new[path].deleting:
+            continue
+        was, now = old[path].gone, new[path].gone
+        if len(np.setdiff1d(was, now, assume_unique=True)):
+            return None
+        gone.append((old[path], np.setdiff1d(now, was, assume_unique=True)))
+    schema = tables.schema(table)
+    fresh = (rows for path in sorted(new.keys() - old.keys()) for rows in tables.read_part(table, new[path]))
+    went = (rows for part, places in gone for rows in _keys(tables, table, part, places, keys))
+    return Change(
+        pa.RecordBatchReader.from_batches(schema, _plain(fresh, schema)),
+        pa.RecordBatchReader.from_batches(
+            only := pa.schema([schema.field(key) for key in keys]), _plain(went, only)
+        ),
+    )
+
+
+def _keys(
+    tables: Tables, table: Identifier, part: Part, places: Positions | None, keys: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The keys of a part's rows: of all that were left, or of those at these places."""
+    for rows, found in tables.read_places(table, part, keys):
+        yield rows if places is None else rows.filter(pa.array(np.isin(found, places)))
+
+
+def _plain(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The batches without the field ids of their files."""
+    return (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in batches)

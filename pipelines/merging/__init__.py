@@ -1,0 +1,1 @@
+"""What a merge plans with: its SQL, and the brake."""

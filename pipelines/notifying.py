@@ -1,0 +1,23 @@
+"""Telling departments what is due: with the platform's catalogue, key and connections."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from exchange.notices import gather
+from exchange.requests import Desk
+from exchange.sending import Post, mail_of, send
+from exchange.state import State
+from pipelines.context import Context
+from pipelines.proof.certifying import open_log
+
+
+def notify(ctx: Context) -> dict[str, int]:
+    """Gather what is new, send what is due; counts of both, none where there is no exchange."""
+    state = State(ctx.settings)
+    if not state.begun:
+        return {}
+    log, signer = open_log(ctx)
+    desk = Desk(state, ctx.catalogue, log, ctx.clock)
+    counts = {"new": gather(desk)}
+    return counts | asdict(send(desk, Post(mail_of(ctx.connect), signer)))

@@ -1,0 +1,1 @@
+"""Certificates and attestations: what makes a change of a table believable afterwards."""

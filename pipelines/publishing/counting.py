@@ -1,0 +1,196 @@
+"""Masked rows as distinct ones, each with how often it comes: of a release to the public few are distinct.
+
+Every class of such a release has 21 rows or more, so that hundreds of rows stand for a million. The disclosure gate
+judges them, and writing repeats them, without another look at the table. Where a release stands that left nothing out,
+only what became of its curated table since is counted: it is what stands, less the rows that are gone, and the new.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lake.deletes import Part, Positions
+from lake.tables import Identifier, Tables
+from pipelines.engine import engine
+from pipelines.publishing import increments
+from pipelines.sqlrows import left
+from schemas.errors import LakeError, XuanwuError
+from schemas.settings import Settings
+from schemas.sql import quote
+
+TIMES: Final = "_times"
+"""No field's name: those begin with a letter."""
+REPEATED: Final = 0.25
+"""Distinct rows in the first batch, of its rows, up to which rows are counted."""
+MOST: Final = 100_000
+"""Distinct rows that are held in memory."""
+BATCH_ROWS: Final = 32 * 1024
+Masking = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+def repeats(batch: pa.RecordBatch) -> bool:
+    """Whether most rows of the batch are there several times. Not of floats, whose zeros with and without a sign are
+    one to whoever counts, nor of what Arrow does not group by."""
+    if batch.num_rows == 0 or not all(map(_countable, batch.schema.types)):
+        return False
+    distinct = pa.Table.from_batches([batch]).group_by(batch.schema.names).aggregate([])
+    return bool(distinct.num_rows <= REPEATED * batch.num_rows)
+
+
+def _countable(kind: pa.DataType) -> bool:
+    plain = (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean, pa.types.is_temporal)
+    return any(of_kind(kind) for of_kind in plain)
+
+
+def repeated(counted: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Each distinct row as often as it came, in batches of an ordinary size."""
+    ends = np.cumsum(counted.column(TIMES).to_numpy())
+    distinct = counted.drop_columns([TIMES])
+    for start in range(0, int(ends[-1]) if len(ends) else 0, BATCH_ROWS):
+        places = np.arange(start, min(start + BATCH_ROWS, ends[-1]))
+        yield distinct.take(pa.array(np.searchsorted(ends, places, "right")))
+
+
+def count(settings: Settings, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> pa.RecordBatch | None:
+    """The distinct rows in their order and how often each comes; None where they hardly repeat, or are too many."""
+    failures: list[XuanwuError] = []
+    with closing(keeping(rows, failures)) as kept:
+        first = next(kept, None)
+        if first is None or not repeats(first):
+            return None
+        reader = pa.RecordBatchReader.from_batches(schema, itertools.chain([first], kept))
+        try:
+            with engine(settings) as connection:
+                connection.register("masked", reader)
+                return _distinct(connection, schema, f"SELECT *, 1 AS {TIMES} FROM masked")
+        except (duckdb.Error, pa.ArrowException):
+            if failures:
+                raise failures[0] from None
+            raise
+
+
+def keeping(
+    rows: Iterable[pa.RecordBatch], failures: list[XuanwuError]
+) -> Generator[pa.RecordBatch, None, None]:
+    """DuckDB turns what is raised while it reads into an error of its own: ours is kept beside."""
+    try:
+        yield from rows
+    except XuanwuError as error:
+        failures.append(error)
+        raise
+
+
+def _distinct(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, rows: str) -> pa.RecordBatch | None:
+    """The rows of a query, whose last column says how often each comes, added up; None of more than `MOST`."""
+    names = ", ".join(map(quote, schema.names))
+    found = connection.execute(
+        f"SELECT {names}, sum({TIMES})::BIGINT AS {TIMES} FROM ({rows}) GROUP BY {names} "
+        f"HAVING sum({TIMES}) <> 0 ORDER BY {names} LIMIT {MOST + 1}"
+    ).to_arrow_table()  # at most so many rows
+    if found.num_rows > MOST:
+        return None
+    form = schema.append(pa.field(TIMES, pa.int64()))
+    columns = [column.combine_chunks() for column in found.cast(form).columns]
+    return pa.RecordBatch.from_arrays(columns, schema=form)
+
+
+# ── what became of a release ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Way:
+    """From the release that stands in `table`, made of the snapshot `since` of `curated` with nothing left out, to the
+    snapshot `until`. `stands` are its rows as they were written down, with how many more or fewer there are in the
+    column `change`; without them the table is read."""
+
+    settings: Settings
+    tables: Tables
+    curated: Identifier
+    table: Identifier
+    since: int
+    until: int
+    stands: Iterator[pa.RecordBatch] | None = None
+    change: str = ""
+
+
+def changed(way: Way, schema: pa.Schema, names: list[str], masking: Masking) -> pa.RecordBatch | None:
+    """The rows at the end of the way, counted. `names` are the curated columns that `masking` takes. None where little
+    can be saved, and where the counts do not add up."""
+    try:
+        old, new = way.tables.parts(way.curated, way.since), way.tables.parts(way.curated, way.until)
+    except LakeError:  # upkeep has forgotten the snapshot
+        return None
+    change = increments.changed(old, new)
+    if change is None or change.rows > increments.SHARE * sum(part.rows for part in old):
+        return None
+    failures: list[XuanwuError] = []
+    streams = {
+        "gone": _gone(way, old, change, names),
+        "fresh": _fresh(way, change, names),
+    }
+    try:
+        with engine(way.settings) as connection:
+            for name, rows in streams.items():
+                masked = keeping(masking(rows), failures)
+                connection.register(name, pa.RecordBatchReader.from_batches(schema, masked))
+            found = _distinct(connection, schema, _balance(connection, way, schema))
+    except (duckdb.Error, pa.ArrowException):
+        if failures:
+            raise failures[0] from None
+        raise
+    if found is None:
+        return None
+    times = found.column(TIMES).to_numpy()
+    return found if (times > 0).all() and times.sum() == sum(part.rows for part in new) else None
+
+
+def _balance(connection: duckdb.DuckDBPyConnection, way: Way, schema: pa.Schema) -> str:
+    names = ", ".join(map(quote, schema.names))
+    stands = ""
+    if way.stands is not None and (first := next(way.stands, None)) is not None:
+        told = pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], way.stands))
+        connection.register("stands", told)
+        stands = f"SELECT {names}, {way.change} AS {TIMES} FROM stands UNION ALL "
+    elif way.stands is None and (published := way.tables.parts(way.table)):
+        stands = f"SELECT {names}, 1 AS {TIMES} FROM ({left(published)}) UNION ALL "
+    return f"{stands}SELECT *, -1 AS {TIMES} FROM gone UNION ALL SELECT *, 1 AS {TIMES} FROM fresh"
+
+
+def _gone(
+    way: Way, parts: Sequence[Part], change: increments.Change, names: list[str]
+) -> Iterator[pa.RecordBatch]:
+    """The rows, as they were, that are no longer there."""
+    for part in parts:
+        if part.path in change.gone:
+            going = change.gone[part.path]
+            for rows, places in way.tables.read_places(way.curated, part, names):
+                if going is None:
+                    yield rows
+                elif len(found := _among(places, going)):
+                    yield rows.take(pa.array(found))
+
+
+def _among(places: Positions, going: Positions) -> NDArray[np.int64]:
+    """Where in these rising places those lie that go, rising too: only what lies between the first and the last of
+    them is looked at."""
+    if not len(places):
+        return np.zeros(0, np.int64)
+    first, last = np.searchsorted(going, (places[0], places[-1] + 1))
+    wanted = going[first:last]
+    found = np.searchsorted(places, wanted)
+    return found[places[np.minimum(found, len(places) - 1)] == wanted]
+
+
+def _fresh(way: Way, change: increments.Change, names: list[str]) -> Iterator[pa.RecordBatch]:
+    for part in change.fresh:
+        for rows, _ in way.tables.read_places(way.curated, part, names):
+            yield rows

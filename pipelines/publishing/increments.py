@@ -1,0 +1,112 @@
+"""What became of a curated table since its last publication: the rows that are gone, and the files of new ones.
+
+A share table of many rows, of which few have changed, is not written anew: its published rows of curated rows that are
+gone are marked as deleted (`lake.deletes`), found by where they came from (`origins`), and only new rows are masked,
+looked through and written. None is planned, and the whole table published, where much has changed, where the masks
+have, or where an origin is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from lake.deletes import Part, Positions, rewritten
+from lake.tables import Identifier, Tables
+from pipelines.publishing.origins import Origins
+from schemas.errors import LakeError
+
+LEAST_ROWS: Final = 100_000
+"""Smaller tables are published whole, which takes a second."""
+SHARE: Final = 0.2
+"""Rows that are gone or new, of those published, from which on the whole is published."""
+
+
+@dataclass(frozen=True)
+class Increment:
+    """`fresh` are the curated files whose rows are new; `marked` places of published rows that go, by data file;
+    `anew` published files that are written again without theirs (`going`)."""
+
+    fresh: list[Part]
+    marked: dict[str, Positions]
+    anew: list[Part] = field(default_factory=list)
+    going: dict[str, Positions] = field(default_factory=dict)
+    rows: int = 0
+    """Rows that the table has afterwards."""
+
+    @property
+    def written(self) -> int:
+        """Rows that are written."""
+        left = sum(part.rows - len(self.going.get(part.path, ())) for part in self.anew)
+        return sum(part.rows for part in self.fresh) + left
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a curated table: places of rows that are gone, by data file (None: the whole file), how many they
+    are, and the files of new rows."""
+
+    gone: dict[str, Positions | None]
+    rows_gone: int
+    fresh: list[Part]
+
+    @property
+    def rows(self) -> int:
+        """Rows that are gone or new."""
+        return self.rows_gone + sum(part.rows for part in self.fresh)
+
+
+def plan(
+    tables: Tables, curated: Identifier, table: Identifier, origins: Origins, *, since: int, until: int
+) -> Increment | None:
+    """The increment that leads from the publication that stands, made from the curated snapshot `since`, to `until`."""
+    published = tables.parts(table)
+    rows = sum(part.rows for part in published)
+    if rows < LEAST_ROWS:
+        return None
+    try:
+        change = changed(tables.parts(curated, since), tables.parts(curated, until))
+    except LakeError:  # upkeep has forgotten the snapshot
+        return None
+    if change is None or change.rows > SHARE * rows:
+        return None
+    going = _going(published, origins, change)
+    if going is None:
+        return None
+    anew = rewritten(published, {path: len(places) for path, places in going.items()})
+    names = {part.path for part in anew}
+    marked = {path: places for path, places in going.items() if path not in names}
+    after = rows - change.rows_gone + sum(part.rows for part in change.fresh)
+    return Increment(change.fresh, marked, anew, {path: going[path] for path in names & going.keys()}, after)
+
+
+def changed(before: Sequence[Part], after: Sequence[Part]) -> Change | None:
+    """What leads from the one snapshot's files to the other's; None where rows have come back, which no merge does."""
+    old, new = ({part.path: part for part in parts} for parts in (before, after))
+    gone: dict[str, Positions | None] = dict.fromkeys(old.keys() - new.keys())
+    rows = sum(old[path].rows for path in gone)
+    for path in old.keys() & new.keys():
+        if old[path].deleting == new[path].deleting:
+            continue
+        was, now = old[path].gone, new[path].gone
+        if len(np.setdiff1d(was, now, assume_unique=True)):
+            return None
+        gone[path] = np.setdiff1d(now, was, assume_unique=True)
+        rows += len(now) - len(was)
+    return Change(gone, rows, [part for part in after if part.path not in old])
+
+
+def _going(published: Sequence[Part], origins: Origins, change: Change) -> dict[str, Positions] | None:
+    """Places of the published rows that go, by data file; None unless every one of them is found."""
+    found: dict[str, Positions] = {}
+    for part in published:
+        origin = origins.read(part.path)
+        if origin is None:
+            return None
+        places = np.setdiff1d(origin.of_rows(change.gone), part.gone, assume_unique=True)
+        if len(places):
+            found[part.path] = places
+    return found if sum(map(len, found.values())) == change.rows_gone else None

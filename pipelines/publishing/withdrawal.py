@@ -1,0 +1,63 @@
+"""Withdrawal: what catalogue and grants give no longer is taken away, tables and downloads alike (law 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lake import store
+from lake.tables import Identifier, identifier
+from pipelines import downloads
+from pipelines.context import Context
+from pipelines.gates import released
+from pipelines.proof import certifying
+from pipelines.publishing.granting import with_grants
+from schemas.errors import LakeError
+from schemas.model import Entry, Zone
+from schemas.policy import ZONES, policies
+
+
+def published_table(dataset: str, zone: Zone, policy: str) -> Identifier:
+    """`("share", "civil_affairs__marriage__default")`, `("open", "civil_affairs__marriage")`."""
+    return identifier(zone, dataset, policy if zone == "share" else None)
+
+
+def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
+    """Remove what the catalogue does not grant (any more), of one entry, or without one of all that was ever
+    published: tables of removed policies, closed zones and removed datasets, and their downloads; and the tables of
+    grants that have ended. Returns the names of the tables removed. LakeError where the catalogue holds nothing: then
+    it is the catalogue that is wrong. Busy where the exchange does not say what is granted."""
+    if not ctx.catalogue.entries:
+        raise LakeError("the catalogue is empty", next_step="see XUANWU_CATALOGUE")
+    known = ctx.catalogue.entries | ({entry.id: entry} if entry else {})
+    known_of = replace(ctx, catalogue=replace(ctx.catalogue, entries=known))
+    entries = with_grants(known_of, entry.id if entry else None).catalogue.entries
+    granted = {table for each in entries.values() for table in _granted(each)}
+    removed = [table for table in _published(ctx, entry) if table not in granted]
+    for table in removed:
+        released.remember(ctx.settings, ctx.tables, table)
+        with certifying.withdrawing(ctx, table):
+            ctx.tables.drop(table)
+    for dataset in [entry.id] if entry else downloads.datasets(ctx.settings):
+        if dataset not in entries or not _offers_downloads(entries[dataset]):
+            downloads.withdraw(ctx.settings, dataset)
+    return [".".join(table) for table in removed]
+
+
+def _granted(entry: Entry) -> Iterator[Identifier]:
+    for zone in ZONES:
+        yield from (published_table(entry.id, zone, policy) for policy in policies(entry, zone))
+
+
+def _offers_downloads(entry: Entry) -> bool:
+    return bool(policies(entry, "open") and entry.open.downloads)
+
+
+def _published(ctx: Context, entry: Entry | None) -> Iterator[Identifier]:
+    """Tables of an entry or of all, and folders without a table that a process killed in `drop` left
+    behind."""
+    for zone in ZONES:
+        folders = store.list_folders(store.join(ctx.settings.lake_root, zone))
+        names = {name for _, name in ctx.tables.identifiers(zone)} | {f.rsplit("/", 1)[-1] for f in folders}
+        own = published_table(entry.id, "open", "")[1] if entry else ""
+        yield from ((zone, name) for name in sorted(names) if not own or f"{name}__".startswith(f"{own}__"))

@@ -1,0 +1,1 @@
+"""Rows set aside, from the moment they are to the moment they leave."""

@@ -1,0 +1,74 @@
+"""Two threads of one stage: order, errors, and an early end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from lake.ahead import ahead
+
+
+def test_items_come_in_order_and_are_made_in_another_thread() -> None:
+    made_by = set()
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            made_by.add(threading.get_ident())
+            yield number
+
+    assert list(ahead(items())) == list(range(100))
+    assert len(made_by) == 1 and threading.get_ident() not in made_by
+
+
+def test_the_next_item_is_made_while_the_one_before_is_in_use() -> None:
+    second = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        second.set()
+        yield 2
+
+    for number in ahead(items()):
+        assert second.wait(timeout=60), f"nothing was made while {number} was in use"
+
+
+def test_no_more_is_made_than_three_ahead_of_what_was_taken() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            made.append(number)
+            yield number
+
+    for number in ahead(items()):
+        assert len(made) <= number + 4
+
+
+def test_what_is_raised_there_is_raised_here_after_what_came_before() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ZeroDivisionError
+
+    taken = []
+    with pytest.raises(ZeroDivisionError):
+        for number in ahead(items()):
+            taken.append(number)
+    assert taken == [1]
+
+
+def test_who_stops_early_leaves_no_thread_and_the_source_closed() -> None:
+    closed_by = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(1_000_000)
+        finally:
+            closed_by.append(threading.current_thread().name)
+
+    with closing(ahead(items())) as numbers:
+        assert next(numbers) == 0
+    assert closed_by == ["ahead"]
+    assert "ahead" not in {thread.name for thread in threading.enumerate()}

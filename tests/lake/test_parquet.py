@@ -1,0 +1,46 @@
+"""How files are written: dictionaries where values repeat, and no bounds where none are to be told."""
+
+from __future__ import annotations
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake import parquet
+
+ROWS = 20_000
+
+
+def _written(table: pa.Table, *groups: pa.Table, **options: bool) -> pq.FileMetaData:
+    stream = io.BytesIO()
+    with parquet.Writer(stream, table.schema, **options) as writer:
+        for group in groups:
+            writer.write_table(group)
+    assert pq.read_table(stream) == pa.concat_tables([table.slice(0, 0), *groups])
+    return pq.read_metadata(stream)
+
+
+def test_a_column_has_a_dictionary_where_its_values_repeat() -> None:
+    table = pa.table(
+        {
+            "id": [f"{number:018}" for number in range(ROWS)],
+            "gender": [str(number % 2) for number in range(ROWS)],
+            "empty": pa.nulls(ROWS, pa.string()),
+            "several": [["a"]] * ROWS,
+        }
+    )
+    group = _written(table, table).row_group(0)
+    dictionaries = {group.column(at).path_in_schema: group.column(at).has_dictionary_page for at in range(4)}
+    assert dictionaries == {"id": False, "gender": True, "empty": True, "several.list.element": False}
+    assert group.column(0).compression == "ZSTD"
+
+
+def test_without_statistics_a_footer_holds_no_value() -> None:
+    table = pa.table({"name": ["张伟"] * 10})
+    assert _written(table, table).row_group(0).column(0).statistics is not None
+    assert _written(table, table, statistics=False).row_group(0).column(0).statistics is None
+
+
+def test_a_file_of_no_rows_is_a_file() -> None:
+    assert _written(pa.table({"name": pa.array([], pa.string())})).num_rows == 0

@@ -1,0 +1,213 @@
+"""Distinct rows and how often each comes: judged and written so, a release is what it is row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lake import properties
+from lake.records import Published
+from lake.tables import Identifier, Tables
+from pipelines.gates.classes import Release
+from pipelines.gates.held import Held
+from pipelines.publishing import counting
+from schemas.errors import LeakFound, Unbalanced
+from schemas.load import Catalogue
+from schemas.settings import Settings
+from tests.pipelines.gates.clinic import DISTRICTS, PATIENT, QUASI, made, measured, opened, patients
+from tests.pipelines.gates.making import Row, Town
+
+FORM = pa.schema([("place", pa.string()), ("year", pa.int64())])
+CURATED = ("curated", "health__patient")
+FEW = {"fields": [*QUASI, "disease"]}
+
+
+def rows(*several: tuple[str | None, int]) -> Iterator[pa.RecordBatch]:
+    table = pa.Table.from_pylist([{"place": place, "year": year} for place, year in several], FORM)
+    yield from table.to_batches(max_chunksize=50)
+
+
+def test_distinct_rows_come_in_order_with_how_often(settings: Settings) -> None:
+    found = counting.count(settings, FORM, rows(*[("b", 2), ("b", 1), (None, 1), ("b", 2)] * 25))
+    assert found is not None
+    assert found.to_pydict() == {"place": ["b", "b", None], "year": [1, 2, 1], counting.TIMES: [25, 50, 25]}
+    written = pa.Table.from_batches(counting.repeated(found)).to_pylist()
+    assert written == [
+        {"place": p, "year": y} for p, y in [("b", 1)] * 25 + [("b", 2)] * 50 + [(None, 1)] * 25
+    ]
+
+
+def test_rows_that_hardly_repeat_are_not_counted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert counting.count(settings, FORM, rows(*[("b", n) for n in range(100)])) is None
+    assert counting.count(settings, FORM, rows()) is None
+    monkeypatch.setattr(counting, "MOST", 2)
+    assert counting.count(settings, FORM, rows(*[("b", n % 3) for n in range(100)])) is None
+
+
+def test_an_error_of_the_rows_comes_through(settings: Settings) -> None:
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield from rows(*[("b", 1)] * 50)
+        raise LeakFound("a leak")
+
+    with pytest.raises(LeakFound, match="a leak"):
+        counting.count(settings, FORM, broken())
+
+
+@pytest.fixture
+def two(
+    settings: Settings,
+    make_catalogue: Callable[[dict[str, str]], Catalogue],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Town, Town]:
+    """The same clinic twice."""
+    monkeypatch.setenv("XUANWU_KEY_1", bytes(range(32)).hex())
+    monkeypatch.setattr("pipelines.publishing.increments.SHARE", 10)
+    other = settings.model_copy(update={"home": tmp_path / "other"})
+    entries = {PATIENT: made(FEW | {"disclosure": {"suppress_up_to": 0.9}})}
+    return Town(settings, make_catalogue, entries), Town(Settings(home=other.home), make_catalogue, entries)
+
+
+def days() -> list[list[Row]]:
+    """What the register holds: nobody alone, the same, a whole group more, one person more, some less."""
+    base = [{**row, "district": DISTRICTS[0]} for row in patients(3000)]
+    group = [{**base[n % 4], "no": f"G{n}", "disease": "ABCD"[n % 4]} for n in range(200)]
+    return [base, base, base + group, [*base, *group, {**base[0], "no": "N1"}], base[100:] + group]
+
+
+def kept(published: Published) -> dict[str, object]:
+    return measured(published).model_dump()
+
+
+def test_a_release_is_the_same_counted_and_row_by_row(
+    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one town counts, the other one looks at every row."""
+    at_once: list[bool] = []
+    own = Release.__init__
+
+    def noted(self: Release, *given: object, counted: bool = False, **more: object) -> None:
+        at_once.append(counted)
+        own(self, *given, counted=counted, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Release, "__init__", noted)
+    ways = []
+    for day, register in enumerate(days(), 1):
+        at_once.clear()
+        counted = opened(two[0], register, day)
+        ways.append(tuple(at_once))
+        with monkeypatch.context() as row_by_row:
+            row_by_row.setattr(counting, "REPEATED", 0)
+            row_by_row.setattr(counting, "changed", lambda *_: None)
+            each = opened(two[1], register, day)
+        assert kept(counted) == kept(each)
+        found, expected = two[0].rows(counted), two[1].rows(each)
+        assert found == expected
+        assert counted.downloads[0].sha256 == each.downloads[0].sha256
+    assert ways[:4] == [(True,), (True,), (True,), (True, False)], "rows are looked at where one has to wait"
+
+
+def test_only_what_changed_is_counted(two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows marked as deleted are gone, and a new file's are there; no other row is masked."""
+    town, base = two[0], days()[0]
+    merged = town.curate(base, PATIENT)
+    before = town.publish(merged, "open")
+    monkeypatch.setattr("lake.deletes.SMALL_ROWS", 10)
+    tables = town.ctx.tables
+    numbers = tables.scan(CURATED, ["no"]).read_all()["no"].to_pylist()
+    gone = [place for place, no in enumerate(numbers) if place < 900 and int(no[1:]) % 2 == 0]
+    fresh = [{**row, "no": f"N{row['no']}", "_batch": merged.batch.id} for row in base[:300]]
+    reader = pa.Table.from_pylist(fresh, schema=tables.schema(CURATED)).to_reader()
+    named, marked = properties.named(batch=merged.batch.id), {tables.parts(CURATED)[0].path: np.array(gone)}
+    snapshot = tables.replace(CURATED, reader, (), named, deleted=marked)
+    masked: list[int] = []
+    real = counting.changed
+
+    def watched(way: counting.Way, schema: pa.Schema, names: list[str], masking: counting.Masking) -> object:
+        def counts(some: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in masking(some):
+                masked.append(batch.num_rows)
+                yield batch
+
+        return real(way, schema, names, counts)
+
+    monkeypatch.setattr(counting, "changed", watched)
+    after = town.publish(merged.model_copy(update={"snapshot": snapshot}), "open")
+    assert sum(masked) == len(gone) + len(fresh)
+    assert after.rows_out + after.suppressed == before.rows_out - len(gone) + len(fresh)
+
+
+def test_counts_that_do_not_add_up_are_not_taken(
+    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should a count ever be wrong the rows say so, before the commit."""
+    town = two[0]
+    opened(town, days()[0])
+    real = counting.count
+    monkeypatch.setattr(counting, "changed", lambda *_: None)
+
+    def wrong(*given: object) -> pa.RecordBatch:
+        found = real(*given)  # type: ignore[arg-type]
+        assert found is not None
+        times = pa.array(found.column(counting.TIMES).to_numpy() * 2)
+        return found.set_column(found.num_columns - 1, counting.TIMES, times)
+
+    monkeypatch.setattr(counting, "count", wrong)
+    with pytest.raises(Unbalanced):
+        opened(town, [*days()[0], *days()[2][-200:]], 2)
+
+
+def test_the_leak_gate_sees_each_distinct_row_and_counts_all(
+    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of rows that are written many times it looks at one, and says how many there would have been."""
+    seen: list[int] = []
+    add = Held.add
+
+    def noted(held: Held, texts: pa.Array, often: pa.Array | None = None) -> None:
+        seen.append(len(texts))
+        add(held, texts, often)
+
+    monkeypatch.setattr(Held, "add", noted)
+    assert opened(two[0], days()[0]).rows_out == 3000
+    assert max(seen) < 100
+    leaking = [{**row, "district": "13912345678"} for row in days()[0]]
+    with pytest.raises(LeakFound, match="mobile numbers in 3000 row"):
+        opened(two[1], leaking)
+    assert max(seen) < 100
+
+
+def test_the_release_that_stands_is_read_once_to_be_written_down(
+    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written down of it is what the next one is counted from."""
+    read: list[str] = []
+    left, scan = counting.left, Tables.scan
+
+    def scanned(tables: Tables, table: Identifier, *given: Any, **more: Any) -> pa.RecordBatchReader:
+        read.append(table[0])
+        return scan(tables, table, *given, **more)
+
+    monkeypatch.setattr(Tables, "scan", scanned)
+    monkeypatch.setattr(counting, "left", lambda parts: (read.append("open"), left(parts))[1])
+    opened(two[0], days()[0])
+    read.clear()
+    published = opened(two[0], days()[2], 2)
+    downloads = len(published.downloads)
+    assert published.rows_out == len(days()[2])
+    assert read.count("open") == 1 + downloads
+    assert "curated" not in read
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_that_go_are_found_among_those_of_a_batch(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    places = np.unique(random.integers(0, 60, random.integers(0, 40)))
+    going = np.unique(random.integers(0, 80, random.integers(0, 40)))
+    expected = np.flatnonzero(np.isin(places, going))
+    assert counting._among(places, going).tolist() == expected.tolist()

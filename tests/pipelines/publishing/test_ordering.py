@@ -1,0 +1,90 @@
+"""Shuffled rows: all of them, each once, in an order that tells nothing, from as many buckets as are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+
+from pipelines.publishing import counting, ordering
+from pipelines.publishing.counting import repeats
+from schemas.errors import LeakFound
+from schemas.settings import Settings
+
+SCHEMA = pa.schema([("n", pa.int64())])
+
+
+def rows(count: int) -> Iterator[pa.RecordBatch]:
+    yield from pa.table({"n": range(count)}, schema=SCHEMA).to_batches(max_chunksize=100)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000])
+@pytest.mark.parametrize("told", [0, 1000, 5000])
+def test_every_row_comes_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, count: int, told: int
+) -> None:
+    """However many rows were expected."""
+    monkeypatch.setattr(ordering, "BUCKET_ROWS", 64)
+    monkeypatch.setattr(ordering, "BUCKET_BYTES", 1000)
+    found = [
+        n for batch in ordering.shuffled(settings, SCHEMA, rows(count), told) for n in batch["n"].to_pylist()
+    ]
+    assert sorted(found) == list(range(count))
+    assert count < 1000 or found != sorted(found)
+    assert not any(settings.scratch.iterdir()) if count else True
+
+
+def test_first_rows_may_come_last(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows do not only change their places within a bucket: those of the first tenth lie everywhere."""
+    monkeypatch.setattr(ordering, "BUCKET_ROWS", 64)
+    batches = ordering.shuffled(settings, SCHEMA, rows(2000), 2000)
+    found = [n for batch in batches for n in batch["n"].to_pylist()]
+    places = [place for place, n in enumerate(found) if n < 200]
+    assert places[0] < 500
+    assert places[-1] > 1500
+
+
+def test_an_error_of_the_rows_comes_through(settings: Settings) -> None:
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield from rows(10)
+        raise LeakFound("a leak")
+
+    with pytest.raises(LeakFound, match="a leak"):
+        list(ordering.ordered(settings, SCHEMA, broken(), "dept.data"))
+    with pytest.raises(LeakFound, match="a leak"):
+        list(ordering.shuffled(settings, SCHEMA, broken(), 10))
+
+
+FEW = pa.schema([("place", pa.string()), ("year", pa.int64())])
+
+
+def few(count: int) -> pa.Table:
+    places = [None if n % 7 == 0 else f"3201{n % 5}" for n in range(count)]
+    return pa.table({"place": places, "year": [n % 3 for n in range(count)]}, schema=FEW)
+
+
+@pytest.mark.parametrize("count", [1, 20, 5000])
+def test_rows_that_repeat_are_counted_and_come_as_if_they_were_sorted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(counting, "BATCH_ROWS", 64)
+    table = few(count)
+    assert repeats(table.to_batches()[0]) is (count > 100)
+    batches = list(ordering.ordered(settings, FEW, table.to_batches(max_chunksize=1000), "dept.data"))
+    found = pa.Table.from_batches(batches, FEW).to_pylist()
+    expected = sorted(
+        table.to_pylist(), key=lambda row: (row["place"] is None, row["place"] or "", row["year"])
+    )
+    assert found == expected
+    assert max(batch.num_rows for batch in batches) <= 64
+
+
+def test_no_row_has_no_order(settings: Settings) -> None:
+    assert list(ordering.ordered(settings, FEW, iter(()), "dept.data")) == []
+
+
+def test_floats_are_sorted_and_not_counted() -> None:
+    """A zero and a zero with a sign would come out as one of the two."""
+    assert repeats(pa.record_batch({"x": pa.array([0.0, -0.0] * 50)})) is False
+    assert repeats(pa.record_batch({"x": pa.array([1, 2] * 50)})) is True

@@ -1,0 +1,61 @@
+"""What is imported while a source is waited for, and what is not."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pipelines.loading import meanwhile
+
+SAYS_WHERE = "import threading\nTHREAD = threading.current_thread().name\n"
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module that says which thread it was imported in."""
+    (tmp_path / "loaded_meanwhile.py").write_text(SAYS_WHERE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "loaded_meanwhile", raising=False)
+    return "loaded_meanwhile"
+
+
+def loading() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "loading"]
+
+
+def test_a_module_is_imported_beside_a_block_that_takes_longer(module: str) -> None:
+    with meanwhile(module, moment=0):
+        for thread in loading():
+            thread.join(timeout=60)
+        assert sys.modules[module].THREAD == "loading"
+
+
+def test_nothing_is_imported_where_the_block_is_over_at_once(module: str) -> None:
+    with meanwhile(module, moment=60):
+        begun = loading()
+    for thread in begun:
+        thread.join(timeout=60)
+    assert len(begun) == 1
+    assert module not in sys.modules
+
+
+def test_what_is_imported_already_is_let_be(module: str) -> None:
+    import_module(module)
+    with meanwhile(module, moment=0):
+        assert loading() == []
+
+
+def test_what_cannot_be_imported_is_told_to_whoever_imports_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_meanwhile.py").write_text("raise RuntimeError('broken')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with meanwhile("broken_meanwhile", moment=0):
+        for thread in loading():
+            thread.join(timeout=60)
+    with pytest.raises(RuntimeError, match="broken"):
+        import_module("broken_meanwhile")
