@@ -25,7 +25,8 @@ class Draft:
     """`place` is the id that the file's place gives. `broken` names the sections that cannot be read; those
     are None in `written`. `names` are all fields, those that cannot be read among them; `fields` those that
     are resolved. `said` are the entry's own checks by their place in the list; `checks` all, the implied
-    among them."""
+    among them. `columns` are those that each column of its SQL may be (`schemas.rules.selected`), None where
+    nobody has looked or names do not tell."""
 
     file: str
     place: str
@@ -37,6 +38,7 @@ class Draft:
     fields: dict[str, Field] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     said: dict[int, Check] = field(default_factory=dict)
+    columns: dict[str, set[str]] | None = None
 
     @property
     def names(self) -> list[str]:

@@ -30,6 +30,7 @@ from schemas.yamlfile import Unreadable, decode, parse, read_bytes
 HERE = Path(__file__).parent
 SHARED_FILES = ("elements.yaml", "departments.yaml", "policy.yaml")
 COLUMNS = ("code", "zh", "en", "aliases")
+_YAML = (".yaml", ".yml")
 _PLACE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 
@@ -65,7 +66,7 @@ class House:
 
 def shown(path: Path) -> str:
     """The path relative to the current folder when below it."""
-    absolute, here = str(path.absolute()), f"{Path.cwd()}{os.sep}"
+    absolute, here = str(path.absolute()), f"{os.getcwd()}{os.sep}"  # noqa: PTH109 (as often as there are files)
     return absolute.removeprefix(here)
 
 
@@ -141,7 +142,7 @@ def _paths(house: House) -> Iterator[Path]:
         house.note(house.root, "", [Finding((), "there is no such folder", expected, 1)])
         return
     for path in _yaml_files(house.root):
-        parts = path.relative_to(house.root).parts
+        parts = path.parts[len(house.root.parts) :]
         if len(parts) == 1 and parts[0] in SHARED_FILES:
             continue
         if len(parts) != 2 or path.suffix != ".yaml":
@@ -194,9 +195,8 @@ def _yaml_files(root: Path) -> list[Path]:
     found: list[Path] = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            if name.endswith((".yaml", ".yml")) and not name.startswith("."):
-                found.append(Path(folder, name))
+        here = Path(folder)
+        found += [here / name for name in files if name.endswith(_YAML) and not name.startswith(".")]
     return sorted(found)
 
 

@@ -10,6 +10,7 @@ ZONES: tuple[Zone, ...] = ("share", "open")
 OPEN_GRADE = 1
 SHARE_GRADE = 2
 """Highest grade that is published unmasked without the entry saying so."""
+_KEEP = Keep()
 
 
 def policies(entry: Entry, zone: Zone) -> dict[str, Policy]:
@@ -27,7 +28,7 @@ def mask_of(field: Field, zone: Zone, policy: Policy) -> Mask | None:
     if decided is not None:
         return decided
     permitted = SHARE_GRADE if zone == "share" else OPEN_GRADE
-    return Keep() if field.grade <= permitted else None
+    return _KEEP if field.grade <= permitted else None
 
 
 def mask_plan(entry: Entry, zone: Zone, policy: Policy) -> dict[str, Mask]:

@@ -37,6 +37,7 @@ INHERITED = (
 )
 FROM = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 NOT_NULL = "expect_column_values_to_not_be_null"
+_NO_MASKS = Masks()
 
 
 def merged_masks(own: Masks | None, base: Masks | None) -> Masks | None:
@@ -147,7 +148,7 @@ def _field(name: str, field: FieldFile, element: ElementFile | None, shared: Sha
         source=None if shared else field.source or name,
         shared_from=shared,
         required=bool(field.required),
-        masks=masks or Masks(),
+        masks=masks or _NO_MASKS,
         **given,
     )
 

@@ -56,7 +56,6 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (publishing.open_reasons, ("open",)),
     (publishing.share_masks, ("share", "fields")),
     (publishing.open_masks, ("open", "fields")),
-    (derived.derived_kept, ("source", "fields")),
     (subject.subject_said, ("subject", "fields")),
     (subject.subject_of_derived, ("subject", "source")),
     (subject.risks_said, ("subject", "open", "fields")),
@@ -73,7 +72,9 @@ CITY_RULES: tuple[CityRule, ...] = (
     onesource.one_source,
     circles.circles,
     sources.lake_queries,
+    derived.derived_kept,
 )
+"""In this order: `derived_kept` goes by what `lake_queries` has noted in the drafts."""
 
 
 @regexes.engine_closed()

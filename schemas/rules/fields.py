@@ -27,6 +27,8 @@ _FITS = {
 RESERVED = ("file_row_number",)
 """Columns that DuckDB adds to a Parquet file's own: it refuses a file that has one of the name."""
 _MOST = ("length", "precision", "scale")
+_NO_MASKS = Masks()
+_RISKS = get_args(Risk)
 
 
 def names_free(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
@@ -64,11 +66,10 @@ def _loosened(field: FieldFile, element: ElementFile) -> Iterator[tuple[str, str
             yield key, f"{own} is more than its {base}", f"{base} at most"
     if own_risk := less_risky(field.risk, element.risk):
         yield "risk", own_risk, f"`{element.risk}` or more, or no `risk`"
-    lost = set(element.normalise or ()) - set(field.normalise or element.normalise or ())
-    if lost:
+    if element.normalise and (lost := set(element.normalise) - set(field.normalise or element.normalise)):
         lost_names = ", ".join(sorted(lost))
         yield "normalise", f"leaves out its {lost_names}", f"all of [{', '.join(element.normalise or ())}]"
-    own_masks, masks = field.mask or Masks(), element.mask or Masks()
+    own_masks, masks = field.mask or _NO_MASKS, element.mask or _NO_MASKS
     for zone, own, base in (("share", own_masks.share, masks.share), ("open", own_masks.open, masks.open)):
         if own is not None and base is not None and weaker(own, base):
             yield f"mask.{zone}", f"{own.kind} hides less than its {base.kind}", f"`{base.kind}` or stronger"
@@ -76,8 +77,7 @@ def _loosened(field: FieldFile, element: ElementFile) -> Iterator[tuple[str, str
 
 def less_risky(own: Risk | None, base: Risk | None) -> str:
     """Why a risk loosens another; empty where it does not."""
-    order = get_args(Risk)
-    loosens = own is not None and base is not None and order.index(own) < order.index(base)
+    loosens = own is not None and base is not None and _RISKS.index(own) < _RISKS.index(base)
     return f"risk {own} is below its {base}" if loosens else ""
 
 

@@ -12,6 +12,7 @@ from schemas.draft import Draft
 from schemas.findings import Finding, near
 from schemas.house import House
 from schemas.model import Field, LakeSource
+from schemas.rules.selected import may_be, nodes
 from schemas.sql import literal, quote
 
 _TYPES = {
@@ -30,7 +31,8 @@ _SQL = ("source", "sql")
 def query_findings(
     connection: duckdb.DuckDBPyConnection, source: LakeSource, draft: Draft, house: House
 ) -> Iterator[Finding]:
-    """Unknown inputs, SQL that is not one SELECT over exactly them, and columns that it does not give."""
+    """Unknown inputs, SQL that is not one SELECT over exactly them, and columns that it does not give. Notes in the
+    draft which columns each may be, so that the SQL is read once."""
     unknown = [name for name in source.inputs if name not in house.by_id]
     for name in unknown:
         path = ("source", "inputs", source.inputs.index(name))
@@ -45,7 +47,9 @@ def query_findings(
     if problem is not None:
         yield problem
         return
-    found = list(_reads(tree, source))
+    every = list(nodes(tree))
+    draft.columns = may_be(every)
+    found = list(_reads(every, source))
     yield from (finding for finding in found if not _is_about(finding, source, unknown))
     if not found and not unknown:
         connection.begin()
@@ -67,10 +71,9 @@ def _not_one_select(tree: dict[str, Any]) -> Finding | None:
     return Finding(_SQL, "is not a SELECT", expected)
 
 
-def _reads(tree: dict[str, Any], source: LakeSource) -> Iterator[Finding]:
-    """The tables of the query against `inputs`, both ways."""
-    tables, functions, named = set[tuple[str, str, str]](), set[str](), set[str]()
-    _walk(tree, tables, functions, named)
+def _reads(every: list[dict[str, Any]], source: LakeSource) -> Iterator[Finding]:
+    """The tables that the query's nodes name against `inputs`, both ways."""
+    tables, functions, named = _named(every)
     for function in sorted(functions - set(_TABLE_FUNCTIONS)):
         yield Finding(_SQL, f"reads from {function}()", "curated tables only")
     read = set()
@@ -90,12 +93,10 @@ def _reads(tree: dict[str, Any], source: LakeSource) -> Iterator[Finding]:
             )
 
 
-def _walk(node: Any, tables: set[tuple[str, str, str]], functions: set[str], named: set[str]) -> None:
-    """Collects the base tables, the table functions and the names of common table expressions of a syntax
-    tree."""
-    for child in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
-        _walk(child, tables, functions, named)
-    if isinstance(node, dict):
+def _named(every: list[dict[str, Any]]) -> tuple[set[tuple[str, str, str]], set[str], set[str]]:
+    """The base tables, the table functions and the names of common table expressions."""
+    tables, functions, named = set[tuple[str, str, str]](), set[str](), set[str]()
+    for node in every:
         kind = node.get("type")
         if kind == "BASE_TABLE":
             tables.add((node.get("catalog_name", ""), node.get("schema_name", ""), node["table_name"]))
@@ -103,6 +104,7 @@ def _walk(node: Any, tables: set[tuple[str, str, str]], functions: set[str], nam
             functions.add(node["function"]["function_name"])
         elif "cte_map" in node:
             named.update(each["key"] for each in node["cte_map"]["map"])
+    return tables, functions, named
 
 
 def _columns(
@@ -113,8 +115,9 @@ def _columns(
     if any(set(other.names) != set(other.fields) or not other.fields for other in inputs):
         return
     try:
-        for name, other in zip(source.inputs, inputs, strict=True):
-            _create(connection, name, other.fields)
+        connection.execute(
+            "; ".join(_created(name, other.fields) for name, other in zip(source.inputs, inputs, strict=True))
+        )
     except duckdb.Error:  # a decimal whose scale is above its precision, which has its own finding
         return
     try:
@@ -131,11 +134,10 @@ def _columns(
             yield Finding(("fields", name), why, "a column of the SQL by this name or by `source`")
 
 
-def _create(connection: duckdb.DuckDBPyConnection, name: str, fields: dict[str, Field]) -> None:
-    department, dataset = name.split(".")
+def _created(name: str, fields: dict[str, Field]) -> str:
+    department, dataset = map(quote, name.split("."))
     columns = ", ".join(f"{quote(field.name)} {_sql_type(field)}" for field in fields.values())
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(department)}")
-    connection.execute(f"CREATE TABLE {quote(department)}.{quote(dataset)} ({columns})")
+    return f"CREATE SCHEMA IF NOT EXISTS {department}; CREATE TABLE {department}.{dataset} ({columns})"
 
 
 def _sql_type(field: Field) -> str:

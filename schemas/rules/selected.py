@@ -7,12 +7,8 @@ renamed in a list, pivots) it says so.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
-
-from schemas.rules.regexes import engine
-from schemas.sql import literal
 
 Names = dict[str, set[str]]
 
@@ -21,16 +17,26 @@ class _Unknown(Exception):
     """Names do not tell."""
 
 
-def may_be(sql: str) -> Names | None:
-    """For each name that a column of the query may have, lower-case, the names of the columns that it may be,
-    itself among them; None where that cannot be told. Names that the query does not mention are not in it."""
-    if "\0" in sql:
-        return None
-    told = engine().execute(f"SELECT json_serialize_sql({literal(sql)})").fetchall()[0][0]
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping of a syntax tree, in no order that means anything."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            yield node
+            left += [child for child in node.values() if isinstance(child, dict | list)]
+        elif isinstance(node, list):
+            left += node
+
+
+def may_be(found: Iterable[dict[str, Any]]) -> Names | None:
+    """Of a query's nodes: for each name that a column of it may have, lower-case, the names of the columns that it
+    may be, itself among them; None where that cannot be told. Names that the query does not mention are not in it."""
     pairs: Names = {}
     try:
-        for made, of in _pairs(json.loads(told)):
-            pairs.setdefault(made, {made}).add(of)
+        for node in found:
+            for made, of in _pairs(node):
+                pairs.setdefault(made, {made}).add(of)
     except _Unknown:
         return None
     return {name: _closed(name, pairs) for name in pairs}
@@ -44,12 +50,8 @@ def _closed(name: str, pairs: Names) -> set[str]:
     return found
 
 
-def _pairs(node: Any) -> Iterator[tuple[str, str]]:
-    """Every (name made, name it is made of) of a syntax tree."""
-    for child in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
-        yield from _pairs(child)
-    if not isinstance(node, dict):
-        return
+def _pairs(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every (name made, name it is made of) that one node tells."""
     if (
         node.get("error")
         or node.get("type") == "PIVOT"
