@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
 from exchange.errors import NotThere
@@ -30,6 +30,7 @@ from exchange.web import (
 )
 from exchange.web.bounds import Bounded, Counted, TooMany
 from exchange.web.house import Caller, House, host_of
+from exchange.web.metered import Metered
 from exchange.web.shapes import door_of
 from lake import store
 from lake.signing import KEYS
@@ -121,17 +122,10 @@ def _own_routes(app: FastAPI, house: House) -> None:
 
 def _watched(app: FastAPI, house: House) -> None:
     """Health and metrics, which answer whatever else there is to do: they wait for no thread that calls are in."""
-    registry = CollectorRegistry()
-    answered = Counter(
-        "xuanwu_exchange_answers", "Answers by door and status", ["door", "status"], registry=registry
-    )
-    crowd = house.crowd
-    now = Gauge("xuanwu_exchange_under_way", "Calls that are being answered", registry=registry)
-    now.set_function(lambda: crowd.under_way)
-    most = Gauge("xuanwu_exchange_under_way_most", "The most there have been at one time", registry=registry)
-    most.set_function(lambda: crowd.most_seen)
-    app.add_middleware(Bounded, crowd=crowd)
-    app.add_middleware(Counted, answered=answered)
+    metered = Metered()
+    house.crowd.changed = metered.crowd
+    app.add_middleware(Bounded, crowd=house.crowd)
+    app.add_middleware(Counted, answered=metered.answered)
     aside = CapacityLimiter(1)
 
     def found() -> None:
@@ -148,4 +142,4 @@ def _watched(app: FastAPI, house: House) -> None:
 
     @app.get("/metrics", tags=["运行 running"], summary="指标 Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(metered.text(), media_type=CONTENT_TYPE_LATEST)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
@@ -44,11 +45,13 @@ class TooMany(Busy):
 
 
 class Crowd:
-    """The calls that are under way in this process: `most` of all callers, a quarter of them of one."""
+    """The calls that are under way in this process: `most` of all callers, a quarter of them of one. `changed` is told
+    how many there are, and the most there were, whenever that changes."""
 
     def __init__(self, most: int) -> None:
         self.most, self.of_one = most, max(1, most // SHARE)
         self.under_way = self.most_seen = 0
+        self.changed: Callable[[int, int], object] = lambda now, most: None
         self._of: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -59,6 +62,7 @@ class Crowd:
                 return False
             self.under_way += 1
             self.most_seen = max(self.most_seen, self.under_way)
+            self.changed(self.under_way, self.most_seen)
             return True
 
     def known(self, scope: Scope, who: str, account: str = "") -> None:
@@ -74,6 +78,7 @@ class Crowd:
             self.under_way -= 1
             self._of.subtract(scope.get(_CALLERS, ()))
             self._of += Counter()  # those at zero are forgotten
+            self.changed(self.under_way, self.most_seen)
 
 
 def tell(scope: Scope, **headers: str) -> None:

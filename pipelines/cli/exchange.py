@@ -21,6 +21,7 @@ account_app = typer.Typer(no_args_is_help=True, help="账户 Accounts of people 
 
 
 def serve(
+    *,
     host: Annotated[
         str, typer.Option(help="address to listen on; put TLS before any but loopback")
     ] = "127.0.0.1",
@@ -32,23 +33,16 @@ def serve(
     url: Annotated[
         str, typer.Option(help="address by which readers reach it; default what they call it by")
     ] = "",
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="processes; --per-minute and --at-once are of each")
+    ] = 1,
 ) -> None:
     """交换平台 Serve the exchange: share requests, and the rows and files of shared tables, over HTTP."""
-    import threading
+    from pipelines.serving import Serving
+    from pipelines.serving import serve as serving
 
-    import uvicorn
-
-    from exchange.oidc.issuer import open_issuer
-    from exchange.web.app import make_app
-    from exchange.web.house import House
-    from pipelines.publishing.granting import sweeping
-
-    ctx, desk = _desk(kept=True)
-    issuer = open_issuer(ctx.settings, ctx.catalogue.departments, ctx.clock)
-    app = make_app(House(desk, ctx.tables, per_minute, url, issuer, at_once))
-    threading.Thread(target=sweeping, args=(ctx,), name="sweeping", daemon=True).start()
     typer.echo(f"http://{host}:{port}/openapi.json", err=True)
-    uvicorn.run(app, host=host, port=port, server_header=False, log_level="warning", timeout_keep_alive=15)
+    serving(Serving(host, port, per_minute, at_once, url, workers))
 
 
 def usage(
@@ -98,7 +92,7 @@ def looked(
     show_looks(found)
 
 
-def _desk(*, kept: bool = False) -> tuple[Context, Desk]:
+def _desk() -> tuple[Context, Desk]:
     from exchange.requests import Desk
     from exchange.state import State
     from pipelines.context import open_context
@@ -106,9 +100,7 @@ def _desk(*, kept: bool = False) -> tuple[Context, Desk]:
     from pipelines.publishing.granting import taking_away
 
     ctx = open_context()
-    return ctx, Desk(
-        State(ctx.settings, kept=kept), ctx.catalogue, open_log(ctx)[0], ctx.clock, taking_away(ctx)
-    )
+    return ctx, Desk(State(ctx.settings), ctx.catalogue, open_log(ctx)[0], ctx.clock, taking_away(ctx))
 
 
 @account_app.command("create")

@@ -29,7 +29,7 @@ ROWS = f"/api/v1/tables/{ID}/default/rows"
 
 
 @contextmanager
-def process(exchange: Exchange) -> Iterator[tuple[str, psutil.Process]]:
+def process(exchange: Exchange, *more: str) -> Iterator[tuple[str, psutil.Process]]:
     """`xuanwu serve` over the exchange's home, in a process of its own."""
     settings, port = exchange.city.settings, free_port()
     env = os.environ | {
@@ -37,7 +37,7 @@ def process(exchange: Exchange) -> Iterator[tuple[str, psutil.Process]]:
         "XUANWU_CATALOGUE": str(settings.home.parent / "catalogue"),
         KEY: SECRET,
     }
-    words = ["serve", "--port", str(port), "--at-once", str(AT_ONCE), "--per-minute", str(A_MINUTE)]
+    words = ["serve", "--port", str(port), "--at-once", str(AT_ONCE), "--per-minute", str(A_MINUTE), *more]
     server = subprocess.Popen([str(Path(sys.executable).parent / "xuanwu"), *words], env=env)
     url = f"http://127.0.0.1:{port}"
     try:
