@@ -32,6 +32,14 @@ class Access:
         return "unconditional" if self.grant is None else f"request {self.grant.number}"
 
 
+def require_official(session: Session) -> None:
+    """Forbidden for the public: what is shared, and on what conditions, is for departments."""
+    if not session.principal.official:
+        raise Forbidden(
+            "what is shared is for departments", next_step="what is open to everybody needs no login"
+        )
+
+
 def shared(desk: Desk, dataset: str, policy: str) -> Entry:
     """The entry of a table that is shared. NotThere, in the same words, for a dataset or a policy that is not."""
     entry = desk.catalogue.entries.get(dataset)
@@ -67,9 +75,11 @@ def readable(desk: Desk, session: Session) -> list[Access]:
 
 
 def access(desk: Desk, session: Session, dataset: str, policy: str) -> Access:
-    """The right to read a table. NotThere where it is not shared; Forbidden without grant, department or scope.
+    """The right to read a table. NotThere where it is not shared; Forbidden without grant, department or scope, and for
+    the public.
 
     `policy` is one of the catalogue, then the widest grant of it is taken, or that of a grant's own table."""
+    require_official(session)
     entry = shared(desk, dataset, policy)
     if "read" not in session.scopes:
         raise Forbidden("this token is not for reading", expected="a token of the scope `read`")

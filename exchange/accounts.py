@@ -85,6 +85,8 @@ def open_account(
         raise Unfit("an account's name is malformed", expected="small letters, digits and . _ @ -")
     if unknown := [role for role in said if role not in ROLES]:
         raise Unfit(f"no role {', '.join(unknown)}", expected=", ".join(ROLES))
+    if department and set(said) == {"public"}:
+        raise Unfit("the public is of no department", expected="another role, or no department")
     kept = None if password is None else _hashed(password)
     row = {"name": name, "department": department, "roles": list(said), "password": kept, "closed": None}
     try:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-Role = Literal["requester", "provider", "approver", "authority", "data_centre", "auditor"]
+Role = Literal["requester", "provider", "approver", "authority", "data_centre", "auditor", "public"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 """requester 需求方: applies, uses. provider 提供方: answers. approver 审批人: the internal approval of either side.
 authority 主管部门: extends, arbitrates, suspends. data_centre 大数据中心: runs it. auditor 审计: reads what was done,
-and no data."""
+and no data. public 公众: somebody whom the city knows, and who is of no department."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,12 @@ class Principal:
     name: str
     department: str
     roles: frozenset[Role]
+
+    @property
+    def official(self) -> bool:
+        """Whether it acts for a department or for the city: what is shared is for those. The public is of no
+        department."""
+        return self.roles != {"public"}
 
     def has(self, *roles: Role) -> bool:
         """Whether it has any of these roles."""

@@ -19,6 +19,7 @@ ROLES: Final = {
     "authority": ("主管部门", "authority"),
     "data_centre": ("大数据中心", "data centre"),
     "auditor": ("审计", "auditor"),
+    "public": ("公众", "public"),
 }
 STATES: Final = {
     "drafted": ("已起草", "drafted"),

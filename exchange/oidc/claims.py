@@ -5,9 +5,13 @@
     scopes: {read: exchange.read, request: exchange.request}     # without, every token is for both
     clients: {education-etl: {department: education, roles: [requester]}}
     contact: 市数据局 identity@city.example
+    others:                                                      # whose access tokens are taken besides
+      province: {issuer: "https://idp.province.example", audience: "https://exchange.city.example",
+                 department: {claim: dept, map: {"330000-ZJ": education}}, roles: {map: {reader: requester}}}
 
-Where a `map` is given it is all that counts; without one a value stands for the department or role of its own name.
-What a claim says beyond that is no right, and is passed over: providers say many things.
+Where a `map` is given it is all that counts; without one a value stands for the department or role of its own name, but
+not another's: what a province calls by a name of ours is none of ours. What a claim says beyond that is no right, and
+is passed over: providers say many things.
 """
 
 from __future__ import annotations
@@ -16,12 +20,13 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
 from exchange.accounts import OF_ISSUER, SCOPES, Scope
 from exchange.errors import Unplaced
+from exchange.oidc.provider import safe
 from exchange.people import ROLES, Principal, Role
 from schemas.errors import SettingsError
 from schemas.model.basics import Model
@@ -29,8 +34,10 @@ from schemas.yamlfile import Unreadable, decode, parse, read_bytes
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Signatures by a key pair (RFC 7518, RFC 8037). None of a shared secret: whoever checks one could make one."""
-NO_DEPARTMENT: Final = frozenset[Role]({"authority", "data_centre", "auditor"})
+NO_DEPARTMENT: Final = frozenset[Role]({"authority", "data_centre", "auditor", "public"})
 """Roles that somebody may have without a department."""
+LONGEST_NAME: Final = 96
+"""Characters of the name of somebody of a provider's."""
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9._@|-]{1,90}")
 
 
@@ -57,7 +64,7 @@ class Client(Model):
 
 
 class Claims(Model):
-    """What the operator says of the provider's tokens."""
+    """What the operator says of a provider's tokens."""
 
     department: Departments = Departments()
     roles: Roles = Roles()
@@ -70,14 +77,29 @@ class Claims(Model):
     """Whom to ask about a department or a role."""
 
 
-def read_claims(path: Path | None, departments: Collection[str]) -> Claims:
+class Other(Claims):
+    """Another issuer, such as the province's. Its subjects are `oidc:<its name here>:<sub>`."""
+
+    issuer: str
+    audience: str = Field(min_length=1)
+
+
+class Own(Claims):
+    """The whole file."""
+
+    others: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")], Other] = Field(
+        default_factory=dict
+    )
+
+
+def read_claims(path: Path | None, departments: Collection[str]) -> Own:
     """The file; what stands for itself without one. SettingsError tells everything that is wrong in it."""
     if path is None:
-        return Claims()
+        return Own()
     try:
         said, findings = parse(decode(read_bytes(path)))
         wrong = [finding.message for finding in findings]
-        found = Claims.model_validate(said)
+        found = Own.model_validate(said)
     except OSError as error:
         raise _wrong(path, [f"it cannot be read ({type(error).__name__})"]) from None
     except Unreadable as error:
@@ -85,23 +107,41 @@ def read_claims(path: Path | None, departments: Collection[str]) -> Claims:
     except ValidationError as error:
         each = error.errors(include_input=False, include_url=False)
         raise _wrong(path, [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in each]) from None
-    named = {*found.department.map.values(), *(each.department for each in found.clients.values())} - {""}
-    wrong += [f"no department `{name}` in departments.yaml" for name in sorted(named - set(departments))]
-    wrong += [
-        f"clients.{name}: {', '.join(each.roles)} needs a department"
-        for name, each in found.clients.items()
-        if not each.department and not NO_DEPARTMENT.issuperset(each.roles)
-    ]
+    wrong += _faults(found, departments)
+    for name, other in found.others.items():
+        wrong += [f"others.{name}: {each}" for each in _faults(other, departments)]
+        if not safe(other.issuer):
+            wrong.append(f"others.{name}: the issuer is no https:// address")
+    if len({other.issuer for other in found.others.values()}) < len(found.others):
+        wrong.append("others: an issuer stands there twice")
     if wrong:
         raise _wrong(path, wrong)
     return found
+
+
+def _faults(found: Claims, departments: Collection[str]) -> list[str]:
+    """Departments that there are not, and clients that have none where they need one."""
+    named = {*found.department.map.values(), *(each.department for each in found.clients.values())} - {""}
+    return (
+        [f"no department `{name}` in departments.yaml" for name in sorted(named - set(departments))]
+        + [
+            f"clients.{name}: {', '.join(each.roles)} needs a department"
+            for name, each in found.clients.items()
+            if not each.department and not NO_DEPARTMENT.issuperset(each.roles)
+        ]
+        + [
+            f"clients.{name}: the public is of no department"
+            for name, each in found.clients.items()
+            if each.department and set(each.roles) == {"public"}
+        ]
+    )
 
 
 def _wrong(path: Path, wrong: list[str]) -> SettingsError:
     return SettingsError(
         f"the claims' file is malformed: {'; '.join(wrong)}",
         file=str(path),
-        expected="department, roles, scopes, clients, algorithms, types, contact",
+        expected="department, roles, scopes, clients, algorithms, types, contact, others",
         next_step="correct the file that XUANWU_OIDC_CLAIMS names",
     )
 
@@ -109,25 +149,29 @@ def _wrong(path: Path, wrong: list[str]) -> SettingsError:
 # ── whose a token is ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def name_of(said: Mapping[str, Any]) -> str:
-    """The name of a token's subject in the exchange: unique, since the provider gives a `sub` once (OpenID Connect
-    Core, 5.7), which it does not promise of a user's name or e-mail. What has other signs is told as a digest."""
+def name_of(said: Mapping[str, Any], prefix: str = OF_ISSUER) -> str:
+    """The name of a token's subject in the exchange: unique, since a provider gives a `sub` once (OpenID Connect
+    Core, 5.7), which it does not promise of a user's name or e-mail, and since no `sub` that is told has the colon that
+    ends the `prefix` of its issuer. What has other signs, or is long, is told as a digest."""
     subject = said["sub"]
-    if _SUBJECT.fullmatch(subject):
-        return OF_ISSUER + subject
-    return f"{OF_ISSUER}~{hashlib.sha256(subject.encode(errors='replace')).hexdigest()[:40]}"
+    if _SUBJECT.fullmatch(subject) and len(prefix) + len(subject) <= LONGEST_NAME:
+        return prefix + subject
+    return f"{prefix}~{hashlib.sha256(subject.encode(errors='replace')).hexdigest()[:40]}"
 
 
-def principal_of(claims: Claims, said: Mapping[str, Any], departments: Collection[str]) -> Principal:
+def principal_of(
+    claims: Claims, said: Mapping[str, Any], departments: Collection[str], prefix: str = OF_ISSUER
+) -> Principal:
     """Whom these claims speak of, which were checked before. Unplaced where they give no department that is known, or
     no role."""
-    name = name_of(said)
+    name = name_of(said, prefix)
     client = _client(claims, said)
     if client is not None:
         return Principal(name, client.department, frozenset(client.roles))
-    known = claims.roles.map or dict(zip(ROLES, ROLES, strict=True))
+    ours = not isinstance(claims, Other)
+    known = claims.roles.map or (dict(zip(ROLES, ROLES, strict=True)) if ours else {})
     roles = frozenset(known[each] for each in _values(said, claims.roles.claim) if each in known)
-    named = claims.department.map or {each: each for each in departments}
+    named = claims.department.map or ({each: each for each in departments} if ours else {})
     found = {named[each] for each in _values(said, claims.department.claim) if each in named}
     if not roles:
         raise _unplaced(claims, name, "no role", claims.roles.claim)
@@ -135,7 +179,7 @@ def principal_of(claims: Claims, said: Mapping[str, Any], departments: Collectio
         raise _unplaced(claims, name, "more than one department", claims.department.claim)
     if not found and not roles <= NO_DEPARTMENT:
         raise _unplaced(claims, name, "no department", claims.department.claim)
-    return Principal(name, next(iter(found), ""), roles)
+    return Principal(name, "" if roles == {"public"} else next(iter(found), ""), roles)
 
 
 def _client(claims: Claims, said: Mapping[str, Any]) -> Client | None:

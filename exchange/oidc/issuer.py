@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import httpx
 
-from exchange.accounts import Session, not_good
+from exchange.accounts import OF_ISSUER, Session, not_good
 from exchange.borrowed import Vouched, introduce
 from exchange.oidc.claims import Claims, principal_of, read_claims, scopes_of
 from exchange.oidc.provider import Provider, safe
-from exchange.oidc.tokens import LEEWAY, checked, of_id
+from exchange.oidc.tokens import LEEWAY, checked, issuer_of, of_id
 from exchange.state import State
 from schemas.errors import SettingsError
 from schemas.settings import Settings
@@ -26,7 +26,8 @@ LONGEST: Final = timedelta(days=366)
 @dataclass(frozen=True)
 class Issuer:
     """`audience` is what access tokens for the exchange name; `client_id` and `secret` are the exchange's own, for the
-    login of people, where it has any."""
+    login of people, where it has any. `others` are issuers whose access tokens are taken besides, each by its own keys
+    and claims: nobody logs in by them."""
 
     provider: Provider
     claims: Claims
@@ -35,10 +36,16 @@ class Issuer:
     clock: Callable[[], datetime]
     client_id: str = ""
     secret: str = field(default="", repr=False)
+    others: tuple[Issuer, ...] = ()
 
     def session(self, state: State, text: str) -> Session:
-        """Whom an access token stands for. Unauthenticated for one that is not good, Unplaced for somebody without
-        department or role, Busy where the provider's keys cannot be had."""
+        """Whom an access token stands for, of the city's own issuer or another. Unauthenticated for one that is not
+        good, Unplaced for somebody without department or role, Busy where its issuer's keys cannot be had."""
+        told = issuer_of(text) if self.others else None
+        whose = next((each for each in self.others if each.provider.issuer == told), self)
+        return whose._session(state, text)
+
+    def _session(self, state: State, text: str) -> Session:
         now = self.clock()
         said = checked(
             self.provider,
@@ -55,7 +62,7 @@ class Issuer:
 
     def vouched(self, said: dict[str, Any], now: datetime) -> Vouched:
         """What the provider says of somebody in claims that were checked."""
-        principal = principal_of(self.claims, said, self.departments)
+        principal = principal_of(self.claims, said, self.departments, self.provider.prefix)
         ends = min(said["exp"], (now + LONGEST).timestamp()) + LEEWAY.total_seconds()
         made = min(said["iat"], now.timestamp())
         return Vouched(principal, _moment(made), _moment(ends))
@@ -102,13 +109,31 @@ def open_issuer(
             expected="an audience of the exchange's own, such as its address",
         )
     claims = read_claims(settings.oidc_claims, departments)
-    http = httpx.Client(timeout=TIMEOUT, follow_redirects=False)
+    if any(each.issuer == settings.oidc_issuer for each in claims.others.values()):
+        raise SettingsError("the claims' file has the city's own issuer among the others")
     return Issuer(
-        provider=Provider(settings.oidc_issuer, claims.algorithms, http, clock),
+        provider=_provider(settings.oidc_issuer, claims, clock),
         claims=claims,
         audience=settings.oidc_audience,
         departments=frozenset(departments),
         clock=clock,
         client_id=settings.oidc_client_id,
         secret=settings.oidc_client_secret.get_secret_value(),
+        others=tuple(
+            Issuer(
+                provider=_provider(each.issuer, each, clock, f"{OF_ISSUER}{name}:"),
+                claims=each,
+                audience=each.audience,
+                departments=frozenset(departments),
+                clock=clock,
+            )
+            for name, each in claims.others.items()
+        ),
     )
+
+
+def _provider(
+    issuer: str, claims: Claims, clock: Callable[[], datetime], prefix: str = OF_ISSUER
+) -> Provider:
+    http = httpx.Client(timeout=TIMEOUT, follow_redirects=False)
+    return Provider(issuer, claims.algorithms, http, clock, prefix)

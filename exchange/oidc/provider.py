@@ -21,6 +21,7 @@ import httpx
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from exchange.accounts import OF_ISSUER
 from exchange.errors import Busy
 
 log = logging.getLogger(__name__)
@@ -62,12 +63,17 @@ class Known:
 
 
 class Provider:
-    """One issuer. `algorithms` are those that are allowed."""
+    """One issuer. `algorithms` are those that are allowed; `prefix` is how the names of its subjects begin here."""
 
     def __init__(
-        self, issuer: str, algorithms: Collection[str], http: httpx.Client, clock: Callable[[], datetime]
+        self,
+        issuer: str,
+        algorithms: Collection[str],
+        http: httpx.Client,
+        clock: Callable[[], datetime],
+        prefix: str = OF_ISSUER,
     ) -> None:
-        self.issuer, self.http = issuer, http
+        self.issuer, self.http, self.prefix = issuer, http, prefix
         self._algorithms, self._clock = algorithms, clock
         self._known: Known | None = None
         self._tried: datetime | None = None

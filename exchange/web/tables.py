@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.status import HTTP_304_NOT_MODIFIED
 
-from exchange.access import Access, access, readable, shared
+from exchange.access import Access, access, readable, require_official, shared
 from exchange.accounts import Session
 from exchange.errors import ExchangeError, Forbidden, NotThere
 from exchange.reading import MOST_CONDITIONS, MOST_ROWS, Asked, condition, read
@@ -38,6 +38,7 @@ class Named(BaseModel):
 def tables(house: TheHouse, caller: Caller) -> list[dict[str, Any]]:
     """Every table of the share zone: its fields, share type and conditions, and whether the caller may read it now. A
     grant of some columns, or of the rows of a territory, has a table of its own."""
+    require_official(caller)
     all_of_it = [
         Access(entry, policy, None)
         for entry in house.desk.catalogue.entries.values()
@@ -68,6 +69,7 @@ def openapi(
 
 def _seen(house: House, caller: Session, named: Named) -> tuple[Access, bool]:
     """A table as the caller would read it, and whether they may now."""
+    require_official(caller)
     entry = shared(house.desk, named.dataset, named.policy)
     try:
         return access(house.desk, caller, named.dataset, named.policy), True

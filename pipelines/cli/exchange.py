@@ -108,7 +108,7 @@ def account_create(
     name: Annotated[str, typer.Argument(help="small letters, digits and . _ @ -")],
     roles: Annotated[
         list[str],
-        typer.Option("--role", help="requester, provider, approver, authority, data_centre, auditor"),
+        typer.Option("--role", help="requester, provider, approver, authority, data_centre, auditor, public"),
     ],
     department: Annotated[
         str, typer.Option(help="a key of departments.yaml; empty for the authority's own")

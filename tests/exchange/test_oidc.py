@@ -60,6 +60,8 @@ def test_a_person_by_claims(provider: Provider, issuer: Issuer, state: State) ->
     assert found.principal.roles == {"requester", "approver"}
     auditor = issuer.session(state, provider.forge(sub="a|b", department=None, roles="auditor"))
     assert (auditor.principal.department, auditor.principal.roles) == ("", {"auditor"})
+    anybody = issuer.session(state, provider.forge(sub="anybody", roles=["public"]))
+    assert (anybody.principal.department, anybody.principal.roles) == ("", {"public"})
 
 
 def test_a_person_who_came_through_a_system_s_client_is_not_the_system(
@@ -128,6 +130,7 @@ def test_claims_are_mapped_as_the_file_says(
         ("department: {map: {x: magic}}", "no department `magic`"),
         ("clients: {x: {roles: [requester]}}", "needs a department"),
         ("clients: {x: {department: health}}", "clients.x.roles"),
+        ("clients: {x: {department: health, roles: [public]}}", "the public is of no department"),
     ],
 )
 def test_a_wrong_file_of_claims(tmp_path: Path, text: str, says: str) -> None:
