@@ -66,9 +66,10 @@ def test_what_is_made_for_readers_is_told_and_nothing_else_may_lie_there(exchang
 def test_nothing_without_a_grant(exchange: Exchange) -> None:
     for who in ("asker", "other", "auditor", "bureau", "clerk"):
         refused(exchange.get(TABLE, who), 403, "ForbiddenException")
+        refused(exchange.get(f"{TABLE}/credentials", who), 403, "ForbiddenException")
         assert exchange.get(f"{AT}/namespaces", who).json()["namespaces"] == []
     refused(exchange.get(TABLE, None), 401, "NotAuthorizedException")
-    assert [each["phase"] for each in exchange.log()] == ["refused"] * 5
+    assert [each["phase"] for each in exchange.log()] == ["refused"] * 10
     exchange.grant()
     refused(exchange.get(f"{AT}/namespaces/health/tables/visit__statistics"), 403, "ForbiddenException")
     for name in ("visit__open", "visit", "__", "visit__*", "nothing__default"):
