@@ -1,4 +1,5 @@
-"""What an operator does at the shell with accounts, tokens and contacts: it stands in the audit log, with who did it.
+"""What an operator does at the shell with accounts, tokens, contacts and deliveries: it stands in the audit log, with
+who did it.
 
 What gives somebody something is logged in the transaction that gives it: where the log cannot be written it is not
 given. What ends something holds at once, and is logged then; whoever does it is told where that cannot be. Entries hold
@@ -75,6 +76,10 @@ class Shell:
     def remove_contact(self, department: str, channel: str, address: str) -> None:
         notices.remove_contact(self.state, department, channel, address)
         self._note("contact", "removed", **_contact(department, channel, address))
+
+    def deliver(self, numbers: Iterable[int]) -> None:
+        """These deliveries are about to be made by hand. LakeError where it cannot be logged: then none is."""
+        self._note("delivery", "by hand", subscriptions=list(numbers))
 
 
 def _contact(department: str, channel: str, address: str) -> dict[str, str]:

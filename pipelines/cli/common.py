@@ -10,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from exchange.operating import Shell
+    from exchange.state import State
+    from lake.auditlog import AuditLog
     from pipelines.context import Context
 
 Datasets = Annotated[list[str], typer.Argument(help="department.dataset; several may be named")]
@@ -33,11 +35,17 @@ def day(value: str) -> date:
 
 def open_shell() -> tuple[Context, Shell]:
     """What the machine's user does with the exchange by its commands, which the audit log tells."""
-    import getpass
-
-    from exchange.operating import Shell
     from exchange.state import State
     from pipelines.proof.certifying import open_log
 
     ctx = open_context(())
-    return ctx, Shell(State(ctx.settings), open_log(ctx)[0], ctx.clock, getpass.getuser())
+    return ctx, shell_of(ctx, State(ctx.settings), open_log(ctx)[0])
+
+
+def shell_of(ctx: Context, state: State, log: AuditLog) -> Shell:
+    """The same, of what is open already."""
+    import getpass
+
+    from exchange.operating import Shell
+
+    return Shell(state, log, ctx.clock, getpass.getuser())

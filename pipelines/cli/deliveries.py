@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, open_context
+from pipelines.cli.common import AsJson, open_context, shell_of
 
 if TYPE_CHECKING:
     from exchange.requests import Desk
@@ -59,11 +59,13 @@ def show_delivery(number: Number, as_json: AsJson = False) -> None:
 @app.command("run")
 def run_deliveries() -> None:
     """Deliver what is due, as Airflow does; exit 1 where one failed."""
-    from exchange.receipts import Receipt
+    from exchange.receipts import Receipt, due
     from pipelines.delivering.deliver import deliver_due
 
     ctx, desk = _opened()
     failed = False
+    if numbers := [each.number for each in due(desk, ctx.tables)]:
+        shell_of(ctx, desk.state, desk.log).deliver(numbers)
     for each, result in deliver_due(ctx, desk):
         done = isinstance(result, Receipt)
         failed = failed or not done
@@ -76,9 +78,12 @@ def run_deliveries() -> None:
 def retry_delivery(number: Number) -> None:
     """Deliver one now, however often it has failed."""
     from exchange.receipts import soon
+    from exchange.subscriptions import find_one
     from pipelines.delivering.deliver import deliver
 
     ctx, desk = _opened()
+    find_one(desk, number)
+    shell_of(ctx, desk.state, desk.log).deliver([number])
     soon(desk, number)
     done = deliver(ctx, desk, number).counts
     typer.echo(f"{done.sent:,} rows sent, {done.found:,} of {done.rows:,} found there")
