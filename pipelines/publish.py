@@ -85,6 +85,7 @@ def publish_by(
     alike = standing is not None and _under(job, standing[1]) and proven
     past = proven and rotation.keeps_past(ctx, job.table, zone, job.masks_hash, alike=alike)
     certifying.settle(ctx, job.table, standing)
+    counted: pa.RecordBatch | None = None
     if merged.batch.erasure is not None and not (standing and said(standing[1], "batch") == merged.batch.id):
         past = False
     if standing is not None and alike and past and said(standing[1], "curated_snapshot") == str(source):
@@ -96,10 +97,10 @@ def publish_by(
         if step and standing:
             snapshot = _step(job, source, standing, step)
         else:
-            job, snapshot = _write(job, masking, source, standing, alike=alike, past=past)
+            job, snapshot, counted = _write(job, masking, source, standing, alike=alike, past=past)
     if zone == "share":
         origins_of(job).sweep(part.path for part in ctx.tables.parts(job.table))
-    published = _with_downloads(job, record_of(job, source, snapshot, reused=reused))
+    published = _with_downloads(job, record_of(job, source, snapshot, reused=reused), counted)
     return certifying.completed(ctx, job.table, published)
 
 
@@ -144,9 +145,10 @@ def _source(job: Job, standing: Standing | None) -> int:
 
 def _write(
     job: Job, masking: Masking, source: int, standing: Standing | None, *, alike: bool, past: bool
-) -> tuple[Job, int]:
-    """The publication as the disclosure gate lets it through, under masks that it may have made coarser, and its
-    snapshot. Where what stands published may not stay beside it (`past`) the table begins anew."""
+) -> tuple[Job, int, pa.RecordBatch | None]:
+    """The publication as the disclosure gate lets it through, under masks that it may have made coarser, its snapshot,
+    and its rows, where they were counted. Where what stands published may not stay beside it (`past`) the table begins
+    anew."""
     tables = job.ctx.tables
     job = replace(job, noise=drawn(job.ctx, job.entry, job.plan, source))
     with ExitStack() as opened:
@@ -158,12 +160,14 @@ def _write(
         properties, base = properties_of(job, source, judged), standing[0] if standing else None
         with publication(job, source, standing, properties, judged).committing() as seal:
             if past:
-                return job, tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
+                snapshot = tables.replace(job.table, rows, "all", properties, base=base, seal=seal)
+                return job, snapshot, judged.counted
             if not tables.exists(job.table):
                 tables.ensure(job.table, job.schema)
-            return job, renewal.renew(
+            snapshot = renewal.renew(
                 tables, job.table, job.schema, rows, properties=properties, base=base, seal=seal
             )
+            return job, snapshot, judged.counted
 
 
 @dataclass
@@ -263,8 +267,8 @@ def _left_out(standing: Standing | None) -> int:
     return record.suppressed + record.emptied if record else 0
 
 
-def _with_downloads(job: Job, published: Published) -> Published:
+def _with_downloads(job: Job, published: Published, counted: pa.RecordBatch | None) -> Published:
     if job.zone != "open" or not job.entry.open.downloads:
         return published
-    files = downloads.release(job.ctx, job.entry, published, job.plan)
+    files = downloads.release(job.ctx, job.entry, published, job.plan, counted)
     return published.model_copy(update={"downloads": files})

@@ -27,8 +27,17 @@ AT = "file_row_number"
 def left(parts: Sequence[Part]) -> str:
     """A query of the rows of these data files that are not deleted. `_lake_file` and `file_row_number` tell where a
     row lies; a column that a file lacks is null."""
+    return undeleted(written(parts), parts)
+
+
+def written(parts: Sequence[Part]) -> str:
+    """The same with the rows that are deleted."""
     options = f", union_by_name = true, filename = {literal(FILE)}, file_row_number = true"
-    rows = f"SELECT * FROM {parquet([part.path for part in parts], options)}"
+    return f"SELECT * FROM {parquet([part.path for part in parts], options)}"
+
+
+def undeleted(rows: str, parts: Sequence[Part]) -> str:
+    """Of a query of rows of these data files, which tells where each lies, those that are not deleted."""
     gone = sorted({path for part in parts for path in part.deleting})
     if not gone:
         return rows

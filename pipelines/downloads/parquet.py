@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 import pyarrow as pa
@@ -11,7 +12,19 @@ from lake.ahead import ahead
 
 
 def write_parquet(uri: str, rows: pa.RecordBatchReader) -> None:
-    groups = ahead(store.row_groups(rows, rows.schema))
+    groups = ahead(store.row_groups(_even(rows), rows.schema))
     with store.atomic_parquet(uri, rows.schema) as writer, closing(groups):
         for group in groups:
             writer.write_table(group)
+
+
+def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut where a row group is full, so that the same rows are the same file however they come."""
+    room = store.ROW_GROUP_ROWS
+    for batch in batches:
+        rest = batch
+        while rest.num_rows >= room:
+            yield rest.slice(0, room)
+            rest, room = rest.slice(room), store.ROW_GROUP_ROWS
+        room -= rest.num_rows
+        yield rest

@@ -9,15 +9,15 @@
 A release is written to a folder of its own and holds once `latest.json` names it: one small file, replaced
 whole on a disk and on S3 alike. A process killed before leaves the release before in place, and the next run
 writes its folder anew. Earlier releases stay for whoever is in the middle of one, unless masks or key have
-changed since: then they are removed at once. Files are made from the published table, never from the curated
-one.
+changed since: then they are removed at once. Files are made from the published table, or from the counted rows that
+it was just written of, never from the curated one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from pipelines.downloads.dictionary import dictionary, flat
 from pipelines.downloads.lines import write_jsonl
 from pipelines.downloads.parquet import write_parquet
 from pipelines.downloads.workbook import Unfit, write_xlsx
+from pipelines.publishing import counting
 from schemas.arrow import published_schema
 from schemas.errors import Unbalanced
 from schemas.model import Entry, Mask
@@ -44,9 +45,15 @@ POINTER, INDEX, SUMS = "latest.json", "index.json", "SHA256SUMS"
 Json = dict[str, Any]
 
 
-def release(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mask]) -> tuple[Download, ...]:
+def release(
+    ctx: Context,
+    entry: Entry,
+    published: Published,
+    plan: dict[str, Mask],
+    counted: pa.RecordBatch | None = None,
+) -> tuple[Download, ...]:
     """The files of the published table's snapshot: those that stand already, or new ones, switched in at
-    once.
+    once. `counted` are the snapshot's rows (`counting`), where they are at hand: the table is not read then.
 
     Unbalanced, with the release before left in place, if a file holds more or fewer rows than the table.
     """
@@ -55,7 +62,7 @@ def release(ctx: Context, entry: Entry, published: Published, plan: dict[str, Ma
     index = _read(store.join(home, name, INDEX))
     if index is None:
         store.remove_tree(store.join(home, name))
-        index = _write(ctx, entry, published, plan, store.join(home, name))
+        index = _write(ctx, entry, published, plan, store.join(home, name), counted=counted)
     kept = _switch(home, name, index, alone=published.batch.erasure is not None)
     for folder in store.list_folders(home):
         if folder.rsplit("/", 1)[-1] not in kept:
@@ -95,7 +102,15 @@ def _name(ctx: Context, entry: Entry, published: Published) -> str:
     return f"{properties.said(summary, 'batch') or published.batch.id}-{digest}"
 
 
-def _write(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mask], folder: str) -> Json:
+def _write(
+    ctx: Context,
+    entry: Entry,
+    published: Published,
+    plan: dict[str, Mask],
+    folder: str,
+    *,
+    counted: pa.RecordBatch | None,
+) -> Json:
     """Write everything of a release but the pointer; returns its index."""
     words = dictionary(ctx.catalogue, entry, plan, published.key_version)
     xlsx = partial(write_xlsx, words=words, count=published.rows_out, settings=ctx.settings, now=ctx.clock())
@@ -111,7 +126,7 @@ def _write(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mas
         uri = store.join(folder, f"{entry.name}.{kind}")
         try:
             with progress.going(f"{entry.id} {entry.name}.{kind}", published.rows_out):
-                writers[kind](uri, _rows(ctx, entry, published, plan))
+                writers[kind](uri, _rows(ctx, entry, published, plan, counted))
         except Unfit as reason:
             left_out.append({"format": kind, "reason": {"zh": reason.zh, "en": reason.en}})
             continue
@@ -127,16 +142,27 @@ def _write(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mas
     return index
 
 
-def _rows(ctx: Context, entry: Entry, published: Published, plan: dict[str, Mask]) -> pa.RecordBatchReader:
+def _rows(
+    ctx: Context,
+    entry: Entry,
+    published: Published,
+    plan: dict[str, Mask],
+    counted: pa.RecordBatch | None,
+) -> pa.RecordBatchReader:
     schema = published_schema(entry, plan)
-    return pa.RecordBatchReader.from_batches(schema, _counted(ctx, entry, published, schema.names))
+    rows: Iterable[pa.RecordBatch]
+    if counted is None:
+        rows = ctx.tables.scan(identifier("open", entry.id), schema.names, published.snapshot)
+    else:
+        rows = counting.repeated(counted)
+    return pa.RecordBatchReader.from_batches(schema, _balanced(entry, published, rows))
 
 
-def _counted(ctx: Context, entry: Entry, published: Published, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """Unbalanced at the end, before the file is moved into place, if the table gave other rows than it
-    says."""
+def _balanced(entry: Entry, published: Published, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Unbalanced at the end, before the file is moved into place, if there were other rows than the table says that it
+    has."""
     given = 0
-    for batch in ctx.tables.scan(identifier("open", entry.id), names, published.snapshot):
+    for batch in rows:
         given += batch.num_rows
         progress.passed(batch.num_rows)
         yield batch

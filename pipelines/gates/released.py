@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -23,11 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake import store
+from lake.deletes import Part
 from lake.properties import said
 from lake.tables import Identifier, Tables
 from pipelines.engine import engine
 from pipelines.gates.classes import compact
 from pipelines.gates.forms import Json, Shape, read
+from pipelines.sqlrows import left
 from schemas.settings import Settings
 from schemas.sql import quote
 
@@ -99,17 +101,18 @@ def remember(settings: Settings, tables: Tables, table: Identifier) -> None:
     uri = store.join(folder(settings, table), f"{number:06}-{snapshot}.parquet")
     with engine(settings) as connection:
         load(connection, "old", [each for each in before if each.form == form])
-        rows = tables.scan(table, list(form), snapshot)
-        _write(uri, _changes(connection, rows, form), form)
+        connection.register("none", tables.schema(table).empty_table())
+        _write(uri, _changes(connection, tables.parts(table, snapshot), form), form)
 
 
 def _changes(
-    connection: duckdb.DuckDBPyConnection, rows: pa.RecordBatchReader, form: Json
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], form: Json
 ) -> pa.RecordBatchReader:
+    """DuckDB reads the release's files itself, where equal values are a number in a dictionary."""
     names = ", ".join(map(quote, form))
     own = compact(form, [name for name, each in form.items() if each["mask"]["kind"] == "hmac"])
-    connection.register("rows", rows)
-    connection.execute(f"CREATE TABLE new AS SELECT {own}, count(*) AS {CHANGE} FROM rows GROUP BY ALL")
+    rows = f"SELECT {names} FROM none" + (f" UNION ALL SELECT {names} FROM ({left(parts)})" if parts else "")
+    connection.execute(f"CREATE TABLE new AS SELECT {own}, count(*) AS {CHANGE} FROM ({rows}) GROUP BY ALL")
     old = f"SELECT {names}, -{CHANGE} AS {CHANGE} FROM old UNION ALL" if _has(connection, "old") else ""
     return connection.execute(
         f"SELECT {names}, sum({CHANGE})::BIGINT AS {CHANGE} FROM ({old} SELECT * FROM new) "

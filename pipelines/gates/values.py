@@ -17,7 +17,7 @@ In data files that an earlier publication has looked through only what is new is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.deletes import Part
 from lake.tables import Identifier, Tables
 from pipelines.engine import engine
 from pipelines.gates import absent
 from pipelines.gates.absent import Absent
-from pipelines.sqlrows import left
+from pipelines.sqlrows import AT, FILE, undeleted, written
 from schemas.settings import Settings
 from schemas.sql import quote
 
@@ -66,7 +67,7 @@ class Seen:
         self._connection = connection
         self._below: dict[str, int] = {}
         self._places: dict[tuple[Identifier, int | None], int] = {}
-        self._rows: dict[int, list[str]] = {}
+        self._parts: dict[int, tuple[list[Part], list[Part]]] = {}
         self._snapshots: dict[str, int] = {}
         self._fields: set[str] = set()
         connection.execute("CREATE TABLE met (digest UBIGINT, field VARCHAR)")
@@ -130,9 +131,7 @@ class Seen:
             number = self._places.setdefault((table, said), len(self._places))
             snapshot = said or tables.current_snapshot(table)
             self._connection.register(f"form{number}", tables.schema(table).empty_table())
-            parted = absent.parted(tables, table, snapshot, names, before)
-            form = f"SELECT * FROM form{number}"
-            self._rows[number] = [f"{form} UNION ALL BY NAME {left(p)}" if p else form for p in parted]
+            self._parts[number] = absent.parted(tables, table, snapshot, names, before)
             if snapshot is not None:
                 self._snapshots[".".join(table)] = snapshot
 
@@ -144,10 +143,12 @@ class Seen:
             "SELECT digest FROM known SEMI JOIN wanted USING (digest) WHERE field = ?",
             [field.name],
         )
-        fresh, old = self._rows[self._places[field.table, field.snapshot]]
-        texts = [f"SELECT text FROM ({_texts(field, fresh)}) WHERE hash(text) IN (FROM asked)"]
-        if self._number("SELECT count(*) FROM again"):
-            texts.append(f"SELECT text FROM ({_texts(field, old)}) WHERE hash(text) IN (FROM again)")
+        number = self._places[field.table, field.snapshot]
+        fresh, old = self._parts[number]
+        form = f"SELECT *, NULL::VARCHAR AS {FILE}, NULL::BIGINT AS {AT} FROM form{number}"
+        texts = [_texts(field, form, fresh, "asked")]
+        if old and self._number("SELECT count(*) FROM again"):
+            texts.append(_texts(field, form, old, "again"))
         self._connection.execute(
             f"CREATE OR REPLACE TABLE hits AS SELECT text, count(*) AS times FROM ({' UNION ALL '.join(texts)}) "
             "GROUP BY text"
@@ -201,11 +202,14 @@ _PIECES = f"""
     ) WHERE length(piece) BETWEEN 2 AND {LONGEST}"""
 
 
-def _texts(field: Personal, rows: str) -> str:
-    """A query of the field's values as text in a query of rows; of numbers the long ones."""
+def _texts(field: Personal, form: str, parts: Sequence[Part], digests: str) -> str:
+    """A query of the field's values in these files, as text, that are among the digests; of numbers the long ones.
+    Which rows are deleted is asked of those alone that are found. `form` is an empty query of all columns."""
     column = quote(field.field)
-    where = f" WHERE {column} >= {_MANY_DIGITS}" if field.number else ""
-    return f"SELECT {column}::VARCHAR AS text FROM ({rows}){where}"
+    rows = f"{form} UNION ALL BY NAME {written(parts)}" if parts else form
+    long = f" AND {column} >= {_MANY_DIGITS}" if field.number else ""
+    found = f"SELECT {column}::VARCHAR AS text, {FILE}, {AT} FROM ({rows}) WHERE hash(text) IN (FROM {digests}){long}"
+    return f"SELECT text FROM ({undeleted(found, parts)})"
 
 
 @contextmanager

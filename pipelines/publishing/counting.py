@@ -52,12 +52,26 @@ def _countable(kind: pa.DataType) -> bool:
 
 
 def repeated(counted: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Each distinct row as often as it came, in batches of an ordinary size."""
-    ends = np.cumsum(counted.column(TIMES).to_numpy())
-    distinct = counted.drop_columns([TIMES])
-    for start in range(0, int(ends[-1]) if len(ends) else 0, BATCH_ROWS):
-        places = np.arange(start, min(start + BATCH_ROWS, ends[-1]))
-        yield distinct.take(pa.array(np.searchsorted(ends, places, "right")))
+    """Each distinct row as often as it came, in batches of an ordinary size. Of a row that comes very often a batch is
+    made once and given again and again."""
+    return (batch for batch in _batches(counted) if batch.num_rows)
+
+
+def _batches(counted: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    distinct, often = counted.drop_columns([TIMES]), counted.column(TIMES).to_numpy()
+    first, held = 0, 0
+    for row, times in enumerate(often.tolist()):
+        held += times
+        if held < BATCH_ROWS:
+            continue
+        blocks, rest = divmod(times, BATCH_ROWS)
+        before = np.repeat(np.arange(first, row), often[first:row])
+        yield distinct.take(pa.array(before))
+        block = distinct.take(pa.array(np.full(BATCH_ROWS if blocks else rest, row)))
+        yield from itertools.repeat(block, blocks)
+        yield block.slice(0, rest)
+        first, held = row + 1, 0
+    yield distinct.take(pa.array(np.repeat(np.arange(first, len(often)), often[first:])))
 
 
 def count(settings: Settings, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> pa.RecordBatch | None:

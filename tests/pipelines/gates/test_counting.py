@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lake import properties
+from lake import datafiles, properties
 from lake.records import Published
 from lake.tables import Identifier, Tables
+from pipelines.gates import released
 from pipelines.gates.classes import Release
 from pipelines.gates.held import Held
 from pipelines.publishing import counting
@@ -40,6 +41,22 @@ def test_distinct_rows_come_in_order_with_how_often(settings: Settings) -> None:
     assert written == [
         {"place": p, "year": y} for p, y in [("b", 1)] * 25 + [("b", 2)] * 50 + [(None, 1)] * 25
     ]
+
+
+@pytest.mark.parametrize("often", [(1, 2, 3), (9, 40, 1), (40,), (10, 10), (3, 25, 3, 3, 3, 3, 3), ()])
+def test_a_row_that_comes_often_is_made_once(monkeypatch: pytest.MonkeyPatch, often: tuple[int, ...]) -> None:
+    monkeypatch.setattr(counting, "BATCH_ROWS", 10)
+    form = FORM.append(pa.field(counting.TIMES, pa.int64()))
+    several = [{"place": f"p{n}", "year": n, counting.TIMES: times} for n, times in enumerate(often)]
+    (counted,) = pa.Table.from_pylist(several, form).combine_chunks().to_batches() or [
+        pa.RecordBatch.from_pylist([], form)
+    ]
+    batches = list(counting.repeated(counted))
+    assert [row["year"] for batch in batches for row in batch.to_pylist()] == [
+        number for number, times in enumerate(often) for _ in range(times)
+    ]
+    assert all(0 < batch.num_rows <= 10 for batch in batches)
+    assert len({id(batch) for batch in batches}) <= 2 * len(often) + 1
 
 
 def test_rows_that_hardly_repeat_are_not_counted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +202,7 @@ def test_the_leak_gate_sees_each_distinct_row_and_counts_all(
 def test_the_release_that_stands_is_read_once_to_be_written_down(
     two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was written down of it is what the next one is counted from."""
+    """What was written down of it is what the next one is counted from; downloads are of the counted rows."""
     read: list[str] = []
     left, scan = counting.left, Tables.scan
 
@@ -194,14 +211,34 @@ def test_the_release_that_stands_is_read_once_to_be_written_down(
         return scan(tables, table, *given, **more)
 
     monkeypatch.setattr(Tables, "scan", scanned)
-    monkeypatch.setattr(counting, "left", lambda parts: (read.append("open"), left(parts))[1])
+    for module in (counting, released):
+        monkeypatch.setattr(module, "left", lambda parts: (read.append("open"), left(parts))[1])
     opened(two[0], days()[0])
     read.clear()
     published = opened(two[0], days()[2], 2)
-    downloads = len(published.downloads)
     assert published.rows_out == len(days()[2])
-    assert read.count("open") == 1 + downloads
-    assert "curated" not in read
+    assert read == ["open"]
+    assert {each.rows for each in published.downloads} == {len(days()[2])}
+
+
+def test_downloads_of_counted_rows_are_those_of_the_table(
+    settings: Settings,
+    make_catalogue: Callable[[dict[str, str]], Catalogue],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To the byte: a process killed before its release leaves the next one the table alone."""
+    monkeypatch.setenv("XUANWU_KEY_1", bytes(range(32)).hex())
+    monkeypatch.setattr("lake.store.ROW_GROUP_ROWS", 1000)
+    town = Town(settings, make_catalogue, {PATIENT: made(FEW | {"downloads": ["csv", "jsonl", "parquet"]})})
+    merged = town.curate(days()[0], PATIENT)
+    counted = town.publish(merged, "open")
+    for path in Path(town.settings.lake_root, "downloads").rglob("index.json"):
+        path.unlink()
+    again = town.publish(merged, "open")
+    assert again.reused and len(again.downloads) == 3
+    assert again.downloads == counted.downloads
+    (parquet,) = (each.path for each in again.downloads if each.format == "parquet")
+    assert datafiles.row_groups(parquet) == [0, 1000, 2000]
 
 
 @pytest.mark.parametrize("seed", range(20))
