@@ -6,6 +6,7 @@ once a task. Other components and other executors load what they need when they 
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from typing import Any
@@ -29,6 +30,7 @@ def on_starting(component: Any) -> None:
     if sys.argv[1:2] == ["scheduler"] and isinstance(component, Job):
         for module in HEAVY:
             import_module(module)
+        gc.freeze()  # the tasks share these objects: a collector that went through them would copy their pages
 
 
 class XuanwuPreload(AirflowPlugin):

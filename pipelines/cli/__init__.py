@@ -22,6 +22,7 @@ from pipelines.cli import (
     quarantine,
     way,
 )
+from pipelines.loading import seldom_collected
 from schemas.errors import CatalogueError, XuanwuError
 
 app = typer.Typer(
@@ -68,6 +69,7 @@ app.add_typer(notices.contact_app, name="contact")
 
 def main() -> None:
     """Run a command. An error of ours is one message on standard error and exit code 1, never a traceback."""
+    seldom_collected()
     os.umask(0o077)  # as `lake.store.owner_only`, which would load pyarrow for `--help`
     try:
         app()

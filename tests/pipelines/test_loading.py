@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from importlib import import_module
@@ -59,3 +60,16 @@ def test_what_cannot_be_imported_is_told_to_whoever_imports_it_again(
             thread.join(timeout=60)
     with pytest.raises(RuntimeError, match="broken"):
         import_module("broken_meanwhile")
+
+
+def test_a_process_of_ours_looks_seldom_and_not_at_its_end() -> None:
+    """The collector's thresholds, and what it would go through when the process ends."""
+    code = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"  # called after what is registered later
+        "from pipelines.loading import seldom_collected\n"
+        "seldom_collected()\n"
+        "print(gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True (20000, 20, 20) 0", "True"]
