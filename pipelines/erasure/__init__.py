@@ -7,5 +7,6 @@ derived        derived data that name nobody, made anew
 traces         the tokens under which a person is published
 progress       how far an erasure has come
 suppression    whoever was erased does not come back
-erase          all of it, in order, with search and certificate
+proving        the search of every byte that finds nothing of the person
+erase          all of it, in order, with certificate
 """

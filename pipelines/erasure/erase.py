@@ -10,10 +10,9 @@ they are collected (`suppression`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
@@ -32,8 +31,9 @@ from pipelines.context import Context
 from pipelines.erasure.batches import Rows, Work, at, erase_batch, set_aside
 from pipelines.erasure.derived import derive_again, unnamed
 from pipelines.erasure.progress import Progress
+from pipelines.erasure.proving import searched
 from pipelines.erasure.subject import Subject
-from pipelines.erasure.traces import tokens_of
+from pipelines.gates import absent
 from pipelines.masks.keys import load_key
 from pipelines.merge import COUNTED
 from pipelines.proof.attesting import attest_table
@@ -98,7 +98,7 @@ def erase(ctx: Context, subject: Subject, basis: str, *, beside_runs: bool = Fal
             touched.add(dataset)
     for dataset in unnamed(ctx, subject, touched):
         derive_again(work, dataset)
-    looked = _searched(work)
+    looked = searched(work)
     return _complete(work, erasure, looked, tuple(withdrawn))
 
 
@@ -350,6 +350,7 @@ def _publish_anew(work: Work, entry: Entry, batch: Batch, withdrawn: list[str]) 
             path for path in store.list_files(work.ctx.tables.location(table)) if path.endswith(".parquet")
         }
         work.progress.note(cast(Zone, zone), entry.id, policy, 0, len(before))
+        absent.forget(work.ctx.settings, table)
         try:
             published = cast(Published, run_stage(work.ctx, "publish", batch, part))
         except (DisclosureRisk, LeakFound):
@@ -362,47 +363,3 @@ def _publish_anew(work: Work, entry: Entry, batch: Batch, withdrawn: list[str]) 
         path = certificates.path_of(*table, published.snapshot)
         root = work.ctx.settings.lake_root
         work.progress.published(".".join(table), certificates.prove(root, store.join(root, path)))
-
-
-# ── proof of absence ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _searched(work: Work) -> Search:
-    """Look for the subject's identifiers and tokens in every file of lake and home. LakeError, naming files and no
-    value, where one is found."""
-    needles = search.Needles([value for _, value in work.subject.values])
-    tokens = search.Needles(tokens_of(work.ctx, work.subject), exact=True)
-    files = list(_files(work.ctx))
-    looked = search.search(files, needles)
-    public = [uri for uri in files if _is_public(work.ctx, uri)]
-    found = sorted({**looked.found, **search.search(public, tokens).found})
-    if found:
-        root = work.ctx.settings.lake_root
-        shown = [uri.removeprefix(f"{root}/") for uri in found[:5]]
-        shown = [
-            "(its name holds the identifier)" if needles.among(each.encode()) else each for each in shown
-        ]
-        raise LakeError(
-            f"the search still finds the subject in {len(found)} files: {', '.join(shown)}",
-            rule="an erasure is certified only when nothing is left",
-            next_step="if a run brought it back, run the erasure again; else see what the file is and remove it",
-        )
-    forms = needles.count + tokens.count
-    return Search(files=looked.files, unread=len(looked.unread), bytes=looked.bytes, forms=forms, found=0)
-
-
-def _files(ctx: Context) -> Iterator[str]:
-    """Every file of the lake and of its home, each once."""
-    roots = [ctx.settings.lake_root]
-    home = str(Path(ctx.settings.home).resolve())
-    if not ctx.settings.lake_root.startswith(f"{home}/"):
-        roots.append(home)
-    else:
-        roots = [home]
-    for root in roots:
-        yield from search.files_below(root)
-
-
-def _is_public(ctx: Context, uri: str) -> bool:
-    rest = uri.removeprefix(f"{ctx.settings.lake_root}/")
-    return rest.partition("/")[0] in {"share", "open", "downloads"}

@@ -72,6 +72,11 @@ def keep(path: Path, absent: Absent) -> None:
         writer.write_table(absent.digests)
 
 
+def forget(settings: Settings, table: Identifier) -> None:
+    """For a table that goes, and one that begins anew without a person: digests of what it held stay nowhere."""
+    place(settings, table).unlink(missing_ok=True)
+
+
 def parted(
     tables: Tables, table: Identifier, snapshot: int | None, fields: Collection[str], before: Absent | None
 ) -> tuple[list[Part], list[Part]]:

@@ -9,7 +9,7 @@ from lake import store
 from lake.tables import Identifier, identifier
 from pipelines import downloads
 from pipelines.context import Context
-from pipelines.gates import released
+from pipelines.gates import absent, released
 from pipelines.proof import certifying
 from pipelines.publishing.granting import with_grants
 from schemas.errors import LakeError
@@ -38,6 +38,7 @@ def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
         released.remember(ctx.settings, ctx.tables, table)
         with certifying.withdrawing(ctx, table):
             ctx.tables.drop(table)
+        absent.forget(ctx.settings, table)
     for dataset in [entry.id] if entry else downloads.datasets(ctx.settings):
         if dataset not in entries or not _offers_downloads(entries[dataset]):
             downloads.withdraw(ctx.settings, dataset)

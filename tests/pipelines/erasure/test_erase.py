@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -18,6 +19,7 @@ from lake.verify import Copy, verify
 from pipelines.erasure.erase import Erased, erase, plan
 from pipelines.erasure.subject import read_subject
 from pipelines.erasure.traces import tokens_of
+from pipelines.gates import absent
 from schemas.errors import LakeError, MaskError, SettingsError
 from tests.pipelines.erasure.town import HOSTS, KEY, Town, csv_of, person, subject, visits
 
@@ -90,6 +92,18 @@ def test_nothing_is_left_anywhere_and_all_else_is(town: Town) -> None:
             == 1
         )
         assert tables.row_count(share) == after[dataset]
+
+
+def test_the_leak_gate_s_memory_forgets_what_was_published_of_them(town: Town) -> None:
+    kept = absent.place(town.settings, identifier("share", "health.visit", "default"))
+    other, own = (duckdb.execute(f"SELECT hash('第{n}次就诊，无异常')").fetchone() for n in (14, 13))
+    before = absent.load(kept)
+    assert before and other and own
+    assert {*other, *own} <= set(before.digests["digest"].to_pylist())
+    done(town)
+    after = absent.load(kept)
+    assert after
+    assert set(after.digests["digest"].to_pylist()) & {*other, *own} == {*other}
 
 
 def test_a_row_in_quarantine_goes_from_its_original_too(town: Town) -> None:

@@ -1,0 +1,54 @@
+"""Proof of absence: every byte of lake and home is looked through for the subject's identifiers and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lake import search
+from lake.erasures import Search
+from pipelines.context import Context
+from pipelines.erasure.batches import Work
+from pipelines.erasure.traces import tokens_of
+from schemas.errors import LakeError
+
+
+def searched(work: Work) -> Search:
+    """Look for the subject's identifiers and tokens in every file of lake and home. LakeError, naming files and no
+    value, where one is found."""
+    needles = search.Needles([value for _, value in work.subject.values])
+    tokens = search.Needles(tokens_of(work.ctx, work.subject), exact=True)
+    files = list(_files(work.ctx))
+    looked = search.search(files, needles)
+    public = [uri for uri in files if _is_public(work.ctx, uri)]
+    found = sorted({**looked.found, **search.search(public, tokens).found})
+    if found:
+        root = work.ctx.settings.lake_root
+        shown = [uri.removeprefix(f"{root}/") for uri in found[:5]]
+        shown = [
+            "(its name holds the identifier)" if needles.among(each.encode()) else each for each in shown
+        ]
+        raise LakeError(
+            f"the search still finds the subject in {len(found)} files: {', '.join(shown)}",
+            rule="an erasure is certified only when nothing is left",
+            next_step="if a run brought it back, run the erasure again; else see what the file is and remove it",
+        )
+    forms = needles.count + tokens.count
+    return Search(files=looked.files, unread=len(looked.unread), bytes=looked.bytes, forms=forms, found=0)
+
+
+def _files(ctx: Context) -> Iterator[str]:
+    """Every file of the lake and of its home, each once."""
+    roots = [ctx.settings.lake_root]
+    home = str(Path(ctx.settings.home).resolve())
+    if not ctx.settings.lake_root.startswith(f"{home}/"):
+        roots.append(home)
+    else:
+        roots = [home]
+    for root in roots:
+        yield from search.files_below(root)
+
+
+def _is_public(ctx: Context, uri: str) -> bool:
+    rest = uri.removeprefix(f"{ctx.settings.lake_root}/")
+    return rest.partition("/")[0] in {"share", "open", "downloads"}
