@@ -120,7 +120,8 @@ def _page(table: Opened | None, access: Access, asked: Asked) -> Page:
     telling = [] if asked.limit > looks.FEW else looks.telling(access.entry, access.policy)
     needed = list({*columns, *telling, *(each for each, _ in tests)})
     most = BATCH_ROWS if tests else min(BATCH_ROWS, asked.limit)
-    scanned = table.scan(needed, snapshot, skip=asked.after, rows=most)
+    only = ([each for each, _ in tests], lambda batch: bool(pc.any(_held(tests, batch)).as_py()))
+    scanned = table.scan(needed, snapshot, skip=asked.after, rows=most, only=only if tests else None)
     page = Page(snapshot, wanted, iter(()), telling)
     page.rows = _cut(page, scanned, tests, asked)
     return page
@@ -164,16 +165,21 @@ def _test(each: Condition, value: pa.Scalar) -> Holds:
     return holds
 
 
+def _held(tests: Sequence[Test], batch: pa.RecordBatch) -> pa.Array:
+    """Which rows of a batch all conditions hold for."""
+    keep = pa.repeat(True, batch.num_rows)
+    for _, holds in tests:
+        keep = pc.and_(keep, holds(batch))
+    return keep
+
+
 def _cut(
     page: Page, scanned: pa.RecordBatchReader, tests: Sequence[Test], asked: Asked
 ) -> Iterator[pa.RecordBatch]:
     """The rows that hold, up to the limit; notes where the next page begins."""
     place, left = asked.after, asked.limit
     for batch in scanned:
-        keep = pa.repeat(True, batch.num_rows)
-        for _, holds in tests:
-            keep = pc.and_(keep, holds(batch))
-        places = pc.indices_nonzero(keep)
+        places = pc.indices_nonzero(_held(tests, batch))
         if len(places) >= left:
             last = places[left - 1].as_py()
             yield batch.take(places[:left])

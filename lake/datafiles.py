@@ -30,6 +30,8 @@ Writer = Callable[[str, pa.Schema], list[str]]
 """Writes data files into a folder in a table's schema, with field ids, and gives their paths; where it raises none of
 them stays. What writes them may be many processes."""
 Rows = Iterable[pa.RecordBatch] | Writer
+Only = tuple[Sequence[str], Callable[[pa.RecordBatch], bool]]
+"""Some columns, and whether any row of a batch of these is wanted."""
 
 
 def plain(field: pa.Field, *, ids: bool = True) -> pa.Field:
@@ -124,19 +126,48 @@ def _fill(writer: parquet.Writer, stream: Any, first: pa.Table, rest: Iterator[p
 
 
 def read(
-    path: str, schema: pa.Schema, columns: Sequence[str], *, begin: int = 0, most: int = BATCH_ROWS
+    path: str,
+    schema: pa.Schema,
+    columns: Sequence[str],
+    *,
+    begin: int = 0,
+    most: int = BATCH_ROWS,
+    only: Only | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The named columns of one data file in the schema's types, found by field id; null where the file is older
-    than the column. From the row group on that begins with the row `begin`, at most so many rows at a time."""
-    wanted = [schema.field(name) for name in columns]
+    than the column. From the row group on that begins with the row `begin`, at most so many rows at a time.
+
+    Of a row group in which `only` wants no row its columns alone are read, and all others are null."""
     filesystem, inner = store.filesystem(path)
     with pq.ParquetFile(inner, filesystem=filesystem, pre_buffer=False) as file:
-        held = {field_id(field): field.name for field in file.schema_arrow}
-        names = [held[field_id(field)] for field in wanted if field_id(field) in held]
-        target = pa.schema([plain(field, ids=False) for field in wanted])
         groups = [number for number, start in enumerate(_starts(file.metadata)) if start >= begin]
-        for batch in file.iter_batches(most, row_groups=groups, columns=names, use_threads=False):
-            yield _project(batch, wanted, held, target)
+        if only is None:
+            yield from _batches(file, groups, columns, schema, columns=columns, most=most)
+            return
+        names, wanted = only
+        for group in groups:
+            probe = _batches(file, [group], names, schema, columns=names, most=BATCH_ROWS)
+            read = columns if any(wanted(batch) for batch in probe) else names
+            yield from _batches(file, [group], read, schema, columns=columns, most=most)
+
+
+def _batches(
+    file: pq.ParquetFile,
+    groups: Sequence[int],
+    names: Sequence[str],
+    schema: pa.Schema,
+    *,
+    columns: Sequence[str],
+    most: int,
+) -> Iterator[pa.RecordBatch]:
+    """The columns of these row groups, of which those of `names` are read."""
+    wanted = [schema.field(name) for name in columns]
+    read = {field_id(schema.field(name)) for name in names}
+    held = {field_id(field): field.name for field in file.schema_arrow if field_id(field) in read}
+    target = pa.schema([plain(field, ids=False) for field in wanted])
+    inside = [held[field_id(field)] for field in wanted if field_id(field) in held]
+    for batch in file.iter_batches(most, row_groups=groups, columns=inside, use_threads=False):
+        yield _project(batch, wanted, held, target)
 
 
 def row_groups(path: str) -> list[int]:

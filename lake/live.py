@@ -43,11 +43,12 @@ def rows(
     *,
     begin: int = 0,
     most: int = datafiles.BATCH_ROWS,
+    only: datafiles.Only | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, Positions]]:
     """The named columns of a data file's rows without those at `gone`, with their places in it, from the row group on
-    that begins with the row `begin`."""
+    that begins with the row `begin`; `only` as `datafiles.read` says."""
     first = begin
-    for batch in datafiles.read(path, schema, names, begin=begin, most=most):
+    for batch in datafiles.read(path, schema, names, begin=begin, most=most, only=only):
         yield left(batch, first, gone)
         first += batch.num_rows
 

@@ -77,9 +77,12 @@ class Opened:
         *,
         skip: int = 0,
         rows: int = datafiles.BATCH_ROWS,
+        only: datafiles.Only | None = None,
     ) -> pa.RecordBatchReader:
         """Stream rows in the table's types, file by file in bounded memory, at most so many `rows` at a time; of one
-        snapshot always in one order, the first `skip` of them left out. LakeError for an unknown column."""
+        snapshot always in one order, the first `skip` of them left out. LakeError for an unknown column.
+
+        Where `only` wants some rows, others come too: with nulls in columns that needed not be read for them."""
         schema = self.file_schema
         names = schema.names if columns is None else list(columns)
         if unknown := sorted(set(names) - set(schema.names)):
@@ -87,7 +90,7 @@ class Opened:
                 f"{commits.name_of(self.table)} has no column {', '.join(unknown)}",
                 expected=", ".join(schema.names),
             )
-        batches = _after(skip, self.parts(snapshot), schema, names, rows)
+        batches = _after(skip, self.parts(snapshot), schema, names, most=rows, only=only)
         target = pa.schema([datafiles.plain(schema.field(name), ids=False) for name in names])
         return pa.RecordBatchReader.from_batches(target, batches)
 
@@ -115,7 +118,13 @@ class Kept:
 
 
 def _after(
-    skip: int, parts: Sequence[Part], schema: pa.Schema, names: Sequence[str], most: int
+    skip: int,
+    parts: Sequence[Part],
+    schema: pa.Schema,
+    names: Sequence[str],
+    *,
+    most: int,
+    only: datafiles.Only | None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of all parts but the first `skip`; a file, and a row group of one, that holds none of the rest is not
     read."""
@@ -126,7 +135,7 @@ def _after(
         gone = part.gone
         begin, passed = live.beginning(part.path, gone, skip) if skip else (0, 0)
         skip -= passed
-        for batch, _ in live.rows(part.path, gone, schema, names, begin=begin, most=most):
+        for batch, _ in live.rows(part.path, gone, schema, names, begin=begin, most=most, only=only):
             if skip < batch.num_rows:
                 yield batch.slice(skip)
             skip = max(0, skip - batch.num_rows)

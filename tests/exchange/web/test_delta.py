@@ -10,6 +10,7 @@ import pytest
 from httpx import Response
 
 from exchange.requests import take
+from exchange.web import files
 from tests.exchange.conftest import Clock
 from tests.exchange.web.conftest import PEOPLE, Exchange
 from tests.pipelines.publishing.making import people
@@ -164,6 +165,23 @@ def test_a_url_is_good_for_one_file_and_a_while_and_only_under_its_grant(
     late = exchange.client.get(url)
     assert late.status_code == 403
     assert b"<Code>AccessDenied</Code>" in late.content
+
+
+def test_a_piece_is_the_same_bytes_in_one_or_streamed(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.grant()
+    *_, file = lines(query(exchange))
+    url, ranges = file["file"]["url"], ("bytes=0-", "bytes=4-200", "bytes=-9", "bytes=0-0")
+    whole = exchange.client.get(url)
+    pieces = [exchange.client.get(url, headers={"Range": each}) for each in ranges]
+    monkeypatch.setattr(files, "SMALL", 0)
+    monkeypatch.setattr(files, "BLOCK", 7)
+    for before, each in zip(pieces, ranges, strict=True):
+        streamed = exchange.client.get(url, headers={"Range": each})
+        assert (streamed.status_code, streamed.content) == (206, before.content)
+        assert streamed.headers == before.headers
+    assert exchange.client.get(url).content == whole.content
 
 
 def test_an_altered_url_is_refused(exchange: Exchange) -> None:
