@@ -6,6 +6,8 @@ SPARK := .venv-spark
 BIN := $(VENV)/bin
 PROVIDER := tests/exchange/provider
 UV := $(BIN)/uv
+# What is installed is compiled once, not at every start of a process that may not write beside it.
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help demo up status report test check faults lock clean setup setup-dev setup-spark test-spark bench redaction anonymity
 

@@ -27,6 +27,7 @@ def environment(name: str, requirements: str) -> Path:
         "pip",
         "install",
         "--quiet",
+        "--compile-bytecode",
         "--python",
         str(python),
         "--require-hashes",
