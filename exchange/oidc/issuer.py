@@ -135,5 +135,5 @@ def open_issuer(
 def _provider(
     issuer: str, claims: Claims, clock: Callable[[], datetime], prefix: str = OF_ISSUER
 ) -> Provider:
-    http = httpx.Client(timeout=TIMEOUT, follow_redirects=False)
+    http = httpx.Client(timeout=TIMEOUT, follow_redirects=False, headers={"Accept-Encoding": "identity"})
     return Provider(issuer, claims.algorithms, http, clock, prefix)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import secrets
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -21,10 +23,9 @@ from exchange.borrowed import Vouched
 from exchange.errors import Busy, NotThere
 from exchange.oidc.claims import has
 from exchange.oidc.issuer import Issuer
-from exchange.oidc.provider import safe, silent
+from exchange.oidc.provider import bounded, safe, silent
 
 SCOPE: Final = "openid profile"
-LARGEST: Final = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,14 @@ def _completed(issuer: Issuer, said: dict[str, Any], given: dict[str, Any]) -> d
     return more | said
 
 
-def _asked(issuer: Issuer, method: str, endpoint: str, **more: Any) -> dict[str, Any]:
-    """An answer of the provider. Unauthenticated where it says no, Busy where it says nothing."""
+def _asked(
+    issuer: Issuer, method: str, endpoint: str, auth: httpx.Auth | None = None, **more: Any
+) -> dict[str, Any]:
+    """An answer of the provider. Unauthenticated where it says no, Busy where it says nothing, or too much."""
+    http, url = issuer.provider.http, _endpoint(issuer, endpoint)
     try:
-        answer = issuer.provider.http.request(method, _endpoint(issuer, endpoint), **more)
-        found = answer.json() if answer.is_success and len(answer.content) <= LARGEST else None
+        with closing(http.send(http.build_request(method, url, **more), auth=auth, stream=True)) as answer:
+            found = json.loads(bounded(answer)) if answer.is_success else None
     except (httpx.HTTPError, ValueError):
         raise silent() from None
     if answer.is_client_error:

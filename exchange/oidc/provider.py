@@ -126,17 +126,25 @@ class Provider:
     def _json(self, url: Any) -> dict[str, Any]:
         if not safe(url):
             raise ValueError("an address of the provider is not https")
-        body = b""
         with self.http.stream("GET", url, headers={"Accept": "application/json"}) as answer:
             answer.raise_for_status()
-            for piece in answer.iter_bytes():
-                body += piece
-                if len(body) > LARGEST:
-                    raise ValueError("the provider's answer is too large")
-        found = json.loads(body)
+            found = json.loads(bounded(answer))
         if not isinstance(found, dict):
             raise ValueError("the provider's answer is no object")
         return found
+
+
+def bounded(answer: httpx.Response) -> bytes:
+    """The body. ValueError where it is larger than `LARGEST`, or packed, which was not asked for: unpacked it may be
+    of any size."""
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise ValueError("the provider's answer is packed")
+    body = b""
+    for piece in answer.iter_bytes():
+        body += piece
+        if len(body) > LARGEST:
+            raise ValueError("the provider's answer is too large")
+    return body
 
 
 def silent() -> Busy:

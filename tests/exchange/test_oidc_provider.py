@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 from threading import Event, Thread
 
@@ -10,6 +12,7 @@ import pytest
 
 from exchange.errors import Busy, Unplaced
 from exchange.oidc.issuer import Issuer, open_issuer
+from exchange.oidc.login import Attempt, _asked, finish
 from exchange.oidc.provider import FRESH, KEPT, LARGEST, PAUSE
 from exchange.state import State
 from schemas.settings import Settings
@@ -117,6 +120,41 @@ def test_an_answer_is_bounded(provider: Provider, issuer: Issuer, state: State, 
         return
     with pytest.raises(Busy):
         issuer.session(state, provider.forge())
+
+
+def test_a_packed_answer_is_not_unpacked(provider: Provider, issuer: Issuer, state: State) -> None:
+    """Not of the keys, and not of a login: a small one may be of any size."""
+    packed = {"content-encoding": "gzip", "content-type": "application/json"}
+    bomb = gzip.compress(json.dumps({"access_token": "x" * (1 << 20)}).encode())
+    assert issuer.session(state, provider.forge())
+    issuer.provider.http = httpx.Client(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, content=bomb, headers=packed))
+    )
+    attempt = Attempt()
+    answer = {"state": attempt.of("state"), "code": "x", "iss": issuer.provider.issuer}
+    with pytest.raises(Busy):
+        finish(issuer, attempt, "http://testserver/x", answer)
+    issuer.provider._known = None
+    issuer.provider._tried = None
+    with pytest.raises(Busy):
+        issuer.session(state, provider.forge())
+
+
+@pytest.mark.parametrize(("endpoint", "method"), [("token_endpoint", "POST"), ("userinfo_endpoint", "GET")])
+def test_an_answer_to_a_login_is_bounded(
+    provider: Provider, issuer: Issuer, state: State, endpoint: str, method: str
+) -> None:
+    assert issuer.session(state, provider.forge())
+    for pad, good in ((LARGEST // 2, True), (LARGEST, False)):
+        body = {"pad": "x" * pad}
+        issuer.provider.http = httpx.Client(
+            transport=httpx.MockTransport(lambda _, body=body: httpx.Response(200, json=body))
+        )
+        if good:
+            assert _asked(issuer, method, endpoint) == body
+            continue
+        with pytest.raises(Busy):
+            _asked(issuer, method, endpoint)
 
 
 def test_what_the_provider_leads_to_is_not_followed(provider: Provider, issuer: Issuer, state: State) -> None:
