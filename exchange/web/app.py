@@ -33,6 +33,7 @@ from exchange.web.house import Caller, House, host_of
 from exchange.web.metered import Metered
 from exchange.web.shapes import door_of
 from lake import store
+from lake.auditlog import HEAD
 from lake.signing import KEYS
 from lake.version import code_version
 from schemas.errors import XuanwuError
@@ -131,6 +132,7 @@ def _watched(app: FastAPI, house: House) -> None:
     def found() -> None:
         with house.desk.state.begin():
             house.tables.identifiers("share")
+        store.exists(store.join(house.desk.log.folder, HEAD))
 
     @app.get("/health", tags=["运行 running"], summary="健康 Whether its database and its lake answer")
     async def health(request: Request) -> Response:
@@ -138,6 +140,8 @@ def _watched(app: FastAPI, house: House) -> None:
             await to_thread.run_sync(found, limiter=aside)
         except XuanwuError as error:
             return problems.of_error(request, error)
+        except OSError as error:
+            return problems.of_store(request, error)
         return JSONResponse({"status": "ok", "version": code_version()})
 
     @app.get("/metrics", tags=["运行 running"], summary="指标 Prometheus", response_class=PlainTextResponse)

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 
 from exchange.errors import Busy, ExchangeError, Forbidden, NotThere, Unauthenticated, Unfit, Unplaced
 from exchange.web.shapes import door_of, shape_of
-from schemas.errors import XuanwuError
+from lake import store
+from schemas.errors import LakeError, XuanwuError
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,10 @@ def answer(request: Request, titles: Titles, detail: str = "", **more: str) -> R
 
 
 def of_error(request: Request, error: XuanwuError) -> Response:
-    """A refusal of ours. An error that is no refusal is told to the log, and to the caller only that there was one."""
+    """A refusal of ours. An error that is no refusal is told to the log, and to the caller only that there was one; of
+    the store's, that it may pass."""
+    if isinstance(error, LakeError) and isinstance(error.__context__, OSError):
+        return of_store(request, error.__context__)
     titles = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), None)
     if titles is None:
         log.error("the exchange failed: %s", type(error).__name__)
@@ -58,6 +62,14 @@ def of_error(request: Request, error: XuanwuError) -> Response:
     return found
 
 
+def of_store(request: Request, error: OSError) -> Response:
+    """The disk or the object store does not do what was asked, which the operator's log tells, in our words."""
+    log.error("the store fails: %s", store.refused(error).message)
+    return of_error(
+        request, Busy("存储暂无响应 the store does not answer", next_step="try again in a minute")
+    )
+
+
 def install(app: FastAPI) -> None:
     """Every error that leaves the app is a problem."""
 
@@ -68,6 +80,10 @@ def install(app: FastAPI) -> None:
             door = door_of(request.url.path)
             request.app.state.house.refusals.note(error.reason, door, who=error.who, address=host)
         return of_error(request, error)
+
+    @app.exception_handler(OSError)
+    def away(request: Request, error: OSError) -> Response:
+        return of_store(request, error)
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> Response:
