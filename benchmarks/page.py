@@ -38,7 +38,8 @@ python -m benchmarks.page             # this page
 
 `make bench` needs PostgreSQL and MariaDB servers in which it may create a database (`BENCH_POSTGRES`, `BENCH_MARIADB`),
 and Java for Spark; what is missing is left out and said. It makes the peers' environments itself, from pinned
-requirements.
+requirements. Each result names the commit that it was taken of; what has changed since in the measured code says
+`git diff --stat COMMIT -- schemas expectations lake pipelines`.
 """
 METHOD = """## Method
 
@@ -123,8 +124,20 @@ def _contest(result: Json) -> str:
     told += [f"Left out: {reason}\n" for reason in result["missing"]]
     told.append(f"![seconds]({_link(result)})\n")
     for group, lines in groupby(result["table"], key=lambda line: line["group"]):
-        told += [f"### {group}\n", _table(_COLUMNS, [_cells(line) for line in lines])]
+        told += [
+            f"### {group}\n",
+            *_earlier(result, group),
+            _table(_COLUMNS, [_cells(line) for line in lines]),
+        ]
     return "\n".join([*told, *_stages(result), *_day(result)])
+
+
+def _earlier(result: Json, group: str) -> Iterator[str]:
+    """Of which code a group was measured, where that is not the result's own."""
+    machine = result["machine"]
+    taken = result.get("taken", {}).get(group, machine)
+    if taken["commit"] != machine["commit"]:
+        yield f"Measured earlier, commit {taken['commit']}: {taken['processor']}{_busy(machine | taken)}.\n"
 
 
 def _link(result: Json) -> str:

@@ -240,8 +240,10 @@ def as_json(measured: list[Measured], table: list[Line], **more: Any) -> dict[st
     ]
     for run in runs:
         run["report"] = {k: v for k, v in run["report"].items() if k not in ("share", "downloads")}
+    on = machine()
     return {
-        "machine": machine(),
+        "machine": on,
+        "taken": {line.group: _taken(on) for line in table},
         **more,
         "table": [asdict(line) for line in table],
         "goals": [asdict(goal) for goal in goals(table)],
@@ -249,9 +251,14 @@ def as_json(measured: list[Measured], table: list[Line], **more: Any) -> dict[st
     }
 
 
+def _taken(on: dict[str, Any]) -> dict[str, Any]:
+    """Of which code a group was measured, on what, and how busy that was."""
+    return {"commit": on["commit"], "processor": on["processor"], "load": on.get("load", 0.0)}
+
+
 def beside(earlier: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """What was measured now, and the groups that only the earlier result has; goals of both. In the order of contests:
-    collection, the whole way, the day after."""
+    """What was measured now, and the groups that only the earlier result has, with the code that they are of; goals of
+    both. In the order of contests: collection, the whole way, the day after."""
     again = {line["group"] for line in now["table"]}
     both = {
         what: [*(each for each in earlier[what] if each["group"] not in again), *now[what]]
@@ -261,4 +268,6 @@ def beside(earlier: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
         each.sort(key=lambda one: (one["group"] == NEXT, one["group"] == WAY))
     missing = list(dict.fromkeys([*earlier["missing"], *now["missing"]]))
     told = goals([Line(**line) for line in both["table"]])
-    return {**now, **both, "missing": missing, "goals": [asdict(goal) for goal in told]}
+    before = {line["group"]: _taken(earlier["machine"]) for line in earlier["table"]}
+    taken = before | earlier.get("taken", {}) | now["taken"]
+    return {**now, **both, "taken": taken, "missing": missing, "goals": [asdict(goal) for goal in told]}

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.contest import CATALOGUE, FLOOR, NEXT, OURS, WAY
 from benchmarks.flame import drawn, folded, without_places
 from benchmarks.measure import Run
-from benchmarks.page import PAGE, page
+from benchmarks.page import PAGE, _earlier, page
 from benchmarks.picture import picture
 from benchmarks.residents import PART, SCHEMA, residents
 from benchmarks.results import Measured, as_json, beside, goals, lines
@@ -104,7 +104,11 @@ def test_a_group_that_is_measured_later_is_put_beside_the_others():
         "collect csv: ≤ 1.2 × the floor": True,
         f"{WAY}: ≤ 2 × the floor": False,
     }
+    both["taken"]["collect csv"]["commit"] = "before"
+    assert beside(both, told(WAY, 12))["taken"]["collect csv"]["commit"] == "before"
+    assert "commit before" in "".join(_earlier(both, "collect csv")) and not [*_earlier(both, WAY)]
     again = beside(both, told("collect csv", 30))
+    assert again["taken"]["collect csv"]["commit"] == again["machine"]["commit"] != "before"
     assert [line["seconds"] for line in again["table"]] == [3, 30, 3, 12]
     assert (len(again["runs"]), again["missing"]) == (4, ["Java"])
 
