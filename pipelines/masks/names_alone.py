@@ -12,11 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-
-import rjieba
+from typing import TYPE_CHECKING
 
 from pipelines.masks.name_words import COMPOUND, SURNAMES
 from pipelines.masks.names import BEGINS, FAMILY, GIVEN, HAN
+
+if TYPE_CHECKING:
+    import rjieba
 
 Span = tuple[int, int]
 
@@ -78,4 +80,6 @@ def _is_name(run: str, start: int, end: int) -> bool:
 @cache
 def _jieba() -> rjieba.Jieba:
     """Its dictionary is loaded once, when the first text is looked at: 0.3 s and 65 MB."""
+    import rjieba  # 0.1 s, which most stages need not spend
+
     return rjieba.Jieba()

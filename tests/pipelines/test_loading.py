@@ -73,3 +73,9 @@ def test_a_process_of_ours_looks_seldom_and_not_at_its_end() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["True (20000, 20, 20) 0", "True"]
+
+
+def test_the_stages_are_loaded_without_what_only_some_of_them_need() -> None:
+    code = "import sys, pipelines.stages; print(*{'rjieba', 'great_expectations', 'pyspark'} & sys.modules.keys())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "\n"
