@@ -1,12 +1,14 @@
 """What `make bench` rests on: its residents, its arithmetic, its judgement. Nothing here measures time."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from benchmarks import masks
 from benchmarks.contest import CATALOGUE, FLOOR, NEXT, OURS, WAY
 from benchmarks.flame import drawn, folded, without_places
 from benchmarks.measure import Run
@@ -88,6 +90,21 @@ def test_the_page_tells_goals_stages_growth_and_who_is_faster(tmp_path):
     assert "Left out: Spark: no Java" in said
     assert "| collect | 15.0 | 100% |" in said
     assert "Exponent from 1,000 to 4,000 rows: 1.16" in said
+
+
+def test_the_page_tells_the_goals_of_every_large_contest_and_those_of_masks(tmp_path):
+    for rows in (200_000, 2_000_000, 20_000_000):
+        made = [measured(OURS, rows / 1e5, 1), measured(FLOOR, rows / 1e5)]
+        told = as_json(made, lines(made, rows), date="2026-01-01", rows=rows, repeat=1, missing=[])
+        (tmp_path / f"2026-01-01-{rows}.json").write_text(json.dumps(told))
+    took = masks.measured(masks.REPEATED, masks.values(6_000, 60), 1) | {"ours": 1.0, "loop": 2.9}
+    assert (took["rows"], took["distinct"]) == (6_000, 60)
+    machine = {"commit": "c", "processor": "p", "cores": 2, "memory": 1 << 30, "system": "L", "python": "3"}
+    kept = {"kind": "masks", "date": "2026-01-01", "machine": machine, "took": [took]}
+    (tmp_path / "masks.json").write_text(json.dumps(kept))
+    said = page(tmp_path)
+    assert re.findall("## Goals, at (.*) rows", said) == ["2,000,000", "20,000,000"]
+    assert f"| {masks.REPEATED}, 6,000 rows | 1.00 | 2.90 | 2.9 × | ≥ 3 × | **not met** |" in said
 
 
 def test_a_group_that_is_measured_later_is_put_beside_the_others():
