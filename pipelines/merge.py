@@ -11,12 +11,14 @@ Rows that stay keep their `_batch`, the batch that last changed them. A field th
 null in the rows stored before; one that it lost stays in the table, null in rows written since, and is not
 published, since publication follows the entry.
 
-DuckDB decides and joins within its memory limit; the rows stream from it into the new files.
+DuckDB decides within its memory limit, and says of each of the batch's rows in a bit whether it is written. These rows,
+and what stays of the files that are rewritten, stream into the new ones.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 import time
@@ -24,13 +26,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from lake import balance, datafiles, deletes, progress, properties, quarantine, store
+from lake import balance, datafiles, deletes, memory, progress, properties, quarantine, store
 from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from lake.tables import Identifier
@@ -38,7 +42,7 @@ from lake.version import code_version
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.merging import brake, sql
-from schemas.arrow import entry_schema
+from schemas.arrow import SEQ, entry_schema
 from schemas.errors import CommitConflict, EngineError
 from schemas.model import Entry, Field, Keep
 
@@ -58,6 +62,7 @@ COUNTED: Final = (
     "total_before",
 )
 RULE: Final = "append_only"
+Bits: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def _merged_before(job: Job) -> Merged | None:
 
 
 class Planner(Protocol):
-    """An engine that decides what becomes of a batch's rows, by the statements of `mergesql`."""
+    """An engine that decides what becomes of a batch's rows, by the statements of `merging.sql`."""
 
     def plan(self) -> dict[str, int]:
         """Decide; returns rows by action, and `rows_in`."""
@@ -199,21 +204,24 @@ class _Local:
         form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
         db.execute("SET preserve_insertion_order = false")
         db.register("stored_form", form.empty_table())
-        for statement in sql.relations(store.parts(job.checked.path), job.checked.rejects, stored):
+        for statement in [
+            *sql.short([part.path for part in stored]),
+            *sql.relations(store.parts(job.checked.path), job.checked.rejects, stored),
+        ]:
             db.execute(statement)
 
     def plan(self) -> dict[str, int]:
         entry = self._job.entry
         self._keep("duplicate", sql.duplicate(entry, sql.often(entry)))
         if entry.merge.kind == "upsert":
-            self._keep("matched", sql.matched(entry, self._job.checked.batch))
+            self._keep("matched", sql.matched(entry, self._job.checked.batch), sql.SHORT_FILE)
             level = {path for (path,) in self._db.execute(sql.LEVEL).fetchall()}
             stored = sql.stored_rows([part for part in self._stored if part.path in level])
             self._keep("same", sql.same(entry, f"({stored})"))
-            self._keep("plan", sql.PLANNED)
+            self._keep("plan", sql.PLANNED, sql.SHORT_ACTION)
             self._drop("matched", "same")
         else:
-            self._keep("plan", sql.plan(entry))
+            self._keep("plan", sql.plan(entry), f"{sql.SHORT_FILE}, {sql.SHORT_ACTION}")
         if entry.merge.kind == "snapshot":
             self._db.execute(f"INSERT INTO plan {sql.deletions(entry)}")
         return self._numbers(sql.COUNTS)
@@ -223,8 +231,9 @@ class _Local:
         rows = self._numbers("SELECT 'rows_in', count(*) FROM incoming")["rows_in"]
         return {"rows_in": rows, "superseded": rows}
 
-    def _keep(self, table: str, query: str) -> None:
-        self._db.execute(f"CREATE TEMP TABLE {table} AS {query}")
+    def _keep(self, table: str, query: str, short: str = "") -> None:
+        said = f"SELECT * REPLACE ({short}) FROM ({query})" if short else query
+        self._db.execute(f"CREATE TEMP TABLE {table} AS {said}")
 
     def _drop(self, *tables: str) -> None:
         """What the plan was made of takes as much memory as the plan, while the rows are read and written."""
@@ -244,14 +253,42 @@ class _Local:
         return np.asarray(self._db.execute(sql.PLACES, [path]).fetchnumpy()["place"], np.int64)
 
     def rows(self, rewritten: list[Part], counted: Counted) -> Iterator[pa.RecordBatch]:
-        columns = self._job.ctx.tables.schema(self._job.table).names
-        query = sql.result(self._job.entry, self._job.checked.batch, rewritten, columns)
+        """Which rows of the batch are written is a bit for each: a join would hold them all, or spill them. With what
+        goes of the files it is all that is still asked of DuckDB, whose memory is the writer's from then on."""
+        written, going = self._written(), {part.path: self.places(part.path) for part in rewritten}
+        self._db.close()
+        memory.give_back()
         rows = 0
-        for batch in self._db.execute(query).to_arrow_reader(BATCH_ROWS):
+        for batch in itertools.chain(self._stays(rewritten, going), self._fresh(written)):
             rows += batch.num_rows
             progress.passed(batch.num_rows)
             yield batch
         counted(rows)
+
+    def _written(self) -> Bits:
+        """By `_seq`, which of the batch's rows are new or changed."""
+        written = np.zeros(self._numbers(sql.LAST)["last"] + 1, np.bool_)
+        for batch in self._db.execute(sql.WRITTEN).to_arrow_reader(BATCH_ROWS):
+            written[batch.column(0).to_numpy()] = True
+        return written
+
+    def _stays(self, rewritten: list[Part], going: dict[str, Positions]) -> Iterator[pa.RecordBatch]:
+        tables, table = self._job.ctx.tables, self._job.table
+        for part in rewritten:
+            for batch, places in tables.read_places(table, part, tables.schema(table).names):
+                stay = np.isin(places, going[part.path], invert=True)
+                yield batch if stay.all() else batch.filter(pa.array(stay))
+
+    def _fresh(self, written: Bits) -> Iterator[pa.RecordBatch]:
+        fields, batch_id = list(self._job.entry.fields), self._job.checked.batch.id
+        for path in store.parts(self._job.checked.path):
+            filesystem, inner = store.filesystem(path)
+            with pq.ParquetFile(inner, filesystem=filesystem, pre_buffer=False) as file:
+                for batch in file.iter_batches(BATCH_ROWS, columns=[*fields, SEQ.name], use_threads=False):
+                    new = written[batch.column(SEQ.name).to_numpy()]
+                    kept = batch.select(fields) if new.all() else batch.select(fields).filter(pa.array(new))
+                    if kept.num_rows:
+                        yield kept.append_column(sql.BATCH, pa.repeat(batch_id, kept.num_rows))
 
 
 @dataclass(frozen=True)

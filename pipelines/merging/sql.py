@@ -39,6 +39,20 @@ def relations(standard: Sequence[str], rejects: str | None, stored: Sequence[Par
     ]
 
 
+SHORT_FILE = "file::stored_file AS file"
+SHORT_ACTION = "action::fate AS action"
+"""In place of columns of text, for DuckDB: a plan has as many rows as the batch, and is held until they are written."""
+
+
+def short(stored: Sequence[str]) -> list[str]:
+    """The types of `SHORT_FILE` and `SHORT_ACTION`: paths of the stored files, and what becomes of a row."""
+    fates = ("insert", "update", "delete", "unchanged", "superseded", "quarantine")
+    return [
+        f"CREATE TYPE {name} AS ENUM ({', '.join(map(literal, texts))})"
+        for name, texts in (("stored_file", ["", *stored]), ("fate", fates))
+    ]
+
+
 def stored_rows(parts: Sequence[Part]) -> str:
     """The rows of these data files, with `_lake_file` and `file_row_number`; without files the empty form alone."""
     form = "SELECT * FROM stored_form"
@@ -152,10 +166,8 @@ TOUCHED = f"SELECT file, count(*) FROM plan WHERE {_GOES} GROUP BY file"
 PLACES = f"SELECT place FROM plan WHERE file = ? AND {_GOES} ORDER BY place"
 
 
-def result(entry: Entry, batch: Batch, rewritten: Sequence[Part], columns: Sequence[str]) -> str:
-    """The rows of the new files: what stays of the files that are replaced, and this batch's new and changed rows. A
-    column that the entry no longer has stays as it is in the former and is null in the latter."""
-    return f"{stays(f'({stored_rows(rewritten)})', columns)} UNION ALL BY NAME {fresh(entry, batch)}"
+LAST = "SELECT 'last', coalesce(max(_seq), -1) FROM standard"
+WRITTEN = "SELECT _seq FROM plan WHERE action IN ('insert', 'update')"
 
 
 def stays(rewritten: str, columns: Sequence[str]) -> str:
@@ -170,7 +182,7 @@ def fresh(entry: Entry, batch: Batch) -> str:
     """The batch's new and changed rows."""
     return (
         f"SELECT {', '.join(map(quote, entry.fields))}, {literal(batch.id)} AS {BATCH} FROM incoming "
-        "SEMI JOIN (SELECT _seq FROM plan WHERE action IN ('insert', 'update')) USING (_seq)"
+        f"SEMI JOIN ({WRITTEN}) USING (_seq)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Merge on Spark: the statements of `mergesql` over many machines, the new files by the workers, one commit here.
+"""Merge on Spark: the statements of `merging.sql` over many machines, the new files by the workers, one commit here.
 
 Iceberg's own MERGE INTO is not used: it commits before anybody has seen the counts, and then nothing holds a batch that
 does not balance or that a person must decide upon (see docs/adr).
