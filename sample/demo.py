@@ -65,6 +65,7 @@ def home_variables(home: Path) -> dict[str, str]:
         "XUANWU_HOME": str(home),
         "XUANWU_UNTIL": (DAYS[-1] + timedelta(days=1)).isoformat(),
         "XUANWU_RETRIES": "0",
+        "XUANWU_CONN_TO_TRANSPORT": (home / "outbox").resolve().as_uri(),
     }
     for name in OTHERS:
         os.environ.pop(name, None)
@@ -100,6 +101,7 @@ def demo(home: Path, rows: int, days: int) -> int:
         console.print(f"[red]failed[/red] {task['dag_id']} {task['task_id']} {task['dag_run_id']}")
     _xuanwu("status")
     _xuanwu("report")
+    _deliver(home)
     _show_where(home, time.monotonic() - started, bool(failed))
     return 1 if failed else 0
 
@@ -180,6 +182,18 @@ def _xuanwu(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "pipelines.cli", *arguments], check=True)  # noqa: S603
 
 
+def _deliver(home: Path) -> None:
+    """One shared table into a folder of a department's, as the exchange does with every new snapshot. Where it fails
+    the command says why, and the demo goes on."""
+    outbox = home / "outbox"
+    console.print("\n[bold]交付 Delivery[/bold] of education.school into a folder of the transport bureau's:")
+    with suppress(subprocess.CalledProcessError):
+        if not outbox.exists():
+            outbox.mkdir(mode=0o700)
+            _xuanwu("deliveries", "declare", "education.school", "--to", "transport", "--place", "schools")
+        _xuanwu("deliveries", "run")
+
+
 def _show_where(home: Path, seconds: float, failed: bool) -> None:
     here = Path.cwd()
     place = home.relative_to(here) if home.is_relative_to(here) else home
@@ -188,6 +202,7 @@ def _show_where(home: Path, seconds: float, failed: bool) -> None:
         ("report.html", "质量报告", "the quality report"),
         ("lake/downloads/", "开放数据", "CSV, JSON Lines, Parquet, XLSX"),
         ("lake/share/", "共享表", "masked tables (Iceberg)"),
+        ("outbox/schools/", "交付", "what was delivered, with manifest and certificate"),
         ("city/faults.json", "埋下的问题", "the faults that were planted"),
     ):
         table.add_row(f"{place}/{name}", zh, en)

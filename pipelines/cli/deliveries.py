@@ -9,6 +9,7 @@ import typer
 from pipelines.cli.common import AsJson, open_context, shell_of
 
 if TYPE_CHECKING:
+    from exchange.people import Principal
     from exchange.requests import Desk
     from pipelines.context import Context
 
@@ -56,6 +57,42 @@ def show_delivery(number: Number, as_json: AsJson = False) -> None:
     show_receipts(found)
 
 
+@app.command("declare")
+def declare_delivery(
+    *,
+    dataset: Annotated[str, typer.Argument(help="one that is shared without conditions")],
+    to: Annotated[str, typer.Option(help="the department that receives it, a key of departments.yaml")],
+    place: Annotated[str, typer.Option(help="[schema.]table, or a folder below the connection's")],
+    method: Annotated[str, typer.Option(help="batch: into a table; file: as files")] = "file",
+    policy: Annotated[str, typer.Option()] = "default",
+    connection: Annotated[str, typer.Option(help="where the department has several")] = "",
+    mode: Annotated[str, typer.Option(help="of a table: swap or upsert")] = "swap",
+    form: Annotated[str, typer.Option("--format", help="of files: parquet or csv")] = "parquet",
+    keep: Annotated[int, typer.Option(min=1, help="of files: how many deliveries stay")] = 3,
+) -> None:
+    """Have a dataset delivered to a department that has asked you to; what is shared by request declares its delivery
+    in the request."""
+    from exchange.subscriptions import declare
+    from schemas.findings import near
+
+    ctx, desk = _opened(new=True)
+    if to not in (known := ctx.catalogue.departments):
+        raise typer.BadParameter(f"no department `{to}`{near(to, known)}", param_hint="--to")
+    asked = {"dataset": dataset, "policy": policy, "method": method, "place": place, "connection": connection}
+    found = declare(desk, _on_behalf_of(to), asked | {"mode": mode, "format": form, "keep": keep})
+    typer.echo(f"delivery {found.number}: {found.dataset} to {found.connection_name}, {found.place}")
+
+
+@app.command("stop")
+def stop_delivery(number: Number) -> None:
+    """Deliver no more of one; what was delivered stays where it is."""
+    from exchange.subscriptions import find_one, stop
+
+    _, desk = _opened()
+    stop(desk, _on_behalf_of(find_one(desk, number).department), number)
+    typer.echo(f"delivery {number} is stopped")
+
+
 @app.command("run")
 def run_deliveries() -> None:
     """Deliver what is due, as Airflow does; exit 1 where one failed."""
@@ -89,11 +126,25 @@ def retry_delivery(number: Number) -> None:
     typer.echo(f"{done.sent:,} rows sent, {done.found:,} of {done.rows:,} found there")
 
 
-def _opened() -> tuple[Context, Desk]:
+def _on_behalf_of(department: str) -> Principal:
+    """The machine's user, for a department that has no login."""
+    import getpass
+
+    from exchange.people import Principal
+
+    return Principal(f"{getpass.getuser()} (shell)", department, frozenset(("requester",)))
+
+
+def _opened(*, new: bool = False) -> tuple[Context, Desk]:
+    """What is there; with `new`, made where it is not."""
+    from exchange.state import State
     from pipelines.delivering.deliver import open_desk
     from schemas.errors import SettingsError
 
     ctx = open_context()
+    if new:
+        with State(ctx.settings).begin():
+            pass
     desk = open_desk(ctx)
     if desk is None:
         raise SettingsError("there is no exchange here", next_step="`xuanwu serve`, or see XUANWU_EXCHANGE")

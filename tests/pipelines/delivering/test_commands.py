@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from exchange.errors import Unfit
 from lake.auditlog import AuditLog
 from pipelines.cli import app
 from schemas.errors import LakeError
-from tests.exchange.platform import Platform
+from tests.exchange.platform import ID, Platform
 from tests.exchange.test_grants import _Clock
 from tests.pipelines.delivering.test_deliver import asked, log, number_of, platform
 
@@ -56,6 +57,23 @@ def test_what_is_due_is_delivered_by_hand_and_told(platform: Platform, outbox: P
     assert {each["state"] for each in told("show", str(number), "--json")} == {"done"}
     assert by_hand(platform) == [[number], [number]]
     assert [each.name for each in outbox.glob("visits/*/manifest.json")] == ["manifest.json"]
+
+
+def test_the_operator_declares_and_stops_for_a_department_without_a_login(
+    platform: Platform, outbox: Path
+) -> None:
+    """Of what is shared without conditions alone, to a department that there is."""
+    free = ("declare", "health.free", "--to", "education", "--place", "free", "--format", "csv")
+    assert "delivery 1: health.free to to_education, free" in told(*free)
+    assert "delivery 1 is stopped" in told("stop", "1")
+    assert told("run") == "" and not list(outbox.iterdir())
+    told(*free)
+    (declared, stopped, again) = log(platform, "subscription")
+    assert {each["by"] for each in (declared, stopped, again)} == {f"{getpass.getuser()} (shell)"}
+    wrong = CliRunner().invoke(app, ["deliveries", *free[:3], "educatio", *free[4:]])
+    assert wrong.exit_code == 2 and "education" in wrong.output
+    with pytest.raises(Unfit, match="shared by request"):
+        told("declare", ID, "--to", "education", "--place", "visits")
 
 
 def test_where_the_log_cannot_be_written_nothing_is_delivered(
