@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,6 +24,14 @@ from schemas.policy import ZONES
 Base = int | Literal["current"] | None
 Removal = Collection[str] | Literal["all"]
 TRIES: Final = 10
+
+
+def _of_use(record: logging.LogRecord) -> bool:
+    """Whether it is not a warning for each private column that its bounds are missing: they are left out on purpose."""
+    return not str(record.msg).startswith("PyArrow statistics missing")
+
+
+logging.getLogger("pyiceberg.io.pyarrow").addFilter(_of_use)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 HOST = "127.0.0.1"
-PORT = 8329
+PORT = 8328
 TOKEN = "sample-city-token"  # noqa: S105 - opens nothing but invented data on this machine
 PATH = "/v1/air-quality"
 LARGEST_PAGE = 1000

@@ -291,6 +291,17 @@ def test_a_lake_is_for_its_owner_only(tables: Tables, settings: Settings) -> Non
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+def test_nothing_is_said_of_bounds_that_are_left_out_on_purpose(
+    tables: Tables, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = identifier("curated", "dept.private")
+    tables.ensure(table, pa.schema([("id", pa.int64()), ("name", pa.string())]), ["name"])
+    with caplog.at_level("WARNING"):
+        tables.replace(table, pa.table({"id": [1], "name": ["x"]}).to_batches(), (), {})
+    assert tables.row_count(table) == 1
+    assert caplog.records == []
+
+
 # ── other processes ───────────────────────────────────────────────────────────────────────────────────────
 
 APPENDER = """
