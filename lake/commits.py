@@ -27,7 +27,7 @@ TRIES: Final = 10
 
 
 def _of_use(record: logging.LogRecord) -> bool:
-    """Whether it is not a warning for each private column that its bounds are missing: they are left out on purpose."""
+    """Whether it is not a warning that a column has no statistics: nested ones have none, and nobody asks for them."""
     return not str(record.msg).startswith("PyArrow statistics missing")
 
 

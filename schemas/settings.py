@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     """The client's secret; a public client, which has PKCE alone, has none."""
     oidc_claims: Path | None = None
     """YAML file: which claims say department and roles, and which clients are which system (`exchange.oidc.claims`)."""
-    memory: str = Field("512MB", pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B)$")
+    memory: str = Field("400MB", pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B)$")
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
     threads: int = Field(2, ge=1)
     xlsx_cells: int = 2_000_000
