@@ -12,6 +12,7 @@ file appears as a whole, the quarantine's rows of this batch and stage are repla
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from lake import quarantine, store, zones
@@ -36,8 +37,8 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
     path, schema = store.join(folder, "rows.parquet"), standard_schema(entry)
     columns = plan(entry, ctx.catalogue)
     corrections = corrections_of(ctx, landed, {column.source for column in columns})
-    with spill(ctx.settings) as rejects:
-        work = Work(landed.batch.id, columns, schema, corrections, rejects, {}, Tally(), ctx.clock())
+    with spill(ctx.settings) as rejects, ThreadPoolExecutor(ctx.settings.threads, "cast") as pool:
+        work = Work(landed.batch.id, columns, schema, corrections, rejects, {}, Tally(), ctx.clock(), pool)
         groups = ahead(store.row_groups(good(entry, landed.files, work), schema))
         with store.atomic_parquet(path, schema, statistics=False) as writer, closing(groups):
             for table in groups:
@@ -54,5 +55,9 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
         corrected=work.tally.corrected,
         corrections=corrections.acts,
         unmatched=enrich(ctx, entry, path),
-        unknown_codes={name: dict(texts) for name, texts in work.unknown.items()},
+        unknown_codes={
+            column.field.name: dict(work.unknown[column.field.name])
+            for column in columns
+            if column.field.name in work.unknown
+        },
     )

@@ -6,6 +6,7 @@ It knows files and rows, and neither tables nor the ledger: a worker of a cluste
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -55,7 +56,7 @@ class Rejects(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """What every batch of rows is given."""
+    """What every batch of rows is given. Where there is a pool several columns are cast at a time."""
 
     batch: str
     columns: tuple[Column, ...]
@@ -65,6 +66,7 @@ class Work:
     unknown: Unknown
     tally: Tally
     at: datetime
+    pool: Executor | None = None
 
 
 def plan(entry: Entry, catalogue: Catalogue) -> tuple[Column, ...]:
@@ -112,7 +114,12 @@ def _piece(raw: pa.RecordBatch, file: LandedFile, work: Work) -> pa.RecordBatch:
     laid = work.corrections.on(raw, origin)
     raw = mended(raw, laid)
     excel = file.format == "excel"
-    casts = {c.field.name: _cast(c, raw, laid.get(c.source), work.unknown, excel=excel) for c in work.columns}
+
+    def made(column: Column) -> Cast:
+        return _cast(column, raw, laid.get(column.source), work.unknown, excel=excel)
+
+    several = map if work.pool is None else work.pool.map
+    casts = dict(zip((c.field.name for c in work.columns), several(made, work.columns), strict=True))
     rows = _standard(raw, casts, origin, work)
     bad = failed(raw, casts)
     if bad.any():
