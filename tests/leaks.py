@@ -16,6 +16,8 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.typedef import Record
 
 SHORTEST, WINDOW = 6, 8
+RANDOM = 13
+"""So many hexadecimal digits in a run are a snapshot's id, a time in milliseconds, a digest or a token."""
 _BUCKETS, _SPREAD = 24, 0x9E3779B97F4A7C15
 
 
@@ -59,6 +61,8 @@ def among(values: Iterable[str], data: bytes) -> set[str]:
     """Those of many values, each of six bytes or more, that stand somewhere in the bytes.
 
     Each value's last bytes, as a number, are looked for at every place at once; what is found is compared whole.
+    Among thousands of dates one stands in some snapshot's id or digest by chance (`20210715` in an id of 19
+    digits): a value inside a longer run of `RANDOM` or more hexadecimal digits is not one that was written.
     """
     wanted: dict[int, dict[int, list[bytes]]] = defaultdict(lambda: defaultdict(list))
     for value in {value.encode() for value in values}:
@@ -71,7 +75,24 @@ def among(values: Iterable[str], data: bytes) -> set[str]:
         for place, tail in _places(np.array(list(tails), dtype=np.uint64), width, data)
         for value in tails[tail]
         if data.endswith(value, 0, place + width)
+        and not _by_chance(data, place + width - len(value), place + width)
     }
+
+
+def _by_chance(data: bytes, start: int, end: int) -> bool:
+    """Whether what stands there is only part of a long run of hexadecimal digits."""
+    if not _hexadecimal(data[start:end]):
+        return False
+    first, last = start, end
+    while _hexadecimal(data[first - 1 : first]):
+        first -= 1
+    while _hexadecimal(data[last : last + 1]):
+        last += 1
+    return (first, last) != (start, end) and last - first >= RANDOM
+
+
+def _hexadecimal(data: bytes) -> bool:
+    return bool(data) and not data.strip(b"0123456789abcdef")
 
 
 def _places(tails: NDArray[np.uint64], width: int, data: bytes) -> Iterator[tuple[int, int]]:
