@@ -15,7 +15,9 @@ def test_a_value_is_found_wherever_it_stands(value: str, around: str) -> None:
     assert among(VALUES, (around % value).encode()) == {value}
 
 
-@pytest.mark.parametrize("text", ["4832021071598012345", "d8a4c20210715f3c", f"{'0' * 20}13900000001{'f' * 33}"])
+@pytest.mark.parametrize(
+    "text", ["4832021071598012345", "d8a4c20210715f3c", f"{'0' * 20}13900000001{'f' * 33}"]
+)
 def test_digits_within_a_snapshot_s_id_or_a_digest_are_no_value(text: str) -> None:
     assert among(VALUES, text.encode()) == set()
 
