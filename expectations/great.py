@@ -1,21 +1,38 @@
 """The only door to Great Expectations: telemetry is off before it is imported, and DuckDB is made known to it
 after.
 
-Importing it takes seconds and some 300 MB, so this module is imported by functions that are about to check
+Importing it takes seconds and some 200 MB, so this module is imported by functions that are about to check
 data, never at the top of one that Airflow parses. Everything of the library that the other modules use is
 named here.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
+import sys
 import warnings
 from typing import Any
 
 os.environ["GX_ANALYTICS_ENABLED"] = "False"  # law 8: the library reads it once, at import
 logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
 # law 3: its log lines quote SQL and the driver's errors, and so values of the data
+
+
+def _later(name: str) -> None:
+    """Put off importing a module until something of it is asked for."""
+    spec = importlib.util.find_spec(name)
+    if name in sys.modules or spec is None or spec.loader is None:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    package, _, own = name.rpartition(".")
+    setattr(sys.modules[package], own, module)
+
+
+_later("scipy.stats")  # a third of the library's own import, for expectations of distributions
 
 from great_expectations.compatibility import pydantic  # noqa: E402
 from great_expectations.exceptions import GreatExpectationsError  # noqa: E402
