@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -111,7 +112,7 @@ def _write(
     *,
     counted: pa.RecordBatch | None,
 ) -> Json:
-    """Write everything of a release but the pointer; returns its index."""
+    """Write everything of a release but the pointer, several files at a time; returns its index."""
     words = dictionary(ctx.catalogue, entry, plan, published.key_version)
     xlsx = partial(write_xlsx, words=words, count=published.rows_out, settings=ctx.settings, now=ctx.clock())
     writers: dict[str, Callable[[str, pa.RecordBatchReader], None]] = {
@@ -120,17 +121,23 @@ def _write(
         "parquet": write_parquet,
         "xlsx": xlsx,
     }
-    files: list[Json] = []
-    left_out: list[Json] = []
-    for kind in entry.open.downloads:
+
+    def write(kind: str) -> Json:
         uri = store.join(folder, f"{entry.name}.{kind}")
         try:
-            with progress.going(f"{entry.id} {entry.name}.{kind}", published.rows_out):
-                writers[kind](uri, _rows(ctx, entry, published, plan, counted))
+            writers[kind](uri, _rows(ctx, entry, published, plan, counted))
         except Unfit as reason:
-            left_out.append({"format": kind, "reason": {"zh": reason.zh, "en": reason.en}})
-            continue
-        files.append(_file(uri, kind, published.rows_out))
+            return {"format": kind, "reason": {"zh": reason.zh, "en": reason.en}}
+        return _file(uri, kind, published.rows_out)
+
+    kinds = entry.open.downloads
+    with (
+        progress.going(f"{entry.id} {' '.join(kinds)}", len(kinds) * published.rows_out),
+        ThreadPoolExecutor(ctx.settings.threads, "download") as pool,
+    ):
+        made = list(pool.map(write, kinds))
+    files = [file for file in made if "reason" not in file]
+    left_out = [file for file in made if "reason" in file]
     table = flat(words)
     write_csv(store.join(folder, "data_dictionary.csv"), table.to_reader())
     store.write_atomic(store.join(folder, "data_dictionary.json"), _json(words))

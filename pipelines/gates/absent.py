@@ -3,10 +3,11 @@
     <home>/absent/<zone>.<table>.parquet
 
 A data file never changes under its name, and the rows that are left of it only become fewer: what was not in it will
-not be. So the next publication looks there only for what is new to it, and for what was found, which may have become
-rare; and for everything in files that are new. Kept are digests of what is published and of its pieces, and of nothing
-else. Where the file is lost or does not fit (another DuckDB, whose hash may be another; a snapshot that is forgotten;
-rows that came back; a field that was not looked at), everything is looked for everywhere.
+not be. So the next publication looks there only for what is new to it, and for what was found in so few rows that it
+may have become rare; and for everything in files that are new. Kept are digests of what is published and of its
+pieces, how often each was found, and nothing else. Where the file is lost or does not fit (another DuckDB, whose hash
+may be another; a snapshot that is forgotten; rows that came back; a field that was not looked at), everything is looked
+for everywhere.
 """
 
 from __future__ import annotations
@@ -29,11 +30,18 @@ from pipelines.publishing import increments
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
-RULES: Final = 1
+RULES: Final = 2
 """Raised whenever other values of a field are compared, or compared otherwise."""
 MOST: Final = 1_000_000
 """Digests that are kept."""
-SCHEMA: Final = pa.schema([pa.field("digest", pa.uint64()), pa.field("field", pa.string())])
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("digest", pa.uint64()),
+        pa.field("field", pa.string()),
+        pa.field("times", pa.int64()),
+        pa.field("many_digits", pa.bool_()),
+    ]
+)
 _SAID: Final = b"absent"
 _BY: Final = [RULES, duckdb.__version__]
 
@@ -41,7 +49,7 @@ _BY: Final = [RULES, duckdb.__version__]
 @dataclass(frozen=True)
 class Absent:
     """Of these digests, by `SCHEMA`, no row of these snapshots, by table, has one in one of these fields, but for those
-    with the name of a field: there it was found."""
+    with the name of a field: there it was found, in so many rows at least."""
 
     snapshots: Mapping[str, int]
     fields: frozenset[str]
@@ -77,20 +85,28 @@ def forget(settings: Settings, table: Identifier) -> None:
     place(settings, table).unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class Parted:
+    """The data files of a snapshot: `fresh` are to be looked through for everything, `old` were looked through before.
+    Of those `gone` rows have gone since, and none has come back; None where nothing that was found is known of them."""
+
+    fresh: list[Part]
+    old: list[Part]
+    gone: int | None
+
+
 def parted(
     tables: Tables, table: Identifier, snapshot: int | None, fields: Collection[str], before: Absent | None
-) -> tuple[list[Part], list[Part]]:
-    """The data files of a snapshot: those to look through for everything, and those that were looked through before,
-    of which no row has come back since."""
+) -> Parted:
     parts = tables.parts(table, snapshot)
     since = before.snapshots.get(".".join(table)) if before else None
     if before is None or since is None or not before.fields.issuperset(fields):
-        return parts, []
+        return Parted(parts, [], None)
     try:
         change = increments.changed(tables.parts(table, since), parts)
     except LakeError:  # upkeep has forgotten the snapshot
-        return parts, []
+        return Parted(parts, [], None)
     if change is None:
-        return parts, []
+        return Parted(parts, [], None)
     fresh = {part.path for part in change.fresh}
-    return change.fresh, [part for part in parts if part.path not in fresh]
+    return Parted(change.fresh, [part for part in parts if part.path not in fresh], change.rows_gone)

@@ -30,7 +30,7 @@ from lake.deletes import Part
 from lake.tables import Identifier, Tables
 from pipelines.engine import engine
 from pipelines.gates import absent
-from pipelines.gates.absent import Absent
+from pipelines.gates.absent import Absent, Parted
 from pipelines.sqlrows import AT, FILE, undeleted, written
 from schemas.settings import Settings
 from schemas.sql import quote
@@ -67,10 +67,10 @@ class Seen:
         self._connection = connection
         self._below: dict[str, int] = {}
         self._places: dict[tuple[Identifier, int | None], int] = {}
-        self._parts: dict[int, tuple[list[Part], list[Part]]] = {}
+        self._parts: dict[int, Parted] = {}
         self._snapshots: dict[str, int] = {}
         self._fields: set[str] = set()
-        connection.execute("CREATE TABLE met (digest UBIGINT, field VARCHAR)")
+        connection.execute(f"CREATE TABLE met ({_MET})")
         connection.execute("CREATE TABLE seen (name VARCHAR, digest UBIGINT)")
         connection.execute("CREATE TABLE sampled (name VARCHAR, text VARCHAR)")
 
@@ -138,30 +138,44 @@ class Seen:
     def look(self, field: Personal) -> None:
         """Pass the field's values by and keep those that are looked for, and how many rows have each. DuckDB reads the
         column from the curated files itself."""
+        number = self._places[field.table, field.snapshot]
+        parts = self._parts[number]
+        self._recall(field, parts.gone)
+        form = f"SELECT *, NULL::VARCHAR AS {FILE}, NULL::BIGINT AS {AT} FROM form{number}"
+        texts = [_texts(field, form, parts.fresh, "asked")]
+        if parts.old and self._number("SELECT count(*) FROM again"):
+            texts.append(_texts(field, form, parts.old, "again"))
+        self._connection.execute(
+            "CREATE OR REPLACE TABLE hits AS "
+            "SELECT digest, sum(times)::BIGINT AS times, bool_or(many_digits) AS many_digits FROM ("
+            f"SELECT hash(text) AS digest, count(*) AS times, {_digits('text')} >= 6 AS many_digits "
+            f"FROM ({' UNION ALL '.join(texts)}) GROUP BY text UNION ALL FROM recalled ANTI JOIN again USING (digest)"
+            ") GROUP BY digest"
+        )
+        self._connection.execute(
+            "INSERT INTO met SELECT digest, ?, times, many_digits FROM hits", [field.name]
+        )
+        self._fields.add(field.name)
+
+    def _recall(self, field: Personal, gone: int | None) -> None:
+        """What was found in the field's old files before, as often at least, now that so many rows are gone; and what
+        is to be looked for there again: what is new, and what may have become rare."""
+        self._connection.execute(
+            "CREATE OR REPLACE TABLE recalled AS SELECT digest, greatest(times - ?, 0) AS times, many_digits "
+            "FROM known WHERE field = ? AND ? IS NOT NULL",
+            [gone, field.name, gone],
+        )
         self._connection.execute(
             "CREATE OR REPLACE TABLE again AS SELECT digest FROM unknown UNION "
-            "SELECT digest FROM known SEMI JOIN wanted USING (digest) WHERE field = ?",
-            [field.name],
+            f"SELECT digest FROM recalled SEMI JOIN wanted USING (digest) WHERE times < {COMMON}"
         )
-        number = self._places[field.table, field.snapshot]
-        fresh, old = self._parts[number]
-        form = f"SELECT *, NULL::VARCHAR AS {FILE}, NULL::BIGINT AS {AT} FROM form{number}"
-        texts = [_texts(field, form, fresh, "asked")]
-        if old and self._number("SELECT count(*) FROM again"):
-            texts.append(_texts(field, form, old, "again"))
-        self._connection.execute(
-            f"CREATE OR REPLACE TABLE hits AS SELECT text, count(*) AS times FROM ({' UNION ALL '.join(texts)}) "
-            "GROUP BY text"
-        )
-        self._connection.execute("INSERT INTO met SELECT hash(text), ? FROM hits", [field.name])
-        self._fields.add(field.name)
 
     @property
     def absent(self) -> Absent:
         """What was looked for, and where it was found, now or before."""
         digests = self._connection.execute(
-            "SELECT digest, NULL::VARCHAR AS field FROM asked UNION ALL FROM met UNION "
-            "SELECT digest, field FROM known SEMI JOIN asked USING (digest) WHERE field IS NOT NULL"
+            "SELECT digest, NULL::VARCHAR AS field, NULL::BIGINT AS times, NULL::BOOLEAN AS many_digits FROM asked "
+            "UNION ALL FROM met SEMI JOIN asked USING (digest)"
         ).to_arrow_table()  # digests alone
         return Absent(self._snapshots, frozenset(self._fields), digests.cast(absent.SCHEMA))
 
@@ -180,14 +194,13 @@ class Seen:
         return dict(self._connection.execute(sql).fetchall())
 
 
+_MET = "digest UBIGINT, field VARCHAR, times BIGINT, many_digits BOOLEAN"
 _SAME = f"""
-    SELECT name, count(DISTINCT digest) FROM seen JOIN (
-        SELECT hash(text) AS digest FROM hits
-        WHERE length(text) >= {SHORTEST}
-          AND (times < {COMMON} OR length(regexp_replace(text, '[^0-9]', '', 'g')) >= 6)
+    SELECT name, count(DISTINCT digest) FROM seen SEMI JOIN (
+        FROM hits WHERE times < {COMMON} OR many_digits
     ) USING (digest) GROUP BY name"""
 _WOVEN = f"""
-    SELECT name, count(DISTINCT pieces.text) AS holding FROM pieces JOIN hits ON piece = hits.text
+    SELECT name, count(DISTINCT pieces.text) AS holding FROM pieces JOIN hits ON hash(piece) = digest
     GROUP BY name
     HAVING holding >= {FEWEST} AND 2 * count(DISTINCT piece) >= holding
        AND 2 * holding >= (SELECT count(DISTINCT text) FROM sampled WHERE sampled.name = pieces.name)"""
@@ -200,6 +213,10 @@ _PIECES = f"""
                      FOR size IN range({SHORTEST}, least(length(text), {LONGEST}) + 1)])
         )) AS piece FROM sampled
     ) WHERE length(piece) BETWEEN 2 AND {LONGEST}"""
+
+
+def _digits(text: str) -> str:
+    return f"length(regexp_replace({text}, '[^0-9]', '', 'g'))"
 
 
 def _texts(field: Personal, form: str, parts: Sequence[Part], digests: str) -> str:

@@ -100,6 +100,25 @@ def test_what_was_common_may_have_become_rare(tables: Tables, settings: Settings
     }
 
 
+def test_what_is_common_still_whatever_has_gone_is_not_looked_for_again(
+    tables: Tables, settings: Settings, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.parquet"
+    add(tables, *people(0, COMMON + 5), remark="暂无备注")
+    [path] = tables.data_files(TABLE)
+    texts = {"label": ["暂无备注"]}
+    assert look(tables, settings, kept, texts) == set()
+    mark(tables, path, range(3))
+    Path(path).unlink()
+    add(tables, *people(100, 5), remark="暂无备注")
+    assert look(tables, settings, kept, texts) == set()
+    mark(tables, path, range(6))
+    assert look(tables, settings, kept, texts) == set(), "five more have come meanwhile"
+    mark(tables, path, range(12))
+    with pytest.raises(duckdb.IOException):
+        look(tables, settings, kept, texts)
+
+
 def test_rows_that_come_back_and_fields_that_are_new_are_looked_at(
     tables: Tables, settings: Settings, tmp_path: Path
 ) -> None:
