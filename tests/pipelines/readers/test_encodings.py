@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import itertools
 import random
 from pathlib import Path
 
 import pytest
 
 from pipelines.readers import encoding_of, read
+from pipelines.readers.encodings import Utf8Check
 from schemas.errors import SourceError
 from tests.pipelines.readers.files import good, landed, rows, source
 
@@ -129,3 +131,32 @@ def test_real_gb2312_text(shared: Path) -> None:
 def test_real_latin1_is_no_chinese(shared: Path) -> None:
     path = shared / "messy-csvkit" / "examples" / "test_latin1.csv"
     assert good(path, "csv", ["c"])[-1] == ("©",)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_utf8_is_judged_as_python_judges_it_wherever_chunks_end(seed: int) -> None:
+    """Of text, of text with a byte changed, and of noise, to the very byte."""
+    chance = random.Random(seed)
+    for _ in range(500):
+        text = chance.choices("aé\u0800中\uffff𠮷\U0010ffff\n", k=chance.randrange(12))
+        data = bytearray("".join(text).encode())
+        if data and chance.random() < 0.6:
+            data[chance.randrange(len(data))] = chance.choice(b"\x00\x80\xc0\xe0\xed\xf0\xf4\xf5\xff")
+        cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.randrange(5)))
+        assert _judged(Utf8Check(), bytes(data), cuts) == _judged(None, bytes(data), cuts)
+
+
+def _judged(check: Utf8Check | None, data: bytes, cuts: list[int]) -> int | None:
+    """The place of the first byte that is no UTF-8; None where there is none."""
+    decoder, taken = codecs.getincrementaldecoder("utf-8")("strict"), 0
+    parts = [data[a:b] for a, b in itertools.pairwise([0, *cuts, len(data)])]
+    try:
+        for number, part in enumerate(parts, 1):
+            taken += len(part)
+            if check:
+                check.take(part, final=number == len(parts))
+            else:
+                decoder.decode(part, final=number == len(parts))
+    except UnicodeDecodeError as error:
+        return taken - len(error.object) + error.start
+    return None
