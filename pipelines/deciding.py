@@ -14,7 +14,6 @@ from lake import decisions
 from lake.decisions import Decision, Hold, Verdict
 from lake.records import Stage
 from pipelines.context import Context
-from pipelines.masks.redact import redact
 from pipelines.proof.certifying import open_log
 from schemas.errors import DecisionNeeded, Refused, XuanwuError
 from schemas.model import Entry, Field, Redact, Title
@@ -106,6 +105,8 @@ def official(text: str, of: str) -> str:
 
 
 def _without(text: str, of: str, looked_for: Redact) -> str:
+    from pipelines.masks.redact import redact
+
     said = " ".join(text.split())
     if not said or len(said) > LONGEST:
         raise XuanwuError(

@@ -10,8 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
-import psycopg
-
 from benchmarks.contenders.marks import Marks, job
 from lake.records import Landed
 from pipelines.batches import batch_for
@@ -93,6 +91,8 @@ def _changed(url: str, table: str) -> Iterator[None]:
         f"SELECT station FROM {table} GROUP BY station ORDER BY md5(station) "
         f"LIMIT (SELECT ceil({CHANGED} * count(DISTINCT station)) FROM {table})"
     )
+    import psycopg  # which collecting a day has no need of
+
     with psycopg.connect(url, autocommit=True) as connection:
         kept = f"SELECT id_no, contribution, updated_at FROM {table} WHERE station IN ({chosen})"
         connection.execute(f"CREATE TABLE before AS {kept}".encode())

@@ -18,7 +18,6 @@ import pyarrow as pa
 from lake.records import Landed, LandedFile
 from pipelines.casting.text import convert
 from pipelines.drift.kinds import kind_of
-from pipelines.readers import read
 from schemas.errors import SourceError
 from schemas.model import Entry
 
@@ -97,6 +96,8 @@ def _by_values(
 
 def _column(entry: Entry, file: LandedFile, name: str) -> list[str]:
     """The first values of a file's column, as text."""
+    from pipelines.readers import read
+
     values: list[str] = []
     for batch in read(file, entry.source, [name]):
         text = convert(batch[name], pa.string()).to_pylist()

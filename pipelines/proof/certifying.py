@@ -25,7 +25,6 @@ from lake.signing import Signer, load_signer
 from lake.tables import Identifier, identifier
 from lake.version import code_version
 from pipelines.context import Context
-from pipelines.masks.words import words_of
 from schemas.errors import CommitConflict, XuanwuError
 from schemas.model import Entry, Hmac, Mask, Narrowed, Zone
 from schemas.policy import ZONES, policies
@@ -200,6 +199,8 @@ def kept_releases(lake: str, table: Identifier, dataset: str) -> list[str]:
 
 
 def _words(mask: Mask, key_version: str | None) -> Words:
+    from pipelines.masks.words import words_of
+
     zh, en = words_of(mask, key_version)
     return Words(zh=zh, en=en)
 

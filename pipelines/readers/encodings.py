@@ -13,7 +13,6 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
-from charset_normalizer import from_bytes
 from typing_extensions import Buffer
 
 from schemas.errors import SourceError
@@ -169,6 +168,8 @@ def _lines_around(window: bytes, at: int) -> bytes:
 
 
 def _guess(sample: bytes, name: str) -> str:
+    from charset_normalizer import from_bytes
+
     best = from_bytes(sample, cp_isolation=LIKELY).best()
     if best is None:
         raise SourceError(

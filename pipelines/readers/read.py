@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.records import LandedFile
-from pipelines.readers import columnar, delimited, encodings, jsontext, malformed, workbook
+from pipelines.readers import columnar, delimited, encodings, malformed
 from pipelines.readers.opening import open_bytes, open_seekable
 from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
@@ -93,6 +93,8 @@ def _batches(
         with open_seekable(file, member_of(source)) as stream:
             yield from columnar.rows(stream, columns, seen, groups)
     elif file.format == "excel":
+        from pipelines.readers import workbook
+
         with open_seekable(file, member_of(source), workbook.LIMIT) as stream:
             yield from workbook.rows(stream, _as_file(source), columns, seen)
     else:
@@ -105,6 +107,8 @@ def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) 
         found = delimited.rows(lambda: open_text(file, source), declared, columns, seen)
         yield from malformed.without_last(found, declared.footer)
         return
+    from pipelines.readers import jsontext
+
     with open_text(file, source) as stream:
         if file.format == "jsonl":
             yield from jsontext.lines(stream, columns, seen)
