@@ -195,6 +195,8 @@ def _faster(group: str, peer: Line | None, least: float) -> list[Goal]:
     if peer is None or peer.to_ours is None or peer.work_to_ours is None:
         return []
     told = f"{peer.to_ours:.2f} × ({peer.work_to_ours:.2f} × without starting)"
+    if peer.to_floor is not None:  # what the goal leaves room for
+        told += f"; the floor {peer.to_floor:.2f} ×"
     return [Goal(f"{group}: ≥ {least:g} × faster than {peer.contender}", told, peer.to_ours >= least)]
 
 
