@@ -49,11 +49,13 @@ _BY: Final = [RULES, duckdb.__version__]
 @dataclass(frozen=True)
 class Absent:
     """Of these digests, by `SCHEMA`, no row of these snapshots, by table, has one in one of these fields, but for those
-    with the name of a field: there it was found, in so many rows at least."""
+    with the name of a field: there it was found, in so many rows at least. `samples` is the highest digest of each
+    column's sample."""
 
     snapshots: Mapping[str, int]
     fields: frozenset[str]
     digests: pa.Table
+    samples: Mapping[str, int]
 
 
 def place(settings: Settings, table: Identifier) -> Path:
@@ -65,9 +67,9 @@ def load(path: Path) -> Absent | None:
     """What was kept there; None where there is nothing that can be used."""
     with suppress(OSError, ValueError, KeyError, pa.ArrowException):
         found = pq.read_table(path, schema=SCHEMA)  # at most MOST digests
-        by, snapshots, fields = json.loads(pq.read_schema(path).metadata[_SAID])
+        by, snapshots, fields, samples = json.loads(pq.read_schema(path).metadata[_SAID])
         if by == _BY:
-            return Absent(snapshots, frozenset(fields), found)
+            return Absent(snapshots, frozenset(fields), found, samples)
     return None
 
 
@@ -75,7 +77,7 @@ def keep(path: Path, absent: Absent) -> None:
     """Keep it for the next publication, unless it is too much."""
     if len(absent.digests) > MOST:
         return
-    said = json.dumps([_BY, dict(absent.snapshots), sorted(absent.fields)])
+    said = json.dumps([_BY, dict(absent.snapshots), sorted(absent.fields), dict(absent.samples)])
     with store.atomic_parquet(str(path), SCHEMA.with_metadata({_SAID: said.encode()})) as writer:
         writer.write_table(absent.digests)
 

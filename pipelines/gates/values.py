@@ -8,7 +8,9 @@ everyday coincidence. Two questions are asked of every column:
   (a risk below 0.05, GB/T 42460) and with fewer than six digits, such as 暂无备注.
 - **Woven in?** A query can join a name to a label. Of up to 1,000 distinct values, half must hold a value of one
   field, and the values held must be nearly as many as those that hold them: one place name in many addresses is no
-  person. Shorter values than 4 characters (most names) count at the start or the end or between separators only.
+  person. Drawn are those with the lowest digests; of what a day brings those up to the highest digest of the sample
+  before, so that of a table that grows the same share is looked at, and what was drawn is drawn again. Shorter values
+  than 4 characters (most names) count at the start or the end or between separators only.
 
 The values seen are kept as 64-bit digests in a table of DuckDB, which spills beyond its memory; the personal values
 are streamed past it and never kept. At 10 million values on either side a collision has a chance of 1 in 200,000.
@@ -38,11 +40,13 @@ from schemas.sql import quote
 COMMON = 21
 """Rows with the same value from which on it singles out nobody: 1/21 is below 0.05."""
 SHORTEST, LONGEST = 4, 40
-SAMPLE = 1000
+SAMPLE, DRAWN = 1000, 100
+"""Distinct values that are drawn of a column at most, and that are enough where a sample was drawn before."""
 FEWEST = 5
 """Distinct values at least of which a column is said to be woven."""
 MEMORY = "256MB"
 _MANY_DIGITS = 10**7
+_HIGHEST = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Seen:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._below: dict[str, int] = {}
+        self._samples: dict[str, int] = {}
         self._places: dict[tuple[Identifier, int | None], int] = {}
         self._parts: dict[int, Parted] = {}
         self._snapshots: dict[str, int] = {}
@@ -97,15 +102,26 @@ class Seen:
         if self._number("SELECT count(*) FROM lowest") == SAMPLE:
             self._below[name] = self._number("SELECT max(digest) FROM lowest")
 
+    def _draw(self, name: str, highest: int) -> None:
+        """Leave of the sample what lies up to this digest, if that is enough."""
+        if (
+            self._number("SELECT count(*) FROM sampled WHERE name = ? AND hash(text) <= ?", name, highest)
+            >= DRAWN
+        ):
+            self._connection.execute("DELETE FROM sampled WHERE name = ? AND hash(text) > ?", [name, highest])
+        self._samples[name] = min(highest, self._below.get(name, _HIGHEST))
+
     def _insert(self, sql: str, name: str, texts: pa.Array) -> None:
         self._connection.register("batch", pa.table({"text": texts}))
         self._connection.execute(sql, [name])
         self._connection.unregister("batch")
 
-    def split(self) -> None:
-        """Cut the sample into the pieces that a personal value may be; gather the digests of all that is looked for."""
+    def split(self, before: Mapping[str, int]) -> None:
+        """Cut the sample into the pieces that a personal value may be; gather the digests of all that is looked for.
+        `before` is the highest digest of each column's sample of an earlier publication."""
         for (name,) in self._connection.execute("SELECT DISTINCT name FROM sampled").fetchall():
             self._thin(name)
+            self._draw(name, before.get(name, _HIGHEST))
         self._connection.execute(f"CREATE TABLE pieces AS {_PIECES}")
         self._connection.execute(
             "CREATE TABLE wanted AS SELECT digest FROM seen UNION ALL SELECT hash(piece) FROM pieces"
@@ -177,9 +193,9 @@ class Seen:
             "SELECT digest, NULL::VARCHAR AS field, NULL::BIGINT AS times, NULL::BOOLEAN AS many_digits FROM asked "
             "UNION ALL FROM met SEMI JOIN asked USING (digest)"
         ).to_arrow_table()  # digests alone
-        return Absent(self._snapshots, frozenset(self._fields), digests.cast(absent.SCHEMA))
+        return Absent(self._snapshots, frozenset(self._fields), digests.cast(absent.SCHEMA), self._samples)
 
-    def _number(self, sql: str, *given: str) -> int:
+    def _number(self, sql: str, *given: str | int) -> int:
         return int(self._connection.execute(sql, given).fetchall()[0][0])
 
     def same(self) -> dict[str, int]:
@@ -241,9 +257,10 @@ def compared(
 ) -> Iterator[tuple[str, Personal, str, int]]:
     """Column, field, how (`same` or `woven`) and distinct values, for every column that may not hold the field's.
     `kept` is the file of what the table's publication before looked for."""
-    store.split()
+    before = absent.load(kept)
+    store.split(before.samples if before else {})
     fields = dict.fromkeys(field for several in columns.values() for field in several)
-    store.know(tables, fields, absent.load(kept))
+    store.know(tables, fields, before)
     for field in fields:
         store.look(field)
         for how, found in (("same", store.same()), ("woven", store.woven())):

@@ -12,7 +12,7 @@ import pytest
 
 from lake.tables import Tables, identifier
 from pipelines.gates import absent
-from pipelines.gates.values import COMMON, Personal, compared, seen
+from pipelines.gates.values import COMMON, SAMPLE, Personal, compared, seen
 from schemas.settings import Settings
 
 TABLE = identifier("curated", "police.person")
@@ -117,6 +117,35 @@ def test_what_is_common_still_whatever_has_gone_is_not_looked_for_again(
     mark(tables, path, range(12))
     with pytest.raises(duckdb.IOException):
         look(tables, settings, kept, texts)
+
+
+def test_of_what_a_day_brings_the_same_is_drawn_again(
+    tables: Tables, settings: Settings, tmp_path: Path
+) -> None:
+    """Of three thousand texts a third was drawn: of some of them no other is looked for."""
+    kept = tmp_path / "kept.parquet"
+    add(tables, *people(0, 50))
+    [path] = tables.data_files(TABLE)
+    texts = [f"公园路{number}号" for number in range(3 * SAMPLE)]
+    assert look(tables, settings, kept, {"label": texts}) == set()
+    Path(path).unlink()
+    add(tables, *people(100, 50))
+    assert look(tables, settings, kept, {"label": texts[:900]}) == set()
+    with pytest.raises(duckdb.IOException):
+        look(tables, settings, kept, {"label": texts[:30]})
+
+
+def test_what_is_woven_into_what_a_day_brings_is_found(
+    tables: Tables, settings: Settings, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.parquet"
+    add(tables, *people(0, 5000))
+    harmless = [f"公园路{number}号" for number in range(3 * SAMPLE)]
+    assert look(tables, settings, kept, {"label": harmless}) == set()
+    for count in (40, 400, 4000):
+        woven = [f"致{person}：请于公园路领取" for person in people(0, count)]
+        [(name, field, how, _)] = look(tables, settings, kept, {"label": woven})
+        assert (name, field, how) == ("label", "police.person.id_no", "woven")
 
 
 def test_rows_that_come_back_and_fields_that_are_new_are_looked_at(
