@@ -7,6 +7,7 @@ nothing else. A terminal or a log looks at it from a thread of its own, a few ti
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,11 +49,13 @@ class Work:
 
 
 _under_way: list[Work] = [Work("")]
+_counting = threading.Lock()
 
 
 def passed(count: int) -> None:
-    """So many more are done of the innermost work."""
-    _under_way[-1].done += count
+    """So many more are done of the innermost work, by whichever of its threads."""
+    with _counting:
+        _under_way[-1].done += count
 
 
 def expect(total: int) -> None:

@@ -93,7 +93,7 @@ def test_every_stage_tells_how_many_rows_there_are_and_have_passed(
     n = len(rows(1))
     assert told["police.person standardise"] == told["police.person merge"] == (n, n)
     assert told["police.person publish share/default"] == told["police.person publish open/open"] == (n, n)
-    assert told["police.person person.csv"] == (n, n)
+    assert told["police.person csv"] == (n, n)
     assert next(work.done for work in works if work.unit == "bytes") == len(csv_of(rows(1)))
     works.clear()
     monkeypatch.setenv("XUANWU_HOME", str(town.settings.home))
