@@ -18,6 +18,8 @@ from pyiceberg.typedef import Record
 SHORTEST, WINDOW = 6, 8
 RANDOM = 13
 """So many hexadecimal digits in a run are a snapshot's id, a time in milliseconds, a digest or a token."""
+CHANCE = 8
+"""Digits of a value, up to which one of thousands stands in such a run by chance."""
 _BUCKETS, _SPREAD = 24, 0x9E3779B97F4A7C15
 
 
@@ -62,7 +64,7 @@ def among(values: Iterable[str], data: bytes) -> set[str]:
 
     Each value's last bytes, as a number, are looked for at every place at once; what is found is compared whole.
     Among thousands of dates one stands in some snapshot's id or digest by chance (`20210715` in an id of 19
-    digits): a value inside a longer run of `RANDOM` or more hexadecimal digits is not one that was written.
+    digits): a value of up to `CHANCE` digits inside a run of `RANDOM` or more is not one that was written.
     """
     wanted: dict[int, dict[int, list[bytes]]] = defaultdict(lambda: defaultdict(list))
     for value in {value.encode() for value in values}:
@@ -81,14 +83,14 @@ def among(values: Iterable[str], data: bytes) -> set[str]:
 
 def _by_chance(data: bytes, start: int, end: int) -> bool:
     """Whether what stands there is only part of a long run of hexadecimal digits."""
-    if not _hexadecimal(data[start:end]):
+    if end - start > CHANCE or not _hexadecimal(data[start:end]):
         return False
     first, last = start, end
     while _hexadecimal(data[first - 1 : first]):
         first -= 1
     while _hexadecimal(data[last : last + 1]):
         last += 1
-    return (first, last) != (start, end) and last - first >= RANDOM
+    return last - first >= RANDOM
 
 
 def _hexadecimal(data: bytes) -> bool:
