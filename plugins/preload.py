@@ -1,7 +1,7 @@
 """Load the heavy libraries once, in the scheduler, before LocalExecutor forks the processes that run the tasks.
 
-Importing Great Expectations takes about ten seconds and 300 MB, PyIceberg three: paid here once a machine instead of
-once a task. Other components and other executors load what they need when they need it.
+Importing Great Expectations takes seconds and some 100 MB, as does PyIceberg with Arrow: paid here once a machine
+instead of once a task. Other components and other executors load what they need when they need it.
 """
 
 from __future__ import annotations

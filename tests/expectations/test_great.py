@@ -65,6 +65,15 @@ def test_a_run_calls_nobody_writes_nothing_and_says_no_value(tmp_path: Path) -> 
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_distributions_are_imported_where_one_is_asked_for() -> None:
+    heavy = "'scipy.stats._continuous_distns' in sys.modules"
+    run_python(
+        f"import sys, expectations.great; assert not {heavy}; import scipy.stats; "
+        f"assert scipy.stats.norm.cdf(0) == 0.5; assert {heavy}",
+        ROOT,
+    )
+
+
 def test_the_light_modules_do_not_import_it() -> None:
     light = "import expectations.known, expectations.wording, expectations.sqltables, pipelines.check, sys"
     run_python(
