@@ -25,7 +25,7 @@ from benchmarks.residents import SCHEMA, residents
 
 TABLE = "residents"
 CURSOR = "updated_at"
-"""Has an index, as a table that systems ask for its changes of should."""
+"""The column by which changes are asked for: it has an index (docs/connections.md)."""
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 MARIADB = "mysql://root@127.0.0.1:3306/mysql"
 _LONG = {"address": 80, "remarks": 255, "name": 40}
