@@ -27,6 +27,7 @@ BLOCK = 1 << 20
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 64 << 20
 _UNFINISHED = ".tmp"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def is_local(uri: str) -> bool:
@@ -57,13 +58,13 @@ def full_disk_is_ours(uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno not in _FULL:
             raise
-        raise LakeError(
-            "the disk is full; nothing was changed",
-            file=uri,
-            next_step="free some space, then run the batch again",
-        ) from None
+        raise _full("the disk is full; nothing was changed", uri) from None
+
+
+def _full(message: str, place: str | None) -> LakeError:
+    return LakeError(message, file=place, next_step="free some space, then run the batch again")
 
 
 def refused(error: OSError) -> LakeError:
@@ -73,9 +74,12 @@ def refused(error: OSError) -> LakeError:
             f"the object store did not do what was asked, although asked again: {code}",
             next_step="see whether it answers at AWS_ENDPOINT_URL, the keys and the bucket, then run the batch again",
         )
+    place = str(error.filename) if error.filename else None
+    if error.errno in _FULL:
+        return _full("the disk is full", place)
     return LakeError(
         f"the system refused: {os.strerror(error.errno) if error.errno else type(error).__name__}",
-        file=str(error.filename) if error.filename else None,
+        file=place,
         next_step="see XUANWU_HOME and XUANWU_LAKE, their rights and their space, then run again",
     )
 

@@ -85,6 +85,14 @@ def test_a_full_disk_says_so() -> None:
         raise PermissionError(errno.EACCES, "no")
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_says_so_where_no_room_of_ours_expected_it(number: int) -> None:
+    error = store.refused(OSError(number, "no", "/lake/x"))
+    assert "the disk is full" in str(error) and "free some space" in str(error.next_step)
+    assert error.place["file"] == "/lake/x"
+    assert "the disk is full" not in str(store.refused(PermissionError(errno.EACCES, "no", "/lake/x")))
+
+
 def test_small_batches_are_gathered_into_row_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "ROW_GROUP_ROWS", 5)
     schema = pa.schema([("x", pa.int64())])

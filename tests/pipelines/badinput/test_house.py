@@ -115,7 +115,8 @@ def _out_of_space(town: Town) -> bool:
         town.run(2)
     except XuanwuError as error:
         text = str(error)
-        assert "disk" in text and "police.person" in text and "next: " in text, text
+        assert error.next_step and "disk" in error.message + error.next_step, text
+        assert error.place["dataset"] == "police.person"
         town.said += [text, "".join(traceback.format_exception(error))]
         return True
     return False
