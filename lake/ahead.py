@@ -1,18 +1,38 @@
 """Work in two threads, one a step ahead of the other: the next rows are made while those before are written.
 
 Arrow, NumPy and DuckDB let go of Python's lock while they work, so that two processor cores share a stage; and no more
-than two steps are in memory, however many there are.
+than two steps are in memory, however many there are. Sources that do not depend on one another are read abreast.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Queue
 from typing import Generic, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 _HELD = 1
+
+
+def abreast(make: Callable[[S], T], sources: Iterable[S], threads: int) -> Generator[T, None, None]:
+    """What is made of each source, in their order, of so many at a time. No more of what is made is held than there are
+    threads. What is raised in one is raised here; whoever stops early waits until those under way are made."""
+    under_way: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads, "abreast") as pool:
+        try:
+            for source in sources:
+                under_way.append(pool.submit(make, source))
+                if len(under_way) >= threads:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for each in under_way:
+                each.cancel()
 
 
 def ahead(items: Iterable[T]) -> Generator[T, None, None]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import fs
@@ -26,6 +28,8 @@ from schemas.errors import LakeError
 BLOCK = 1 << 20
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 64 << 20
+DIGESTED_BESIDE = 64 * 1024
+"""Bytes of a block from which on another thread digests it."""
 _UNFINISHED = ".tmp"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -144,15 +148,51 @@ def write_atomic(uri: str, data: bytes) -> None:
         stream.write(data)
 
 
-def write_stream(uri: str, chunks: Iterable[bytes]) -> tuple[str, int]:
+def write_stream(uri: str, chunks: Iterable[bytes | pa.Buffer]) -> tuple[str, int]:
     """The chunks as one file; returns its sha256 (hex) and size in bytes, of the bytes as they passed."""
-    digest, size = hashlib.sha256(), 0
-    with output(uri) as stream:
+    with output(uri) as stream, Digested(stream) as passed:
         for chunk in chunks:
-            digest.update(chunk)
-            size += len(chunk)
-            stream.write(chunk)
-    return digest.hexdigest(), size
+            passed.write(chunk)
+    return passed.sha256, passed.size
+
+
+class Digested(io.RawIOBase):
+    """A stream into a file whose bytes are counted and digested (SHA-256) as they pass, large blocks in a thread of its
+    own while they are written. Whoever opened the file closes it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.size, self._digest = stream, 0, hashlib.sha256()
+        self._beside = ThreadPoolExecutor(1, "digest")
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what has passed."""
+        return self._digest.hexdigest()
+
+    def write(self, data: Any) -> int:
+        """All of the bytes; their room may be used again afterwards."""
+        size = memoryview(data).nbytes
+        if size < DIGESTED_BESIDE:
+            self._digest.update(data)
+            self._stream.write(data)
+        else:
+            digested = self._beside.submit(self._digest.update, data)
+            try:
+                self._stream.write(data)
+            finally:
+                digested.result()
+        self.size += size
+        return size
+
+    def tell(self) -> int:
+        return self.size
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._beside.shutdown()
+        super().close()
 
 
 @contextmanager

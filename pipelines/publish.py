@@ -193,7 +193,13 @@ def _increment(job: Job, source: int, standing: Standing) -> increments.Incremen
     if job.zone != "share" or job.limits or job.territory or since is None:
         return None
     return increments.plan(
-        job.ctx.tables, job.curated, job.table, origins_of(job), since=int(since), until=source
+        job.ctx.tables,
+        job.curated,
+        job.table,
+        origins_of(job),
+        since=int(since),
+        until=source,
+        threads=job.ctx.settings.threads,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -61,15 +61,15 @@ def leave(url: str, order: Order, form: str, keep: int, certificate: bytes) -> t
     return counts, digest
 
 
-def _of_rows(order: Order, form: str, told: Told) -> Callable[[IO[bytes]], object]:
+def _of_rows(order: Order, form: str, told: Told) -> Callable[[store.Digested], object]:
     """What writes the rows in a format as they come. CSV is for people, as the downloads are; Parquet is exact."""
 
-    def csv(out: IO[bytes]) -> None:
+    def csv(out: store.Digested) -> None:
         with CsvWriter(out, order.schema) as writer:
             for batch in told.passing(order.whole()):
                 writer.write_batch(batch)
 
-    def exact(out: IO[bytes]) -> None:
+    def exact(out: store.Digested) -> None:
         with parquet.Writer(out, order.schema) as writer:
             for table in store.row_groups(told.passing(order.whole()), order.schema):
                 writer.write_table(table)
@@ -80,7 +80,9 @@ def _of_rows(order: Order, form: str, told: Told) -> Callable[[IO[bytes]], objec
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _written(where: Place, folder: str, name: str, write: Callable[[IO[bytes]], object]) -> dict[str, Any]:
+def _written(
+    where: Place, folder: str, name: str, write: Callable[[store.Digested], object]
+) -> dict[str, Any]:
     """Write a file so that it is there whole, and say what was written."""
     local = isinstance(where.system, fs.LocalFileSystem)
     path = f"{folder}/{name}"
@@ -88,9 +90,11 @@ def _written(where: Place, folder: str, name: str, write: Callable[[IO[bytes]], 
     if local:
         _make_folder(Path(where.root), Path(folder))
     try:
-        with where.system.open_output_stream(hidden, compression=None) as stream:
-            passed = _Passed(stream)
-            write(passed)  # type: ignore[arg-type]
+        with (
+            where.system.open_output_stream(hidden, compression=None) as stream,
+            store.Digested(stream) as passed,
+        ):
+            write(passed)
         if local:
             _settle(Path(hidden), Path(where.root))
             where.system.move(hidden, path)
@@ -99,41 +103,7 @@ def _written(where: Place, folder: str, name: str, write: Callable[[IO[bytes]], 
             with suppress(OSError):
                 where.system.delete_file(hidden)
         raise
-    return {"name": name, "bytes": passed.size, "sha256": passed.digest.hexdigest()}
-
-
-class _Passed:
-    """Bytes on their way into a file, counted and digested."""
-
-    closed = False
-
-    def __init__(self, stream: Any) -> None:
-        self._stream, self.size, self.digest = stream, 0, hashlib.sha256()
-
-    def write(self, data: Any) -> int:
-        self._stream.write(data)
-        self.digest.update(data)
-        size = memoryview(data).nbytes
-        self.size += size
-        return size
-
-    def tell(self) -> int:
-        return self.size
-
-    def flush(self) -> None:
-        """The stream is flushed as it is closed, by who opened it."""
-
-    def close(self) -> None:
-        """As `flush`."""
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
+    return {"name": name, "bytes": passed.size, "sha256": passed.sha256}
 
 
 def _make_folder(root: Path, folder: Path) -> None:

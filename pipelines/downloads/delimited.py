@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import IO, Final
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +22,15 @@ OPTIONS = pacsv.WriteOptions(eol="\r\n")
 _NO_HEADER: Final = pacsv.WriteOptions(eol="\r\n", include_header=False)
 REPEATED: Final = 64
 """Rows of a batch to each that is not the one before it, from which on a line is written once and copied."""
+BLOCK_LINES: Final = 8192
+"""Lines of one row that are given to the file at once."""
 
 
 class CsvWriter:
     """Writes batches of a schema to a stream. Null is an empty cell, an empty text `""`. Text that would be a formula
     gets an apostrophe; numbers, negative ones too, stay numbers."""
 
-    def __init__(self, out: IO[bytes], schema: pa.Schema) -> None:
+    def __init__(self, out: store.Digested, schema: pa.Schema) -> None:
         self._schema = pa.schema([pa.field(field.name, _written_as(field.type)) for field in schema])
         self._out = out
         out.write(codecs.BOM_UTF8)
@@ -36,12 +40,21 @@ class CsvWriter:
         starts = _runs(batch)
         if starts is None:
             self._writer.write_batch(self._written(batch))
-            return
-        distinct = self._written(batch.take(pa.array(starts)))
-        for row, times in enumerate(np.diff(starts, append=batch.num_rows).tolist()):
-            line = io.BytesIO()
-            pacsv.write_csv(distinct.slice(row, 1), line, _NO_HEADER)
-            self._out.write(line.getvalue() * times)
+        else:
+            often = np.diff(starts, append=batch.num_rows)
+            self.write_repeated(batch.take(pa.array(starts)), often.tolist())
+
+    def write_repeated(self, batch: pa.RecordBatch, often: Iterable[int]) -> None:
+        """Each row so often, one after the other: its line is made once."""
+        rows = self._written(batch)
+        for row, times in enumerate(often):
+            made = io.BytesIO()
+            pacsv.write_csv(rows.slice(row, 1), made, _NO_HEADER)
+            line = made.getvalue()
+            block = line * min(times, BLOCK_LINES)
+            for _ in range(times // BLOCK_LINES):
+                self._out.write(block)
+            self._out.write(line * (times % BLOCK_LINES))
 
     def _written(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = [_cells(column, field.type) for column, field in zip(batch, self._schema, strict=True)]
@@ -54,11 +67,25 @@ class CsvWriter:
         self._writer.close()
 
 
-def write_csv(uri: str, rows: pa.RecordBatchReader) -> None:
-    """The rows as one file, which is there whole or not at all."""
-    with store.output(uri) as out, CsvWriter(out, rows.schema) as writer:
+def write_csv(uri: str, rows: pa.RecordBatchReader) -> tuple[str, int]:
+    """The rows as one file, which is there whole or not at all; its SHA-256 (hex) and size in bytes."""
+    with _file(uri, rows.schema) as (out, writer):
         for batch in rows:
             writer.write_batch(batch)
+    return out.sha256, out.size
+
+
+def write_repeated(uri: str, rows: pa.RecordBatch, often: Iterable[int]) -> tuple[str, int]:
+    """As `write_csv`, each row so often."""
+    with _file(uri, rows.schema) as (out, writer):
+        writer.write_repeated(rows, often)
+    return out.sha256, out.size
+
+
+@contextmanager
+def _file(uri: str, schema: pa.Schema) -> Iterator[tuple[store.Digested, CsvWriter]]:
+    with store.output(uri) as out, store.Digested(out) as digested, CsvWriter(digested, schema) as writer:
+        yield digested, writer
 
 
 def _written_as(kind: pa.DataType) -> pa.DataType:

@@ -13,14 +13,14 @@ from pipelines.downloads.cells import as_text
 _CONTROL = [chr(code) for code in range(0x20)]
 
 
-def write_jsonl(uri: str, rows: pa.RecordBatchReader) -> None:
+def write_jsonl(uri: str, rows: pa.RecordBatchReader) -> tuple[str, int]:
     """RFC 8259 in UTF-8. Decimals are numbers with all their places; dates and timestamps are ISO 8601; what
-    JSON has no number for (NaN, infinity) is null."""
-    with store.output(uri) as out:
-        for batch in rows:
-            lines = _lines(batch)
-            # the strings of a column lie one after the other: that is the file
-            out.write(lines.buffers()[2].slice(0, pc.sum(pc.binary_length(lines)).as_py() or 0))
+    JSON has no number for (NaN, infinity) is null. Gives the file's SHA-256 (hex) and size in bytes."""
+    lines = (_lines(batch) for batch in rows)
+    # the strings of a column lie one after the other: that is the file
+    return store.write_stream(
+        uri, (each.buffers()[2].slice(0, pc.sum(pc.binary_length(each)).as_py() or 0) for each in lines)
+    )
 
 
 def _lines(batch: pa.RecordBatch) -> pa.Array:

@@ -11,11 +11,13 @@ from lake import store
 from lake.ahead import ahead
 
 
-def write_parquet(uri: str, rows: pa.RecordBatchReader) -> None:
+def write_parquet(uri: str, rows: pa.RecordBatchReader) -> tuple[str, int]:
+    """The rows as one file; its SHA-256 (hex) and size in bytes."""
     groups = ahead(store.row_groups(_even(rows), rows.schema))
     with store.atomic_parquet(uri, rows.schema) as writer, closing(groups):
         for group in groups:
             writer.write_table(group)
+    return store.digest_of(uri)
 
 
 def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -28,12 +28,13 @@ from lake import progress, properties, store, zones
 from lake.records import Download, Published
 from lake.tables import identifier
 from pipelines.context import Context
-from pipelines.downloads.delimited import write_csv
+from pipelines.downloads.delimited import write_csv, write_repeated
 from pipelines.downloads.dictionary import dictionary, flat
 from pipelines.downloads.lines import write_jsonl
 from pipelines.downloads.parquet import write_parquet
 from pipelines.downloads.workbook import Unfit, write_xlsx
 from pipelines.publishing import counting
+from pipelines.publishing.counting import TIMES
 from schemas.arrow import published_schema
 from schemas.errors import Unbalanced
 from schemas.model import Entry, Mask
@@ -44,6 +45,7 @@ RULES = 1
 KEPT = 3
 POINTER, INDEX, SUMS = "latest.json", "index.json", "SHA256SUMS"
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 def release(
@@ -115,7 +117,7 @@ def _write(
     """Write everything of a release but the pointer, several files at a time; returns its index."""
     words = dictionary(ctx.catalogue, entry, plan, published.key_version)
     xlsx = partial(write_xlsx, words=words, count=published.rows_out, settings=ctx.settings, now=ctx.clock())
-    writers: dict[str, Callable[[str, pa.RecordBatchReader], None]] = {
+    writers: dict[str, Callable[[str, pa.RecordBatchReader], tuple[str, int]]] = {
         "csv": write_csv,
         "jsonl": write_jsonl,
         "parquet": write_parquet,
@@ -125,23 +127,26 @@ def _write(
     def write(kind: str) -> Json:
         uri = store.join(folder, f"{entry.name}.{kind}")
         try:
-            writers[kind](uri, _rows(ctx, entry, published, plan, counted))
+            if kind == "csv" and counted is not None:
+                distinct, often = counted.drop_columns([TIMES]), counted.column(TIMES).to_pylist()
+                made = write_repeated(uri, distinct, _balanced(entry, published, often, int))
+            else:
+                made = writers[kind](uri, _rows(ctx, entry, published, plan, counted))
         except Unfit as reason:
             return {"format": kind, "reason": {"zh": reason.zh, "en": reason.en}}
-        return _file(uri, kind, published.rows_out)
+        return _file(uri, kind, published.rows_out, made)
 
     kinds = entry.open.downloads
     with (
         progress.going(f"{entry.id} {' '.join(kinds)}", len(kinds) * published.rows_out),
         ThreadPoolExecutor(ctx.settings.threads, "download") as pool,
     ):
-        made = list(pool.map(write, kinds))
-    files = [file for file in made if "reason" not in file]
-    left_out = [file for file in made if "reason" in file]
-    table = flat(words)
-    write_csv(store.join(folder, "data_dictionary.csv"), table.to_reader())
-    store.write_atomic(store.join(folder, "data_dictionary.json"), _json(words))
-    files += [_file(store.join(folder, f"data_dictionary.{kind}"), kind, None) for kind in ("csv", "json")]
+        every = list(pool.map(write, kinds))
+    files = [file for file in every if "reason" not in file]
+    left_out = [file for file in every if "reason" in file]
+    uri = store.join(folder, "data_dictionary")
+    files.append(_file(f"{uri}.csv", "csv", None, write_csv(f"{uri}.csv", flat(words).to_reader())))
+    files.append(_file(f"{uri}.json", "json", None, store.write_stream(f"{uri}.json", [_json(words)])))
     sums = "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
     store.write_atomic(store.join(folder, SUMS), sums.encode())
     index = _index(ctx, entry, published) | {"files": files, "left_out": left_out}
@@ -162,20 +167,23 @@ def _rows(
         rows = ctx.tables.scan(identifier("open", entry.id), schema.names, published.snapshot)
     else:
         rows = counting.repeated(counted)
-    return pa.RecordBatchReader.from_batches(schema, _balanced(entry, published, rows))
+    balanced = _balanced(entry, published, rows, lambda batch: batch.num_rows)
+    return pa.RecordBatchReader.from_batches(schema, balanced)
 
 
-def _balanced(entry: Entry, published: Published, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _balanced(
+    entry: Entry, published: Published, given: Iterable[T], rows: Callable[[T], int]
+) -> Iterator[T]:
     """Unbalanced at the end, before the file is moved into place, if there were other rows than the table says that it
-    has."""
-    given = 0
-    for batch in rows:
-        given += batch.num_rows
-        progress.passed(batch.num_rows)
-        yield batch
-    if given != published.rows_out:
+    has. `rows` says how many each is."""
+    total = 0
+    for each in given:
+        total += rows(each)
+        progress.passed(rows(each))
+        yield each
+    if total != published.rows_out:
         raise Unbalanced(
-            f"published rows {published.rows_out} ≠ rows for download {given}",
+            f"published rows {published.rows_out} ≠ rows for download {total}",
             dataset=entry.id,
             batch=published.batch.id,
             rule="nothing lost (law 2)",
@@ -200,14 +208,9 @@ def _index(ctx: Context, entry: Entry, published: Published) -> Json:
     }
 
 
-def _file(uri: str, kind: str, rows: int | None) -> Json:
-    return {
-        "name": uri.rsplit("/", 1)[-1],
-        "format": kind,
-        "sha256": store.sha256_of(uri),
-        "size": store.size_of(uri),
-        "rows": rows,
-    }
+def _file(uri: str, kind: str, rows: int | None, made: tuple[str, int]) -> Json:
+    sha256, size = made
+    return {"name": uri.rsplit("/", 1)[-1], "format": kind, "sha256": sha256, "size": size, "rows": rows}
 
 
 def _switch(home: str, name: str, index: Json, *, alone: bool) -> list[str]:

@@ -50,9 +50,10 @@ def write_xlsx(
     count: int,
     settings: Settings,
     now: datetime,
-) -> None:
-    """A sheet `data` with a header row, and the data dictionary as a sheet of its own. Raises Unfit, before
-    writing anything at `uri`, where there are too many rows or cells, or a text is too long for a cell."""
+) -> tuple[str, int]:
+    """A sheet `data` with a header row, and the data dictionary as a sheet of its own; the file's SHA-256 (hex) and
+    size in bytes. Raises Unfit, before writing anything at `uri`, where there are too many rows or cells, or a text is
+    too long for a cell."""
     _require_room(count, len(rows.schema), settings.xlsx_cells)
     with scratch.folder(settings, "xlsx") as folder:
         path = folder / "book.xlsx"
@@ -61,7 +62,7 @@ def write_xlsx(
             day = book.add_format({"num_format": "yyyy-mm-dd"})
             _sheet(book.add_worksheet("data"), rows, day)
             _sheet(book.add_worksheet("data_dictionary"), flat(words).to_reader(), day)
-        store.write_stream(uri, _blocks(path))
+        return store.write_stream(uri, _blocks(path))
 
 
 def _require_room(rows: int, columns: int, most_cells: int) -> None:

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import duckdb
@@ -18,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lake.deletes import Part, Positions
+from lake.ahead import abreast
+from lake.deletes import NOWHERE, Part, Positions
 from lake.tables import Identifier, Tables
 from pipelines.engine import engine
 from pipelines.publishing import increments
@@ -182,15 +184,22 @@ def _balance(connection: duckdb.DuckDBPyConnection, way: Way, schema: pa.Schema)
 def _gone(
     way: Way, parts: Sequence[Part], change: increments.Change, names: list[str]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows, as they were, that are no longer there."""
+    """The rows, as they were, that are no longer there: of whole files, and the few of files that stay."""
     for part in parts:
-        if part.path in change.gone:
-            going = change.gone[part.path]
-            for rows, places in way.tables.read_places(way.curated, part, names):
-                if going is None:
-                    yield rows
-                elif len(found := _among(places, going)):
-                    yield rows.take(pa.array(found))
+        if change.gone.get(part.path, NOWHERE) is None:
+            for rows, _ in way.tables.read_places(way.curated, part, names):
+                yield rows
+    marked = [(part, going) for part in parts if (going := change.gone.get(part.path)) is not None]
+    for several in abreast(partial(_marked, way, names), marked, way.settings.threads):
+        yield from several
+
+
+def _marked(way: Way, names: list[str], marked: tuple[Part, Positions]) -> list[pa.RecordBatch]:
+    """The rows of a file at these places."""
+    part, going = marked
+    read = way.tables.read_places(way.curated, part, names)
+    found = ((rows, _among(places, going)) for rows, places in read)
+    return [rows.take(pa.array(among)) for rows, among in found if len(among)]
 
 
 def _among(places: Positions, going: Positions) -> NDArray[np.int64]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
 
+from lake.ahead import abreast
 from lake.deletes import Part, Positions, rewritten
 from lake.tables import Identifier, Tables
 from pipelines.publishing.origins import Origins
@@ -60,9 +62,17 @@ class Change:
 
 
 def plan(
-    tables: Tables, curated: Identifier, table: Identifier, origins: Origins, *, since: int, until: int
+    tables: Tables,
+    curated: Identifier,
+    table: Identifier,
+    origins: Origins,
+    *,
+    since: int,
+    until: int,
+    threads: int,
 ) -> Increment | None:
-    """The increment that leads from the publication that stands, made from the curated snapshot `since`, to `until`."""
+    """The increment that leads from the publication that stands, made from the curated snapshot `since`, to `until`;
+    looked for by so many `threads`."""
     published = tables.parts(table)
     rows = sum(part.rows for part in published)
     if rows < LEAST_ROWS:
@@ -73,7 +83,7 @@ def plan(
         return None
     if change is None or change.rows > SHARE * rows:
         return None
-    going = _going(published, origins, change)
+    going = _going(published, origins, change, threads)
     if going is None:
         return None
     anew = rewritten(published, {path: len(places) for path, places in going.items()})
@@ -99,14 +109,22 @@ def changed(before: Sequence[Part], after: Sequence[Part]) -> Change | None:
     return Change(gone, rows, [part for part in after if part.path not in old])
 
 
-def _going(published: Sequence[Part], origins: Origins, change: Change) -> dict[str, Positions] | None:
+def _going(
+    published: Sequence[Part], origins: Origins, change: Change, threads: int
+) -> dict[str, Positions] | None:
     """Places of the published rows that go, by data file; None unless every one of them is found."""
     found: dict[str, Positions] = {}
-    for part in published:
-        origin = origins.read(part.path)
-        if origin is None:
+    for part, places in abreast(partial(_places, origins, change), published, threads):
+        if places is None:
             return None
-        places = np.setdiff1d(origin.of_rows(change.gone), part.gone, assume_unique=True)
         if len(places):
             found[part.path] = places
     return found if sum(map(len, found.values())) == change.rows_gone else None
+
+
+def _places(origins: Origins, change: Change, part: Part) -> tuple[Part, Positions | None]:
+    """Those of one published file; None where nothing says where its rows came from."""
+    origin = origins.read(part.path)
+    if origin is None:
+        return part, None
+    return part, np.setdiff1d(origin.of_rows(change.gone), part.gone, assume_unique=True)

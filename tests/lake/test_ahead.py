@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from lake.ahead import ahead
+from lake.ahead import abreast, ahead
 
 
 def test_items_come_in_order_and_are_made_in_another_thread() -> None:
@@ -72,3 +72,40 @@ def test_who_stops_early_leaves_no_thread_and_the_source_closed() -> None:
         assert next(numbers) == 0
     assert closed_by == ["ahead"]
     assert "ahead" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_is_made_abreast_comes_in_order_and_at_one_time() -> None:
+    both = threading.Barrier(2)
+
+    def made(number: int) -> int:
+        both.wait(timeout=60)
+        return number * number
+
+    assert list(abreast(made, range(10), 2)) == [number * number for number in range(10)]
+
+
+def test_no_more_is_made_abreast_than_there_are_threads() -> None:
+    begun: list[int] = []
+    for number, _ in enumerate(abreast(begun.append, range(50), 3)):
+        assert len(begun) <= number + 3
+
+
+def test_what_is_raised_abreast_is_raised_here_and_the_rest_is_not_begun() -> None:
+    begun: list[int] = []
+
+    def made(number: int) -> int:
+        begun.append(number)
+        return 1 // (number - 1)
+
+    taken = []
+    with pytest.raises(ZeroDivisionError):
+        for found in abreast(made, range(50), 2):
+            taken.append(found)
+    assert taken == [-1] and len(begun) <= 4
+
+
+def test_nobody_is_left_at_work_where_taking_ends_early() -> None:
+    several = abreast(str, range(50), 2)
+    assert next(several) == "0"
+    several.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("abreast")]
