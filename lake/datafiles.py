@@ -7,6 +7,7 @@ the schema has changed.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -80,9 +81,18 @@ def write_all(folder: str, schema: pa.Schema, rows: Rows) -> list[str]:
     """The rows as data files that no snapshot names yet; none of them stays if the rows break off."""
     if callable(rows):
         return rows(folder, schema)
+    return _all(write(folder, schema, rows))
+
+
+def as_one(rows: Iterable[pa.RecordBatch]) -> Writer:
+    """Writes rows into one file, however many, if they take no more than 128 MB: such as repeat one another."""
+    return lambda folder, schema: _all(write(folder, schema, rows, one=True))
+
+
+def _all(files: Iterable[tuple[str, int]]) -> list[str]:
     written: list[str] = []
     try:
-        for path, _ in write(folder, schema, rows):
+        for path, _ in files:
             written.append(path)
     except BaseException:
         store.remove_files(written)
@@ -91,35 +101,43 @@ def write_all(folder: str, schema: pa.Schema, rows: Rows) -> list[str]:
 
 
 def write(
-    folder: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], prefix: str = ""
+    folder: str,
+    schema: pa.Schema,
+    rows: Iterable[pa.RecordBatch],
+    prefix: str = "",
+    *,
+    one: bool = False,
 ) -> Iterator[tuple[str, int]]:
-    """Write the rows into files of at most about 128 MB or a million rows; gives each path, and how many rows it
-    holds, as its file is whole. The rows are made ahead, in another thread.
+    """Write the rows into files of at most about 128 MB or a million rows, or `one` of 128 MB; gives each path, and how
+    many rows it holds, as its file is whole. The rows are made ahead, in another thread.
 
     `schema` is the table's, with field ids. No rows give no file."""
     with closing(ahead(store.row_groups((conform(batch, schema) for batch in rows), schema))) as tables:
-        yield from _files(folder, schema, tables, prefix)
+        yield from _files(folder, schema, tables, prefix, one=one)
 
 
 def _files(
-    folder: str, schema: pa.Schema, tables: Iterator[pa.Table], prefix: str
+    folder: str, schema: pa.Schema, tables: Iterator[pa.Table], prefix: str, *, one: bool
 ) -> Iterator[tuple[str, int]]:
     told = [f.name for f in schema if PRIVATE not in (f.metadata or {})]
     first = next(tables, None)
     while first is not None:
         path = store.join(folder, f"{prefix}{uuid.uuid4()}.parquet")
         with store.output(path) as stream, parquet.Writer(stream, schema, statistics=told) as writer:
-            written = _fill(writer, stream, first, tables)
+            written = _fill(writer, stream, first, tables, one=one)
         if written:
             yield path, written
         first = next(tables, None)
 
 
-def _fill(writer: parquet.Writer, stream: Any, first: pa.Table, rest: Iterator[pa.Table]) -> int:
+def _fill(
+    writer: parquet.Writer, stream: Any, first: pa.Table, rest: Iterator[pa.Table], *, one: bool
+) -> int:
     """Write row groups until the file is big enough or the rows end; returns the rows written."""
     writer.write_table(first)
     rows = first.num_rows
-    while rows < FILE_ROWS and stream.tell() < FILE_BYTES and (table := next(rest, None)) is not None:
+    full = sys.maxsize if one else FILE_ROWS
+    while rows < full and stream.tell() < FILE_BYTES and (table := next(rest, None)) is not None:
         writer.write_table(table)
         rows += table.num_rows
     return rows

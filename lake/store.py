@@ -310,10 +310,16 @@ def sha256_of(uri: str) -> str:
 
 def digest_of(uri: str) -> tuple[str, int]:
     """Hex digest (SHA-256) and size of a file, read once, in blocks; FileNotFoundError if there is none."""
-    store, path = filesystem(uri)
     digest, size = hashlib.sha256(), 0
+    for block in blocks(uri):
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
+
+
+def blocks(uri: str) -> Iterator[bytes]:
+    """A file's bytes, a megabyte at a time; FileNotFoundError if there is none."""
+    store, path = filesystem(uri)
     with store.open_input_stream(path, compression=None) as stream:
         while block := stream.read(BLOCK):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+            yield block

@@ -10,7 +10,7 @@ A release is written to a folder of its own and holds once `latest.json` names i
 whole on a disk and on S3 alike. A process killed before leaves the release before in place, and the next run
 writes its folder anew. Earlier releases stay for whoever is in the middle of one, unless masks or key have
 changed since: then they are removed at once. Files are made from the published table, or from the counted rows that
-it was just written of, never from the curated one.
+it was just written of, never from the curated one; Parquet is a copy of the table's data file where there is one only.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lake import progress, properties, store, zones
 from lake.records import Download, Published
@@ -65,7 +67,7 @@ def release(
     index = _read(store.join(home, name, INDEX))
     if index is None:
         store.remove_tree(store.join(home, name))
-        index = _write(ctx, entry, published, plan, store.join(home, name), counted=counted)
+        index = _write(_Table(ctx, entry, published, plan, counted), store.join(home, name))
     kept = _switch(home, name, index, alone=published.batch.erasure is not None)
     for folder in store.list_folders(home):
         if folder.rsplit("/", 1)[-1] not in kept:
@@ -105,87 +107,110 @@ def _name(ctx: Context, entry: Entry, published: Published) -> str:
     return f"{properties.said(summary, 'batch') or published.batch.id}-{digest}"
 
 
-def _write(
-    ctx: Context,
-    entry: Entry,
-    published: Published,
-    plan: dict[str, Mask],
-    folder: str,
-    *,
-    counted: pa.RecordBatch | None,
-) -> Json:
+@dataclass(frozen=True)
+class _Table:
+    """The published table that is released, with its rows counted where they are."""
+
+    ctx: Context
+    entry: Entry
+    published: Published
+    plan: dict[str, Mask]
+    counted: pa.RecordBatch | None
+
+    @property
+    def schema(self) -> pa.Schema:
+        return published_schema(self.entry, self.plan)
+
+
+def _write(table: _Table, folder: str) -> Json:
     """Write everything of a release but the pointer, several files at a time; returns its index."""
-    words = dictionary(ctx.catalogue, entry, plan, published.key_version)
-    xlsx = partial(write_xlsx, words=words, count=published.rows_out, settings=ctx.settings, now=ctx.clock())
-    writers: dict[str, Callable[[str, pa.RecordBatchReader], tuple[str, int]]] = {
-        "csv": write_csv,
-        "jsonl": write_jsonl,
-        "parquet": write_parquet,
-        "xlsx": xlsx,
-    }
+    entry, published = table.entry, table.published
+    words = dictionary(table.ctx.catalogue, entry, table.plan, published.key_version)
+    writers: dict[str, Callable[[_Table, str], tuple[str, int]]]
+    writers = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet, "xlsx": partial(_xlsx, words)}
 
     def write(kind: str) -> Json:
         uri = store.join(folder, f"{entry.name}.{kind}")
         try:
-            if kind == "csv" and counted is not None:
-                distinct, often = counted.drop_columns([TIMES]), counted.column(TIMES).to_pylist()
-                made = write_repeated(uri, distinct, _balanced(entry, published, often, int))
-            else:
-                made = writers[kind](uri, _rows(ctx, entry, published, plan, counted))
+            return _file(uri, kind, published.rows_out, writers[kind](table, uri))
         except Unfit as reason:
             return {"format": kind, "reason": {"zh": reason.zh, "en": reason.en}}
-        return _file(uri, kind, published.rows_out, made)
 
     kinds = entry.open.downloads
     with (
         progress.going(f"{entry.id} {' '.join(kinds)}", len(kinds) * published.rows_out),
-        ThreadPoolExecutor(ctx.settings.threads, "download") as pool,
+        ThreadPoolExecutor(table.ctx.settings.threads, "download") as pool,
     ):
-        every = list(pool.map(write, kinds))
-    files = [file for file in every if "reason" not in file]
-    left_out = [file for file in every if "reason" in file]
+        made = list(pool.map(write, kinds))
+    files = [file for file in made if "reason" not in file]
+    left_out = [file for file in made if "reason" in file]
     uri = store.join(folder, "data_dictionary")
     files.append(_file(f"{uri}.csv", "csv", None, write_csv(f"{uri}.csv", flat(words).to_reader())))
     files.append(_file(f"{uri}.json", "json", None, store.write_stream(f"{uri}.json", [_json(words)])))
     sums = "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
     store.write_atomic(store.join(folder, SUMS), sums.encode())
-    index = _index(ctx, entry, published) | {"files": files, "left_out": left_out}
+    index = _index(table.ctx, entry, published) | {"files": files, "left_out": left_out}
     store.write_atomic(store.join(folder, INDEX), _json(index))
     return index
 
 
-def _rows(
-    ctx: Context,
-    entry: Entry,
-    published: Published,
-    plan: dict[str, Mask],
-    counted: pa.RecordBatch | None,
-) -> pa.RecordBatchReader:
-    schema = published_schema(entry, plan)
+def _csv(table: _Table, uri: str) -> tuple[str, int]:
+    if table.counted is None:
+        return write_csv(uri, _rows(table))
+    rows, often = table.counted.drop_columns([TIMES]), table.counted.column(TIMES).to_pylist()
+    return write_repeated(uri, rows, _balanced(table, often, int))
+
+
+def _jsonl(table: _Table, uri: str) -> tuple[str, int]:
+    return write_jsonl(uri, _rows(table))
+
+
+def _parquet(table: _Table, uri: str) -> tuple[str, int]:
+    """The table's own data file, where it is all there is and holds these very columns."""
+    parts = table.ctx.tables.parts(identifier("open", table.entry.id), table.published.snapshot)
+    if len(parts) == 1 and not parts[0].deletes:
+        filesystem, inner = store.filesystem(parts[0].path)
+        footer = pq.read_metadata(inner, filesystem=filesystem)
+        if footer.schema.to_arrow_schema().equals(table.schema):
+            _require_all(table, footer.num_rows)
+            progress.passed(footer.num_rows)
+            return store.write_stream(uri, store.blocks(parts[0].path))
+    return write_parquet(uri, _rows(table))
+
+
+def _xlsx(words: Json, table: _Table, uri: str) -> tuple[str, int]:
+    count, ctx = table.published.rows_out, table.ctx
+    return write_xlsx(uri, _rows(table), words=words, count=count, settings=ctx.settings, now=ctx.clock())
+
+
+def _rows(table: _Table) -> pa.RecordBatchReader:
+    tables, schema = table.ctx.tables, table.schema
     rows: Iterable[pa.RecordBatch]
-    if counted is None:
-        rows = ctx.tables.scan(identifier("open", entry.id), schema.names, published.snapshot)
+    if table.counted is None:
+        rows = tables.scan(identifier("open", table.entry.id), schema.names, table.published.snapshot)
     else:
-        rows = counting.repeated(counted)
-    balanced = _balanced(entry, published, rows, lambda batch: batch.num_rows)
-    return pa.RecordBatchReader.from_batches(schema, balanced)
+        rows = counting.repeated(table.counted)
+    return pa.RecordBatchReader.from_batches(schema, _balanced(table, rows, lambda batch: batch.num_rows))
 
 
-def _balanced(
-    entry: Entry, published: Published, given: Iterable[T], rows: Callable[[T], int]
-) -> Iterator[T]:
-    """Unbalanced at the end, before the file is moved into place, if there were other rows than the table says that it
-    has. `rows` says how many each is."""
+def _balanced(table: _Table, given: Iterable[T], rows: Callable[[T], int]) -> Iterator[T]:
+    """What is given, of which `rows` says how many rows it is; Unbalanced at the end, before the file is moved into
+    place."""
     total = 0
     for each in given:
         total += rows(each)
         progress.passed(rows(each))
         yield each
-    if total != published.rows_out:
+    _require_all(table, total)
+
+
+def _require_all(table: _Table, rows: int) -> None:
+    """Unbalanced if there are other rows than the table says that it has."""
+    if rows != table.published.rows_out:
         raise Unbalanced(
-            f"published rows {published.rows_out} ≠ rows for download {total}",
-            dataset=entry.id,
-            batch=published.batch.id,
+            f"published rows {table.published.rows_out} ≠ rows for download {rows}",
+            dataset=table.entry.id,
+            batch=table.published.batch.id,
             rule="nothing lost (law 2)",
         )
 

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -62,7 +61,7 @@ def write_xlsx(
             day = book.add_format({"num_format": "yyyy-mm-dd"})
             _sheet(book.add_worksheet("data"), rows, day)
             _sheet(book.add_worksheet("data_dictionary"), flat(words).to_reader(), day)
-        return store.write_stream(uri, _blocks(path))
+        return store.write_stream(uri, store.blocks(str(path)))
 
 
 def _require_room(rows: int, columns: int, most_cells: int) -> None:
@@ -136,9 +135,3 @@ def _write_number(sheet: Worksheet, row: int, column: int, value: float | Decima
         sheet.write_number(row, column, value)
     else:
         sheet.write_string(row, column, f"{value:f}" if isinstance(value, Decimal) else str(value))
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(store.BLOCK):
-            yield block

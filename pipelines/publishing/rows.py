@@ -87,10 +87,11 @@ class _Local:
 
 def judged_rows(
     job: Job, rows: Iterable[pa.RecordBatch], judged: disclosure.Judged, watched: Watch
-) -> Iterator[pa.RecordBatch]:
-    """Of masked rows, in the order in which they were judged, those to write, sorted if anything is hidden."""
+) -> datafiles.Rows:
+    """Of masked rows, in the order in which they were judged, those to write, sorted if anything is hidden. Of rows
+    that were counted, which repeat, millions take little room: they are one file, that is the download too."""
     if judged.counted is not None:
-        return watched([judged.counted])
+        return datafiles.as_one(watched([judged.counted]))
     passed = judged.passed(rows)
     return watched(ordered(job.ctx.settings, job.schema, passed, job.entry.id) if hides(job) else passed)
 

@@ -27,7 +27,8 @@ from pipelines.downloads.delimited import write_csv
 from pipelines.downloads.lines import write_jsonl
 from pipelines.downloads.workbook import Unfit, write_xlsx
 from pipelines.masks.words import words_of
-from schemas.errors import LakeError
+from schemas.arrow import published_schema
+from schemas.errors import LakeError, Unbalanced
 from schemas.load import Catalogue
 from schemas.model import (
     Clip,
@@ -384,8 +385,35 @@ def test_a_full_disk_is_our_error_and_the_release_before_stands(
         with store.output(uri):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(releases, "write_parquet", full)
+    monkeypatch.setattr(releases, "write_jsonl", full)
     with pytest.raises(LakeError, match="disk is full"):
+        city.publish(merged, "open")
+    assert latest(city) == before
+
+
+def test_a_table_of_one_file_is_the_download_where_it_has_the_same_columns(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city.publish(city.curate(1, people()), "open")
+    (file,) = city.ctx.tables.data_files(("open", "health__visit"))
+    assert (latest(city) / "visit.parquet").read_bytes() == Path(file).read_bytes()
+    other = lambda *of: pa.schema(list(published_schema(*of))[::-1])  # noqa: E731
+    monkeypatch.setattr(releases, "published_schema", other)
+    city.publish(city.curate(2, people(9)), "open")
+    (file,) = city.ctx.tables.data_files(("open", "health__visit"))
+    found, written = pq.read_table(latest(city) / "visit.parquet"), pq.read_table(file)
+    assert found.column_names == written.column_names[::-1]
+    assert found.to_pylist() == written.to_pylist()
+
+
+def test_a_file_with_other_rows_than_the_table_is_not_released(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city.publish(city.curate(1, people()), "open")
+    before, merged = latest(city), city.curate(2, people(9))
+    footer, (old,) = pq.read_metadata, city.ctx.tables.data_files(("open", "health__visit"))
+    monkeypatch.setattr(releases.pq, "read_metadata", lambda *_, **__: footer(old))
+    with pytest.raises(Unbalanced, match="rows for download"):
         city.publish(merged, "open")
     assert latest(city) == before
 
