@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.contest import FLOOR, NEXT, OURS, WAY
 from benchmarks.environments import ROOT
@@ -208,12 +208,12 @@ def _day(result: Json) -> Iterator[str]:
 
 def _growth(contests: list[Json]) -> Iterator[str]:
     """Work of a first load by the number of rows, and the exponent between the smallest and the largest of those that
-    were measured on the same day."""
-    newest = max((each["date"] for each in contests), default="")
+    were measured on the same day as the largest, on the same kind of processor."""
+    loads = [(each, load) for each in reversed(contests) if (load := _first_load(each)) is not None]
     found = [
-        (each["rows"], *taken)
-        for each in reversed(contests)
-        if each["date"] == newest and (taken := _first_load(each)) is not None
+        (each["rows"], *load.took)
+        for each, load in loads
+        if (each["date"], load.processor) == (loads[-1][0]["date"], loads[-1][1].processor)
     ]
     if len(found) < 2:
         return
@@ -229,13 +229,20 @@ def _growth(contests: list[Json]) -> Iterator[str]:
     yield f"Exponent from {few:,} to {many:,} rows: {exponent:.2f} (goal: at most 1.05, {verdict}).\n"
 
 
-def _first_load(contest: Json) -> tuple[float, float, int] | None:
-    """Seconds without starting, processor seconds, and the peak, of the whole way; where that was not run, of the first
-    load of the two days."""
+class _Load(NamedTuple):
+    """`took` are seconds without starting, processor seconds, and the peak in bytes."""
+
+    took: tuple[float, float, int]
+    processor: str
+
+
+def _first_load(contest: Json) -> _Load | None:
+    """What the whole way took; where that was not run, the first load of the two days."""
     lines = {line["group"]: line for line in contest["table"] if line["contender"] == OURS}
+    processors = {group: taken["processor"] for group, taken in contest["taken"].items()}
     if WAY in lines:
         line = lines[WAY]
-        return line["seconds"] - line["starting"], line["cpu"], line["peak"]
+        return _Load((line["seconds"] - line["starting"], line["cpu"], line["peak"]), processors[WAY])
     report = _report(contest, NEXT, OURS)
     if report is None:
         return None
@@ -243,7 +250,7 @@ def _first_load(contest: Json) -> tuple[float, float, int] | None:
         sum(took for name, took in report[of].items() if name.startswith("first "))
         for of in ("phases", "cpu")
     )
-    return work, cpu, lines[NEXT]["peak"]
+    return _Load((work, cpu, lines[NEXT]["peak"]), processors[NEXT])
 
 
 def _small(result: Json) -> str:

@@ -108,6 +108,15 @@ def test_the_page_tells_the_goals_of_every_large_contest_and_those_of_masks(tmp_
     assert f"| {masks.REPEATED}, 6,000 rows | 1.00 | 2.90 | 2.9 × | ≥ 3 × | **not met** |" in said
 
 
+def test_growth_is_told_of_one_kind_of_processor(tmp_path):
+    for rows, processor in ((200_000, "another"), (2_000_000, "one"), (20_000_000, "one")):
+        made = [measured(OURS, rows / 1e5 + 1, 1)]
+        told = as_json(made, lines(made, rows), date="2026-01-01", rows=rows, repeat=1, missing=[])
+        told["taken"][WAY]["processor"] = processor
+        (tmp_path / f"2026-01-01-{rows}.json").write_text(json.dumps(told))
+    assert "Exponent from 2,000,000 to 20,000,000 rows: 1.00" in page(tmp_path)
+
+
 def test_a_group_that_is_measured_later_is_put_beside_the_others():
     def told(group: str, seconds: float, **more: object) -> dict[str, object]:
         made = [measured(OURS, seconds, group=group), measured(FLOOR, 3, group=group)]
