@@ -7,8 +7,8 @@ developer's machine. A source whose server does not answer is left out, with the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -45,10 +45,11 @@ class Sources:
 def sources(
     folder: Path, rows: int, kinds: Collection[str], say: Callable[[str], None] = print
 ) -> Iterator[Sources]:
-    """Write the files, load those databases that are among `kinds`, and drop these at the end."""
+    """Write the files, load the databases that are among `kinds`, and drop these at the end."""
     made = Sources(rows)
-    made.places |= {kind: str(folder / f"{TABLE}.{kind}") for kind in ("csv", "parquet")}
-    _write_files(Path(made.places["csv"]), Path(made.places["parquet"]), rows)
+    files = ("csv", "parquet") if "parquet" in kinds else ("csv",)
+    made.places |= {kind: str(folder / f"{TABLE}.{kind}") for kind in files}
+    _write_files(made.places, rows)
     made.sizes |= {kind: Path(path).stat().st_size for kind, path in made.places.items()}
     name = f"xuanwu_bench_{uuid4().hex[:8]}"
     drops: list[Callable[[], None]] = []
@@ -67,14 +68,19 @@ def sources(
             drop()
 
 
-def _write_files(csv: Path, parquet: Path, rows: int) -> None:
-    with (
-        pacsv.CSVWriter(csv, SCHEMA) as lines,
-        pq.ParquetWriter(parquet, SCHEMA, compression="zstd") as groups,
-    ):
+def _write_files(places: Mapping[str, str], rows: int) -> None:
+    """CSV always, of which the databases are loaded; Parquet where it is asked for."""
+    with ExitStack() as opened:
+        writers: list[pacsv.CSVWriter | pq.ParquetWriter] = [
+            opened.enter_context(pacsv.CSVWriter(places["csv"], SCHEMA))
+        ]
+        if "parquet" in places:
+            writers.append(
+                opened.enter_context(pq.ParquetWriter(places["parquet"], SCHEMA, compression="zstd"))
+            )
         for batch in residents(rows):
-            lines.write_batch(batch)
-            groups.write_batch(batch)
+            for writer in writers:
+                writer.write_batch(batch)
 
 
 def _type(name: str, kind: pa.DataType, text: str, time: str) -> str:
