@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,30 @@ def test_a_packed_file_is_read_as_it_lies(tmp_path: Path, suffix: str) -> None:
     assert Path(uri).read_bytes() == packed
     assert store.read_bytes(uri) == packed
     assert store.sha256_of(uri) == hashlib.sha256(packed).hexdigest()
+
+
+def test_what_passes_is_digested_whatever_becomes_of_its_room(tmp_path: Path) -> None:
+    """Whoever gives a block may fill its room anew as soon as it was taken."""
+    room, whole = bytearray(3 * store.DIGESTED_BESIDE), bytearray()
+    with store.output(str(tmp_path / "a")) as out, store.Digested(out) as passed:
+        for number, size in enumerate((1, store.DIGESTED_BESIDE - 1, store.DIGESTED_BESIDE, len(room), 0, 7)):
+            room[:size] = bytes([number]) * size
+            whole += room[:size]
+            assert passed.write(memoryview(room)[:size]) == size
+            assert passed.tell() == len(whole)
+    assert (tmp_path / "a").read_bytes() == whole
+    assert (passed.sha256, passed.size) == (hashlib.sha256(whole).hexdigest(), len(whole))
+    assert store.digest_of(str(tmp_path / "a")) == (passed.sha256, passed.size)
+
+
+def test_a_block_that_cannot_be_written_leaves_no_thread() -> None:
+    with (
+        Path("/dev/full").open("wb", buffering=0) as full,
+        pytest.raises(OSError, match="No space"),
+        store.Digested(full) as passed,
+    ):
+        passed.write(bytes(store.DIGESTED_BESIDE))
+    assert not [each for each in threading.enumerate() if each.name.startswith("digest")]
 
 
 def test_a_parquet_that_breaks_is_not_there(tmp_path: Path) -> None:
