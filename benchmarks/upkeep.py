@@ -26,6 +26,7 @@ from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Checked
 from lake.tables import Tables
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.merge import merge
 from pipelines.upkeep.compaction import compact_all
@@ -102,7 +103,7 @@ def _read_bytes() -> int:
 
 def looked(ctx: Context, entry: Entry, day: date) -> dict[str, Any]:
     """What the table is, and what one day of it costs a reader."""
-    paths = ctx.tables.data_files(ctx.tables.identifier("curated", entry.id))
+    paths = ctx.tables.data_files(identifier("curated", entry.id))
     before, start, spent = _read_bytes(), time.perf_counter(), time.process_time()
     with duckdb.connect(config={"threads": 2}) as connection:
         listed = ", ".join(map(literal, paths))

@@ -9,7 +9,7 @@ from exchange.errors import Forbidden, NotThere
 from exchange.narrowing import name_of, policies_of
 from exchange.process import Request
 from exchange.requests import Desk, granted, grants
-from lake.tables import Identifier, identifier
+from lake.zones import Identifier, identifier
 from schemas.model import Entry
 from schemas.policy import narrowed, policies
 

@@ -22,7 +22,8 @@ from lake import certificates, commits, store
 from lake.auditlog import AuditLog
 from lake.certificates import FileProof, Part, digest_of, prove, relative
 from lake.signing import canonical
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 
 FOLDER: Final = "proof/attestations"
 ACTION: Final = "attest"

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from lake import store
 from lake.deletes import Part
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
 from lake.upkeep import expire, leads_to
+from lake.zones import Identifier
 from schemas.errors import LakeError
 
 Hit = Callable[[pa.RecordBatch], pa.Array]

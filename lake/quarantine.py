@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from lake import properties
 from lake.records import Stage
 from lake.rejected import FAILURE, SCHEMA
-from lake.tables import Identifier, Tables, identifier
+from lake.tables import Tables
+from lake.zones import Identifier, identifier
 
 __all__ = ["FAILURE", "PLACE", "SCHEMA", "Summary"]
 SINCE = pa.field("since", pa.timestamp("us", "UTC"))

@@ -41,7 +41,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lake import commits, datafiles, store
 from lake.commits import arrow_schema
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from schemas.errors import CommitConflict, LakeError
 
 

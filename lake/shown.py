@@ -33,7 +33,8 @@ from lake import commits, datafiles, deletes, parquet, store
 from lake.commits import arrow_schema
 from lake.deletes import Part
 from lake.hints import Hint, expression
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from schemas.errors import LakeError
 
 BUCKET: Final = "xuanwu"

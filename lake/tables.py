@@ -25,16 +25,15 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 from sqlalchemy.exc import IntegrityError
 
-from lake import commits, datafiles, evolution, store, zones
+from lake import commits, datafiles, evolution, store
 from lake.catalogue import TRIES, open_catalogue, reachable, standing, wait
 from lake.commits import Base, Removal, arrow_schema
 from lake.deletes import Part, Positions
 from lake.opened import Kept, Opened, left
-from lake.zones import TableZone
+from lake.zones import Identifier, TableZone
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
 
-Identifier = tuple[str, str]
 PROPERTIES: Final = {
     "format-version": "2",
     "write.parquet.compression-codec": "zstd",
@@ -46,21 +45,12 @@ PROPERTIES: Final = {
 """Old metadata files are bounded; a lost race is not retried by pyiceberg, since only the planner may plan again."""
 
 
-def identifier(zone: TableZone, dataset: str, policy: str | None = None) -> Identifier:
-    """`("share", "civil_affairs__marriage__default")`: a dot is not a name's character in every engine."""
-    return zone, "__".join((*zones.split(dataset), *([policy] if policy else [])))
-
-
 class Tables:
     """The tables below `settings.lake_root`. Opening reads nothing; the catalogue is made at the first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kept = Kept()
-
-    @staticmethod
-    def identifier(zone: TableZone, dataset: str, policy: str | None = None) -> Identifier:
-        return identifier(zone, dataset, policy)
 
     @cached_property
     def _catalogue(self) -> SqlCatalog:

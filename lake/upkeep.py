@@ -24,8 +24,8 @@ from pyiceberg.table import Table
 from lake import commits, progress, scratch, store
 from lake.catalogue import TRIES, reachable, wait
 from lake.properties import said
-from lake.tables import Identifier, Tables
-from lake.zones import FileZone, TableZone
+from lake.tables import Tables
+from lake.zones import FileZone, Identifier, TableZone
 from schemas.errors import CommitConflict, LakeError
 from schemas.model import Retention
 from schemas.numbers import default_numbers

@@ -1,4 +1,4 @@
-"""Where each zone's files lie: `<lake root>/<zone>/<department>/<dataset>[/<batch>]`."""
+"""Where each zone's files lie, `<lake root>/<zone>/<department>/<dataset>[/<batch>]`, and how its tables are called."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ FileZone = Literal[
     "landing", "standard", "verdicts", "records", "handling", "origins", "downloads", "released"
 ]
 TableZone = Literal["curated", "share", "open", "quarantine"]
+Identifier = tuple[str, str]
+"""A table's zone and its name there."""
 
 LONGEST = 100
 """Characters of an id at most, as the ledger takes them."""
@@ -34,3 +36,8 @@ def folder(settings: Settings, zone: FileZone, dataset: str, batch_id: str | Non
         raise LakeError(f"not a batch id: {batch_id[:LONGEST]!r}", dataset=dataset)
     batch = () if batch_id is None else (batch_id,)
     return store.join(settings.lake_root, zone, *split(dataset), *batch)
+
+
+def identifier(zone: TableZone, dataset: str, policy: str | None = None) -> Identifier:
+    """`("share", "civil_affairs__marriage__default")`: a dot is not a name's character in every engine."""
+    return zone, "__".join((*split(dataset), *([policy] if policy else [])))

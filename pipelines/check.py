@@ -22,6 +22,7 @@ from expectations.sqltables import BATCH, dataset_view
 from expectations.wording import expected
 from lake import quarantine, store, zones
 from lake.records import Checked, Standardised, Verdict
+from lake.zones import identifier
 from pipelines import checksql as sql
 from pipelines.context import Context
 from pipelines.engine import confine, engine
@@ -142,7 +143,7 @@ def _prepare(ctx: Context, db: duckdb.DuckDBPyConnection, entry: Entry, standard
     db.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {parquet(files)}")
     there = frozenset(name for name in referenced_datasets(entry) if _view(ctx, db, name))
     for name in there:
-        for part in ctx.tables.parts(ctx.tables.identifier("curated", name)):
+        for part in ctx.tables.parts(identifier("curated", name)):
             files += [part.path, *part.deleting]
     confine(db, [path.removeprefix("file://") for path in files])
     return known(ctx, standardised, there)
@@ -156,7 +157,7 @@ def known(ctx: Context, standardised: Standardised, there: frozenset[str]) -> Kn
 
 def _view(ctx: Context, db: duckdb.DuckDBPyConnection, dataset: str) -> bool:
     """A view of the dataset's curated rows; False if it has no table."""
-    table = ctx.tables.identifier("curated", dataset)
+    table = identifier("curated", dataset)
     if not ctx.tables.exists(table):
         return False
     parts = ctx.tables.parts(table)

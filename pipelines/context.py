@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from lake import store
 from lake.ledger import Ledger
-from lake.tables import Tables
 from pipelines.connections import from_environment
 from schemas.load import Catalogue, load_catalogue
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from lake.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -20,10 +24,16 @@ class Context:
 
     settings: Settings
     catalogue: Catalogue
-    tables: Tables
     ledger: Ledger
     connect: Callable[[str], str]
     clock: Callable[[], datetime]
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The lake's tables. Iceberg's libraries are imported for whoever asks for one: a collection does not."""
+        from lake.tables import Tables
+
+        return Tables(self.settings)
 
 
 def open_context(
@@ -39,7 +49,6 @@ def open_context(
     return Context(
         settings=settings,
         catalogue=load_catalogue(settings.catalogue, datasets, settings.stamps),
-        tables=Tables(settings),
         ledger=Ledger(settings.database_url),
         connect=connect,
         clock=lambda: datetime.now(UTC),

@@ -9,7 +9,7 @@ from typing import Literal
 import pyarrow as pa
 
 from lake.properties import said
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.gates import disclosure, released

@@ -37,8 +37,8 @@ from numpy.typing import NDArray
 from lake import balance, datafiles, deletes, memory, progress, properties, quarantine, store
 from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
-from lake.tables import Identifier
 from lake.version import code_version
+from lake.zones import Identifier, identifier
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.merging import brake, sql
@@ -87,7 +87,7 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
     CommitConflict if other runs keep committing first; LakeError if a field changed to a type that cannot hold the
     rows stored; Unbalanced if the rows do not add up, and DecisionNeeded if the batch is far from usual
     (`pipelines.merging.brake`), before anything is committed."""
-    job = Job(ctx, entry, checked, ctx.tables.identifier("curated", entry.id), _digest(entry, checked))
+    job = Job(ctx, entry, checked, identifier("curated", entry.id), _digest(entry, checked))
     ctx.tables.ensure(
         job.table, curated_schema(entry), [f.name for f in entry.fields.values() if _private(f)]
     )

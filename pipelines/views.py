@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from lake.tables import Tables
+from lake.zones import identifier
 from pipelines.sqlrows import left
 from schemas.arrow import entry_schema
 from schemas.errors import SourceError
@@ -31,7 +32,7 @@ def sql_type(kind: pa.DataType) -> str:
 def current(tables: Tables, entry: Entry, reader: str) -> int:
     """The curated table's snapshot. SourceError, for the dataset `reader`, if nothing was merged into it
     yet."""
-    snapshot = tables.current_snapshot(tables.identifier("curated", entry.id))
+    snapshot = tables.current_snapshot(identifier("curated", entry.id))
     if snapshot is None:
         raise SourceError(
             f"{entry.id} has no curated table yet",
@@ -48,7 +49,7 @@ def create_view(
 
     A field that is newer than the files is null, and a table without files is an empty view.
     """
-    parts = tables.parts(tables.identifier("curated", entry.id), snapshot)
+    parts = tables.parts(identifier("curated", entry.id), snapshot)
     types = {field.name: sql_type(field.type) for field in entry_schema(entry)}
     empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in types.items())
     rows = f"SELECT {empty} WHERE FALSE"

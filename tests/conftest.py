@@ -43,14 +43,12 @@ NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 def ctx(settings: Settings) -> Context:
     """A context on an empty home with the repository's catalogue; connections come from XUANWU_CONN_* variables."""
     from lake.ledger import Ledger
-    from lake.tables import Tables
     from pipelines.connections import from_environment
     from pipelines.context import Context
 
     return Context(
         settings=settings,
         catalogue=load_catalogue(),
-        tables=Tables(settings),
         ledger=Ledger(settings.database_url, clock=lambda: NOW),
         connect=from_environment,
         clock=lambda: NOW,

@@ -10,7 +10,7 @@ from exchange.looks import Look, Record, looks, telling
 from exchange.narrowing import policies_of
 from exchange.requests import Desk, ever_granted
 from lake.properties import said
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.erasure.subject import Subject
 from pipelines.masks import apply

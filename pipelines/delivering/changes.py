@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from lake.deletes import Part, Positions
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from pipelines.delivering.order import Change
 from schemas.errors import LakeError
 

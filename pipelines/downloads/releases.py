@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from lake import progress, properties, store, zones
 from lake.records import Download, Published
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.downloads.delimited import write_csv, write_repeated
 from pipelines.downloads.dictionary import dictionary, flat

@@ -6,7 +6,7 @@ from functools import partial
 
 from lake import certificates, landing, recordstore, store, zones
 from lake.forgetting import forget_past
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.batches import batch_of as batch_of_interval
 from pipelines.batches import input_interval
 from pipelines.context import Context

@@ -24,8 +24,8 @@ from lake.erasures import Erasure, Place, Search
 from lake.forgetting import erase as erase_rows
 from lake.forgetting import forget_past, holds
 from lake.records import Merged, Published
-from lake.tables import Identifier, identifier
 from lake.version import code_version
+from lake.zones import Identifier, identifier
 from pipelines import downloads
 from pipelines.context import Context
 from pipelines.erasure.batches import Rows, Work, at, erase_batch, set_aside

@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 
 from lake import store
 from lake.deletes import Part
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from pipelines.publishing import increments
 from schemas.errors import LakeError
 from schemas.settings import Settings

@@ -21,7 +21,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.gates import absent
 from pipelines.gates.held import Held

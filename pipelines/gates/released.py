@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 from lake import store
 from lake.deletes import Part
 from lake.properties import said
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from pipelines.engine import engine
 from pipelines.gates.classes import compact
 from pipelines.gates.forms import Json, Shape, read

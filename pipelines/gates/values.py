@@ -29,7 +29,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.deletes import Part
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from pipelines.engine import engine
 from pipelines.gates import absent
 from pipelines.gates.absent import Absent, Parted

@@ -12,22 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lake import certificates, evidence, landing, store, zones
 from lake.auditlog import AuditLog
 from lake.batch import Batch
 from lake.certificates import Certificate, FileProof, GrantProof, InputProof, Words, entry_of
-from lake.commits import Staged
 from lake.properties import named, said
 from lake.records import Checked, Published, Record, Stage
 from lake.signing import Signer, load_signer
-from lake.tables import Identifier, identifier
 from lake.version import code_version
+from lake.zones import Identifier, identifier
 from pipelines.context import Context
 from schemas.errors import CommitConflict, XuanwuError
 from schemas.model import Entry, Hmac, Mask, Narrowed, Zone
 from schemas.policy import ZONES, policies
+
+if TYPE_CHECKING:
+    from lake.commits import Staged
 
 PROPERTY = "certificate"
 RELEASED = "released"

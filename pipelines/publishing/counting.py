@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from lake.ahead import abreast
 from lake.deletes import NOWHERE, Part, Positions
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from pipelines.engine import engine
 from pipelines.publishing import increments
 from pipelines.sqlrows import left

@@ -18,7 +18,7 @@ from exchange.requests import ever_granted, lasting
 from exchange.state import State
 from lake.batch import Batch
 from lake.records import Published, Record
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.context import Context
 from schemas.errors import XuanwuError
 from schemas.model import Narrowed

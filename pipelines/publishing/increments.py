@@ -17,7 +17,8 @@ import numpy as np
 
 from lake.ahead import abreast
 from lake.deletes import Part, Positions, rewritten
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from pipelines.publishing.origins import Origins
 from schemas.errors import LakeError
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lake import datafiles
 from lake.records import Merged
-from lake.tables import Identifier, identifier
+from lake.zones import Identifier, identifier
 from pipelines.context import Context
 from pipelines.gates import disclosure
 from pipelines.gates.forms import Shape

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from lake import store
 from lake.budget import Budget, Draw
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.masks import check_fit

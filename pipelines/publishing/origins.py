@@ -24,7 +24,7 @@ from lake.live import Positions
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from lake.tables import Identifier
+    from lake.zones import Identifier
 
 FILE: Final = pa.field("_origin_file", pa.int32())
 PLACE: Final = pa.field("_origin_place", pa.int32())

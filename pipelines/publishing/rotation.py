@@ -9,7 +9,7 @@ tables always begin anew: whoever subtracts releases shall not meet one that no 
 from __future__ import annotations
 
 from lake.properties import said
-from lake.tables import Identifier
+from lake.zones import Identifier
 from pipelines.context import Context
 from pipelines.masks.keys import Key, load_key
 from schemas.errors import MaskError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from schemas.model import Entry, Narrowed, Territory, Zone
 from schemas.policy import policies
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lake import store
-from lake.tables import Identifier, identifier
+from lake.zones import Identifier, identifier
 from pipelines import downloads
 from pipelines.context import Context
 from pipelines.gates import absent, released

@@ -16,6 +16,7 @@ from expectations.known import referenced_datasets
 from expectations.sqltables import BATCH, FAILURES, SEQ
 from lake import store, zones
 from lake.records import Checked, Standardised
+from lake.zones import identifier
 from pipelines import checksql as sql
 from pipelines.check import conclude, known
 from pipelines.context import Context
@@ -66,7 +67,7 @@ class _Spark:
 
         ctx = self._ctx
         named = referenced_datasets(self._entry)
-        there = frozenset(n for n in named if ctx.tables.exists(ctx.tables.identifier("curated", n)))
+        there = frozenset(n for n in named if ctx.tables.exists(identifier("curated", n)))
         self.results, failures = run(self._entry, known(ctx, self._standardised, there), self._lay)
         none = failures is None
         kept = self._spark.createDataFrame([], "number int, seq long") if none else failures
@@ -101,7 +102,7 @@ class _Spark:
         from pyspark.sql import functions as F
 
         tables = self._ctx.tables
-        table = tables.identifier("curated", dataset)
+        table = identifier("curated", dataset)
         files = frames.files(tables.parts(table))
         other = frames.table(self._spark, files, tables.file_schema(table), [field])
         values = other.select(F.col(field).alias(f"{name}_key")).distinct()

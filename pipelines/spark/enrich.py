@@ -8,6 +8,7 @@ from functools import partial
 import pyarrow as pa
 
 from lake import store
+from lake.zones import identifier
 from pipelines import enrich as local
 from pipelines.context import Context
 from pipelines.spark import frames
@@ -49,7 +50,7 @@ def _view(ctx: Context, spark: Spark, entry: Entry, dataset: str, lookups: Seque
     """The columns of the other dataset's curated rows that the lookups need, in its entry's types."""
     from pyspark.sql import functions as F
 
-    other, table = ctx.catalogue.entry(dataset), ctx.tables.identifier("curated", dataset)
+    other, table = ctx.catalogue.entry(dataset), identifier("curated", dataset)
     snapshot = current(ctx.tables, other, entry.id)
     given = [
         f.shared_from.field

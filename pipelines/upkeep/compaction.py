@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from lake import balance, datafiles, progress, properties
 from lake.deletes import Part
-from lake.tables import Identifier
 from lake.version import code_version
+from lake.zones import Identifier, identifier
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.merging import sql
@@ -61,8 +61,8 @@ def compact_all(ctx: Context) -> Compacted:
 
 def _tables(ctx: Context) -> Iterator[tuple[Identifier, tuple[str, ...]]]:
     for entry in ctx.catalogue.entries.values():
-        yield ctx.tables.identifier("curated", entry.id), order_of(entry)
-        yield ctx.tables.identifier("quarantine", entry.id), SET_ASIDE
+        yield identifier("curated", entry.id), order_of(entry)
+        yield identifier("quarantine", entry.id), SET_ASIDE
 
 
 def order_of(entry: Entry) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from lake.ledger import Ledger
 from lake.records import Checked, Landed, Merged, Published, Record, Standardised
-from lake.tables import Tables, identifier
+from lake.zones import identifier
 from pipelines.batches import batch_for
 from pipelines.connections import from_environment
 from pipelines.context import Context
@@ -79,7 +79,6 @@ class City:
         return Context(
             settings=self.settings,
             catalogue=load_catalogue(self.settings.catalogue),
-            tables=Tables(self.settings),
             ledger=Ledger(self.settings.database_url, clock=lambda: NOW),
             connect=lambda name: self.connections.get(name) or from_environment(name),
             clock=lambda: NOW,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.tables import identifier
+from lake.zones import identifier
 from schemas.errors import CatalogueError, CheckFailed, MaskError, SourceError, XuanwuError
 from schemas.load import load_catalogue
 from schemas.settings import HERE, Settings

@@ -22,7 +22,7 @@ import pytest
 from pyiceberg.conversions import from_bytes
 
 from lake.search import Needles, forms, search
-from lake.tables import identifier
+from lake.zones import identifier
 from sample.city import DAYS
 from schemas.errors import CheckFailed, LeakFound, MaskError, SourceError, XuanwuError
 from schemas.settings import HERE, Settings

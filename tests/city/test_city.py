@@ -22,7 +22,7 @@ import pytest
 from lake import quarantine
 from lake.ledger import Ledger
 from lake.records import Published
-from lake.tables import identifier
+from lake.zones import identifier
 from pipelines.report.words import DIMENSION_WORDS
 from sample.city import SOURCES
 from schemas.errors import Unbalanced

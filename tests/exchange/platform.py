@@ -18,7 +18,6 @@ from exchange.process import Request, Step
 from exchange.requests import Desk, draft, take
 from exchange.state import State
 from lake.ledger import Ledger
-from lake.tables import Tables
 from pipelines.batches import batch_for
 from pipelines.context import Context
 from pipelines.proof.certifying import open_log
@@ -117,7 +116,6 @@ class Platform:
         self.ctx = Context(
             settings=self.settings,
             catalogue=load_catalogue(catalogue),
-            tables=Tables(self.settings),
             ledger=Ledger(self.settings.database_url, clock=lambda: self.now),
             connect=lambda name: self.urls.get(name, ""),
             clock=lambda: self.now,

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from lake.ledger import Ledger
 from lake.records import STAGES, Stage
-from lake.tables import Tables
 from pipelines.batches import batch_for
 from pipelines.context import Context
 from pipelines.stages import parts, run_stage
@@ -82,7 +81,6 @@ class Lake:
         return Context(
             settings=self.city.settings,
             catalogue=self._catalogue,
-            tables=Tables(self.city.settings),
             ledger=Ledger(self.city.settings.database_url, clock=lambda: NOW),
             connect=lambda name: self.city.connections[name],
             clock=lambda: NOW,

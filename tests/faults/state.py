@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from lake import store
 from lake.properties import said
 from lake.records import Landed
-from lake.tables import Identifier
 from lake.verify import Copy, verify
+from lake.zones import Identifier
 from pipelines.context import Context
 from schemas.policy import ZONES
 

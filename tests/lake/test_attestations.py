@@ -12,9 +12,10 @@ from lake import attestations, store
 from lake.attestations import attest
 from lake.auditlog import AuditLog
 from lake.signing import load_signer
-from lake.tables import Tables, identifier
+from lake.tables import Tables
 from lake.upkeep import expire, leads_to, remove_orphans
 from lake.verify import Copy, catalogue, verify
+from lake.zones import identifier
 from schemas.errors import LakeError
 from schemas.settings import Settings
 from tests.conftest import NOW

@@ -9,8 +9,9 @@ import pytest
 
 from lake import commits, store
 from lake.deletes import left
-from lake.tables import Tables, identifier
+from lake.tables import Tables
 from lake.upkeep import leads_to
+from lake.zones import identifier
 from pipelines.sqlrows import left as left_in_sql
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings

@@ -13,7 +13,8 @@ import pytest
 from lake import store
 from lake.datafiles import Only
 from lake.opened import Opened
-from lake.tables import Tables, identifier
+from lake.tables import Tables
+from lake.zones import identifier
 from schemas.errors import LakeError
 from schemas.settings import Settings
 

@@ -15,7 +15,8 @@ from lake import shown, store
 from lake.commits import Staged
 from lake.hints import Hint, Joined, Not, Term
 from lake.search import Needles, search
-from lake.tables import Tables, identifier
+from lake.tables import Tables
+from lake.zones import identifier
 from schemas.errors import LakeError
 from schemas.settings import Settings
 

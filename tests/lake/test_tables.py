@@ -20,8 +20,8 @@ from pyiceberg.table import Table
 from sqlalchemy.exc import OperationalError
 
 from lake import datafiles, store
-from lake.tables import Tables, identifier
-from lake.zones import TableZone
+from lake.tables import Tables
+from lake.zones import TableZone, identifier
 from schemas.errors import CommitConflict, LakeError
 from schemas.settings import Settings
 
@@ -307,7 +307,8 @@ APPENDER = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from lake.tables import Tables, identifier
+from lake.tables import Tables
+from lake.zones import identifier
 from schemas.settings import Settings
 tables, table = Tables(Settings(home=Path(sys.argv[1]))), identifier("curated", "dept.data")
 schema = pa.schema([("id", pa.int64()), ("v", pa.string()), (f"own{sys.argv[2]}", pa.string())])

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from lake import renewal, store, zones
-from lake.tables import Identifier, Tables, identifier
+from lake.tables import Tables
 from lake.upkeep import Removed, clean, expire, remove_orphans
+from lake.zones import Identifier, identifier
 from schemas.errors import LakeError
 from schemas.numbers import default_numbers
 from schemas.settings import Settings

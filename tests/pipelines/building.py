@@ -9,7 +9,6 @@ from typing import Any
 
 from lake.batch import Batch
 from lake.ledger import Ledger
-from lake.tables import Tables
 from pipelines.context import Context
 from schemas.errors import SettingsError
 from schemas.load import Catalogue
@@ -64,7 +63,6 @@ def context_of(
     return Context(
         settings=settings,
         catalogue=Catalogue(Path(), {entry.id: entry for entry in entries}, {}, {}, {}),
-        tables=Tables(settings),
         ledger=Ledger(settings.database_url),
         connect=connect,
         clock=lambda: NOW,

@@ -19,6 +19,7 @@ import pytest
 from lake import quarantine, store, zones
 from lake.batch import Batch
 from lake.records import Checked, Landed, LandedFile, Standardised, Verdict
+from lake.zones import identifier
 from pipelines.check import check
 from pipelines.context import Context
 from schemas.arrow import entry_schema, standard_schema
@@ -282,7 +283,7 @@ def test_a_key_of_another_dataset(city: Callable[[str], Context]) -> None:
     with pytest.raises(EngineError, match="no curated table"):
         run(ctx, ROWS)
     schema = entry_schema(ctx.catalogue.entry("civil.people"))
-    table = ctx.tables.identifier("curated", "civil.people")
+    table = identifier("curated", "civil.people")
     ctx.tables.ensure(table, schema)
     assert run(ctx, ROWS).quarantined == 4, "an empty table holds no key"
     stored = pa.table({name: [good(0).get(name)] for name in schema.names}, schema)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.enrich import enrich
 from schemas.arrow import entry_schema, standard_schema
@@ -53,7 +54,7 @@ def ctx(settings: Settings) -> Context:
 
 
 def residents(ctx: Context, rows: list[dict[str, object]], entry: Entry = RESIDENT) -> None:
-    table = ctx.tables.identifier("curated", entry.id)
+    table = identifier("curated", entry.id)
     schema = entry_schema(entry).append(pa.field("_batch", pa.string()))
     ctx.tables.ensure(table, schema)
     ctx.tables.replace(table, pa.Table.from_pylist(rows, schema=schema).to_reader(), "all", {})

@@ -17,8 +17,8 @@ import pytest
 
 from lake import landing, quarantine, store, zones
 from lake.search import Needles, files_below, search
-from lake.tables import identifier
 from lake.verify import Copy, verify
+from lake.zones import identifier
 from schemas.errors import LakeError, SettingsError, SourceError, XuanwuError
 from schemas.sql import literal, quote
 from tests.pipelines.building import batch_of, context_of, entry_of

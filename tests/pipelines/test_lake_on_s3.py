@@ -9,6 +9,7 @@ import pytest
 
 from lake import landing, recordstore, store, upkeep
 from lake import s3 as s3_store
+from lake.zones import identifier
 from schemas.settings import Settings
 from tests.lake.making import batch_of, landed
 from tests.pipelines.merging.making import City, MakeCatalogue, counts
@@ -58,7 +59,7 @@ def test_tables_and_merges(on_s3: Settings, make_catalogue: MakeCatalogue) -> No
     assert counts(second) == {"inserted": 1, "updated": 1, "deleted": 1}
     assert here.rows() == [{"id": "b", "v": 2}, {"id": "中", "v": 3}]
     assert all(path.startswith("s3://lake/") for path in here.files())
-    table = here.ctx.tables.identifier("curated", "dept.data")
+    table = identifier("curated", "dept.data")
     orphan = store.join(here.ctx.tables.location(table), "data", "orphan.parquet")
     store.write_atomic(orphan, b"of a killed writer")
     assert upkeep.clean(on_s3, here.ctx.tables, datetime.now(UTC)).files == 0

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lake.zones import identifier
 from tests.leaks import bytes_below
 from tests.pipelines.badinput.town import CANARY, DATASET, HEADER, KEY, Town, csv_of, leak, path_source, rows
 
@@ -58,7 +59,7 @@ def test_a_file_is_masked_as_its_dataset_is_published(town: Town) -> None:
     town.good(1)
     masked = read(mask(town, given(town, data)))
     tables = town.ctx.tables
-    published = tables.scan(tables.identifier("share", DATASET, "default")).read_all().to_pylist()
+    published = tables.scan(identifier("share", DATASET, "default")).read_all().to_pylist()
     assert sorted(masked, key=lambda row: row["no"]) == sorted(
         ({name: str(value) for name, value in row.items()} for row in published), key=lambda row: row["no"]
     )

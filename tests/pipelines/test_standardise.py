@@ -20,6 +20,7 @@ import pytest
 
 from lake import quarantine
 from lake.records import Landed, LandedFile, Standardised
+from lake.zones import identifier
 from pipelines import standardise as module
 from pipelines.casting import converting
 from pipelines.context import Context
@@ -290,7 +291,7 @@ RESIDENT = entry_of(
 def test_shared_columns_are_joined_not_collected(ctx: Context, land: Callable[..., Landed]) -> None:
     origin = {"dataset": "police.resident", "field": "name", "on": "id", "key": "id"}
     fee = entry(fields={"id": "string", "name": {"type": "string", "shared_from": origin}})
-    table = ctx.tables.identifier("curated", RESIDENT.id)
+    table = identifier("curated", RESIDENT.id)
     schema = entry_schema(RESIDENT).append(pa.field("_batch", pa.string()))
     ctx.tables.ensure(table, schema)
     people = pa.Table.from_pylist([{"id": "p1", "name": "张三"}], schema=schema)

@@ -20,7 +20,6 @@ from lake import quarantine
 from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Checked, Landed, Merged, Published, Record, Standardised
-from lake.tables import Tables
 from pipelines.context import Context
 from pipelines.stages import parts, run_batch
 from schemas.load import load_catalogue
@@ -144,7 +143,6 @@ def city(
     yield Context(
         settings=settings,
         catalogue=load_catalogue(ROOT),
-        tables=Tables(settings),
         ledger=Ledger(settings.database_url),
         connect=lambda name: "" if name == "xuanwu_keys" else url,
         clock=lambda: NOW,

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from lake.tables import Identifier, Tables
+from lake.tables import Tables
+from lake.zones import Identifier
 from sample.city import DAYS
 from sample.server import serving
 from schemas.settings import Settings

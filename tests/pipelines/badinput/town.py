@@ -23,7 +23,6 @@ from lake import quarantine, zones
 from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Merged, Record
-from lake.tables import Tables
 from pipelines.context import Context
 from pipelines.stages import Stage, run_batch
 from schemas.errors import XuanwuError
@@ -104,7 +103,6 @@ class Town:
         return Context(
             settings=self.settings,
             catalogue=load_catalogue(self.catalogue),
-            tables=Tables(self.settings),
             ledger=Ledger(self.settings.database_url),
             connect=lambda name: self.urls.get(name, ""),
             clock=lambda: NOW,

@@ -14,7 +14,7 @@ import openpyxl
 from lake import quarantine
 from lake.batch import Batch
 from lake.ledger import Ledger
-from lake.tables import Tables
+from lake.zones import identifier
 from pipelines.batches import batch_for
 from pipelines.context import Context
 from pipelines.correcting.book import FIRST, LEAD, SHEET
@@ -112,7 +112,6 @@ class Desk:
         return Context(
             settings=self.settings,
             catalogue=load_catalogue(self.settings.catalogue),
-            tables=Tables(self.settings),
             ledger=Ledger(self.settings.database_url),
             connect=lambda name: self.urls.get(name, ""),
             clock=lambda: self.clock,
@@ -174,7 +173,7 @@ class Desk:
     def curated(self) -> dict[str, dict[str, Any]]:
         """The visits by number."""
         tables = self.ctx.tables
-        rows = tables.scan(tables.identifier("curated", VISIT)).read_all().to_pylist()
+        rows = tables.scan(identifier("curated", VISIT)).read_all().to_pylist()
         return {row["no"]: row for row in rows}
 
 

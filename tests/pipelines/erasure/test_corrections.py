@@ -11,6 +11,7 @@ import pytest
 from lake import handling
 from lake.batch import Batch
 from lake.verify import Copy, verify
+from lake.zones import identifier
 from pipelines.correcting.book import SHEET
 from pipelines.correcting.exporting import export
 from pipelines.correcting.importing import import_workbook
@@ -88,7 +89,7 @@ def test_corrections_of_the_person_go_and_all_others_stay(town: Town) -> None:
     tables = town.ctx.tables
     fees = {
         row["no"]: row["fee"]
-        for row in tables.scan(tables.identifier("curated", VISIT), ["no", "fee"]).read_all().to_pylist()
+        for row in tables.scan(identifier("curated", VISIT), ["no", "fee"]).read_all().to_pylist()
     }
     assert (fees["V10037"], fees["V10047"]) == (37, 47)
     assert "V10017" not in fees and "V10027" not in fees

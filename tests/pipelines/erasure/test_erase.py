@@ -14,8 +14,8 @@ import pytest
 
 from lake import erasures, landing, store
 from lake.signing import load_signer
-from lake.tables import identifier
 from lake.verify import Copy, verify
+from lake.zones import identifier
 from pipelines.erasure.erase import Erased, erase, plan
 from pipelines.erasure.subject import read_subject
 from pipelines.erasure.traces import tokens_of

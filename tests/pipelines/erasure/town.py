@@ -12,7 +12,6 @@ from pathlib import Path
 
 from lake.ledger import Ledger
 from lake.search import Needles, files_below, search
-from lake.tables import Tables
 from pipelines.batches import batch_for
 from pipelines.context import Context
 from pipelines.erasure.subject import Subject, normal
@@ -164,7 +163,6 @@ class Town:
         return Context(
             settings=self.settings,
             catalogue=load_catalogue(self.settings.catalogue),
-            tables=Tables(self.settings),
             ledger=Ledger(self.settings.database_url, clock=lambda: self.clock),
             connect=lambda name: self.urls.get(name, ""),
             clock=lambda: self.clock,

@@ -14,7 +14,7 @@ import pyarrow as pa
 from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Merged, Published
-from lake.tables import Tables
+from lake.zones import identifier
 from pipelines.connections import from_environment
 from pipelines.context import Context
 from pipelines.publish import publish
@@ -106,7 +106,6 @@ class Town:
             catalogue=self.make(
                 {f"{name.replace('.', '/')}.yaml": text for name, text in self.entries.items()}
             ),
-            tables=Tables(self.settings),
             ledger=Ledger(self.settings.database_url, clock=lambda: NOW),
             connect=from_environment,
             clock=lambda: NOW,
@@ -114,7 +113,7 @@ class Town:
 
     def curate(self, rows: Sequence[Row] | pa.Table, dataset: str = REGISTER, day: int = 1) -> Merged:
         ctx = self.ctx
-        table = ctx.tables.identifier("curated", dataset)
+        table = identifier("curated", dataset)
         schema = entry_schema(ctx.catalogue.entry(dataset)).append(pa.field("_batch", pa.string()))
         batch = Batch(dataset=dataset, start=NOW + timedelta(days=day - 1), end=NOW + timedelta(days=day))
         if not isinstance(rows, pa.Table):

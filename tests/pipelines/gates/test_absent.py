@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lake.tables import Tables, identifier
+from lake.tables import Tables
+from lake.zones import identifier
 from pipelines.gates import absent
 from pipelines.gates.values import COMMON, SAMPLE, Personal, compared, seen
 from schemas.settings import Settings

@@ -12,7 +12,8 @@ import pytest
 
 from lake import datafiles, properties
 from lake.records import Published
-from lake.tables import Identifier, Tables, identifier
+from lake.tables import Tables
+from lake.zones import Identifier, identifier
 from pipelines.gates import released
 from pipelines.gates.classes import Release
 from pipelines.gates.held import Held

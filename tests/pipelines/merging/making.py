@@ -16,6 +16,7 @@ from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Checked, Merged
 from lake.tables import Tables
+from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.merge import merge
 from schemas.arrow import standard_schema
@@ -111,13 +112,13 @@ class City:
     def rows(self, *columns: str) -> list[Row]:
         """The curated rows by key, without `_batch` unless asked for."""
         names = columns or tuple(self.entry.fields)
-        table = self.ctx.tables.identifier("curated", "dept.data")
+        table = identifier("curated", "dept.data")
         found = self.ctx.tables.scan(table, [*dict.fromkeys([*self.key, *names])]).read_all().to_pylist()
         found.sort(key=lambda row: [str(row[name]) for name in self.key])
         return [{name: row[name] for name in names} for row in found]
 
     def files(self) -> list[str]:
-        return self.ctx.tables.data_files(self.ctx.tables.identifier("curated", "dept.data"))
+        return self.ctx.tables.data_files(identifier("curated", "dept.data"))
 
 
 def counts(merged: Merged) -> dict[str, int]:

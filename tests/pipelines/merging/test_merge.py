@@ -15,6 +15,7 @@ import pytest
 
 from lake import properties, quarantine
 from lake.upkeep import expire
+from lake.zones import identifier
 from schemas.errors import CommitConflict, LakeError, Unbalanced
 from schemas.settings import Settings
 from tests.pipelines.merging.making import City, MakeCatalogue, Row, counts
@@ -213,7 +214,7 @@ def test_a_change_in_a_large_file_writes_what_changed_and_nothing_else(
     monkeypatch.setattr("lake.deletes.SMALL_ROWS", 50)
     here = city()
     here.merge(1, pairs(**{f"p{n:03}": n for n in range(100)}))
-    table = here.ctx.tables.identifier("curated", "dept.data")
+    table = identifier("curated", "dept.data")
     [whole] = here.ctx.tables.parts(table)
     assert counts(here.merge(2, pairs(p007=700, p100=100))) == {"inserted": 1, "updated": 1}
     parts = {part.path: part for part in here.ctx.tables.parts(table)}
@@ -370,7 +371,7 @@ def test_a_type_that_would_lose_values_is_refused(city: Make, kind: dict[str, An
 def test_the_snapshot_says_what_it_was_for(city: Make) -> None:
     here = city()
     merged = here.merge(1, pairs(a=1, b=2))
-    _, summary = next(here.ctx.tables.snapshots(here.ctx.tables.identifier("curated", "dept.data")))
+    _, summary = next(here.ctx.tables.snapshots(identifier("curated", "dept.data")))
     assert properties.said(summary, "batch") == merged.batch.id
     assert properties.said(summary, "interval_end") == merged.batch.end.isoformat()
     ours = [name for name in summary if name.startswith("xuanwu.")]
@@ -382,7 +383,7 @@ def test_a_snapshot_stays_late_when_upkeep_has_forgotten_the_newer_one(city: Mak
     here = city(kind="snapshot")
     here.merge(3, pairs(a=3))
     assert counts(here.merge(1, pairs(a=1, b=1))) == {"superseded": 2}
-    table = here.ctx.tables.identifier("curated", "dept.data")
+    table = identifier("curated", "dept.data")
     assert expire(here.ctx.tables, table, datetime.now(UTC) + timedelta(days=1)) >= 1
     assert len(list(here.ctx.tables.snapshots(table))) == 1
     assert counts(here.merge(2, pairs(a=2))) == {"superseded": 1}
@@ -395,7 +396,7 @@ def test_a_batch_that_upkeep_has_forgotten_changes_no_row_when_merged_again(city
     first = timed(("a", 1, 1), ("b", 1, 1), ("c", 1, None))
     here.merge(1, first)
     here.merge(2, timed(("a", 2, 2), ("b", 1, 1)))
-    before, table = here.rows("id", "v", "t", "_batch"), here.ctx.tables.identifier("curated", "dept.data")
+    before, table = here.rows("id", "v", "t", "_batch"), identifier("curated", "dept.data")
     expire(here.ctx.tables, table, datetime.now(UTC) + timedelta(days=1))
     again = here.merge(1, first)
     assert (again.inserted, again.updated, again.deleted) == (0, 0, 0)

@@ -15,7 +15,7 @@ from lake import properties
 from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Merged, Published
-from lake.tables import Tables
+from lake.zones import identifier
 from pipelines.connections import from_environment
 from pipelines.context import Context
 from pipelines.publish import publish
@@ -134,7 +134,6 @@ class City:
         self.ctx = Context(
             settings=self.settings,
             catalogue=catalogue,
-            tables=Tables(self.settings),
             ledger=Ledger(self.settings.database_url, clock=lambda: NOW),
             connect=from_environment,
             clock=lambda: NOW,
@@ -142,7 +141,7 @@ class City:
 
     @property
     def curated(self) -> tuple[str, str]:
-        return self.ctx.tables.identifier("curated", ID)
+        return identifier("curated", ID)
 
     def curate(self, day: int, rows: Sequence[Row]) -> Merged:
         """The curated table holds these rows, as a merge of that day would leave it."""

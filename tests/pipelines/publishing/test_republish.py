@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lake.tables import identifier
 from lake.verify import Copy, verify
+from lake.zones import identifier
 from tests.leaks import bytes_below
 from tests.pipelines.badinput.town import DATASET, GOOD_ROWS, KEY, Town, csv_of, leak, path_source, rows
 

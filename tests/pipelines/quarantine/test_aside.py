@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lake.zones import identifier
 from tests.pipelines.badinput.town import CANARY, DATASET, KEY, Town, csv_of, leak, path_source, rows
 
 PHONE = "13912345678"
@@ -70,7 +71,7 @@ def test_no_digest_is_a_published_token(town: Town) -> None:
     tables = town.ctx.tables
     published = {
         str(token)[:12]
-        for batch in tables.scan(tables.identifier("share", DATASET, "default"), ["phone"])
+        for batch in tables.scan(identifier("share", DATASET, "default"), ["phone"])
         for token in batch.column(0)
     }
     good = csv_of([("B9", *rows(1)[0][1:3], "x", "玄武区"), *rows(2)])

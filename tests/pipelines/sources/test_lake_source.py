@@ -11,6 +11,7 @@ import pytest
 
 from lake import landing, properties
 from lake.records import Landed
+from lake.zones import identifier
 from pipelines.collect import collect
 from pipelines.context import Context
 from pipelines.sources.lake import pins
@@ -47,7 +48,7 @@ def derived(sql: str = SQL, fields: dict[str, object] | None = None, **more: obj
 
 def merge(ctx: Context, entry: Entry, rows: Iterable[dict[str, object]], batch: str = "b1") -> int:
     """What a merge leaves: the curated table with `_batch`."""
-    table = ctx.tables.identifier("curated", entry.id)
+    table = identifier("curated", entry.id)
     schema = entry_schema(entry).append(pa.field("_batch", pa.string()))
     data = pa.Table.from_pylist([row | {"_batch": batch} for row in rows], schema=schema)
     ctx.tables.ensure(table, schema)
@@ -186,7 +187,7 @@ def test_missing_columns_are_named(city: Context) -> None:
     ],
 )
 def test_sql_reaches_nothing_but_its_inputs(city: Context, table: str) -> None:
-    [file] = city.tables.data_files(city.tables.identifier("curated", PEOPLE.id))
+    [file] = city.tables.data_files(identifier("curated", PEOPLE.id))
     sql = f"SELECT 'a' AS id, 'b' AS name, TRUE AS alive FROM {table.replace('{file}', file)}"
     with pytest.raises(SourceError) as error:
         run(city, derived(sql))

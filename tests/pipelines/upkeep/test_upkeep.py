@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lake.tables import identifier
 from lake.verify import Copy, verify
+from lake.zones import identifier
 from pipelines.upkeep import upkeep
 from schemas.errors import LakeError
 from tests.pipelines.badinput.town import CANARY, DATASET, KEY, Town, csv_of, leak, path_source, rows
