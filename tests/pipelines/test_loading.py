@@ -75,8 +75,12 @@ def test_a_process_of_ours_looks_seldom_and_not_at_its_end() -> None:
     assert done.stdout.splitlines() == ["True (20000, 20, 20) 0", "True"]
 
 
-def test_the_stages_are_loaded_without_what_only_some_of_them_need() -> None:
+def test_a_collection_is_loaded_without_what_only_other_stages_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XUANWU_HOME", str(tmp_path))
     seldom = {
+        "pyiceberg",
         "rjieba",
         "great_expectations",
         "pyspark",
@@ -84,6 +88,11 @@ def test_the_stages_are_loaded_without_what_only_some_of_them_need() -> None:
         "python_calamine",
         "charset_normalizer",
     }
-    code = f"import sys, pipelines.stages, pipelines.collect; print(*{seldom} & sys.modules.keys())"
+    code = (
+        "import sys, pipelines.stages, pipelines.collect, pipelines.sources.file, pipelines.sources.database\n"
+        "from pipelines.context import open_context\n"
+        "open_context()\n"
+        f"print(*{seldom} & sys.modules.keys())"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "\n"
