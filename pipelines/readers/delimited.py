@@ -13,13 +13,14 @@ import csv
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.ahead import ahead
 from pipelines.readers import malformed
 from pipelines.readers.delimited_head import Table, dialect, open_table
 from pipelines.readers.delimited_parse import Ragged, TooLongError, parsed
@@ -69,20 +70,22 @@ def rows(
 def _rows(
     table: Table, source: FileSource, columns: Mapping[str, int], seen: Seen, block: int
 ) -> Iterator[pa.RecordBatch]:
-    """Every row in its place: the good ones, the malformed ones between them, and none of those left out."""
+    """Every row in its place: the good ones, the malformed ones between them, and none of those left out. The parser is
+    a batch or two ahead, in a thread of its own."""
     ragged = Ragged(len(table.names), table.before, f"end-{secrets.token_hex(16)}", seen.name)
     position, left_out, ended = table.before, Counter[str](), False
-    for batch in parsed(table, source, ragged, block):
-        numbers = _numbers(position, batch.num_rows, [bad[0] for bad in list(ragged.found)])
-        position = int(numbers[-1])
-        ended = batch.column(0)[-1].as_py() == ragged.token
-        keep = _kept(batch, source.footer_pattern, left_out)
-        keep[-1] &= not ended
-        chosen = pa.RecordBatch.from_arrays([batch.column(i) for i in columns.values()], list(columns))
-        if not keep.all():
-            chosen, numbers = chosen.filter(pa.array(keep)), numbers[keep]
-        bad = [row for row in ragged.take(position) if not _is_footer(row[2], source)]
-        yield malformed.insert(malformed.marked(malformed.with_markers(chosen, numbers)), bad)
+    with closing(ahead(parsed(table, source, ragged, block))) as batches:
+        for batch in batches:
+            numbers = _numbers(position, batch.num_rows, [bad[0] for bad in list(ragged.found)])
+            position = int(numbers[-1])
+            ended = batch.column(0)[-1].as_py() == ragged.token
+            keep = _kept(batch, source.footer_pattern, left_out)
+            keep[-1] &= not ended
+            chosen = pa.RecordBatch.from_arrays([batch.column(i) for i in columns.values()], list(columns))
+            if not keep.all():
+                chosen, numbers = chosen.filter(pa.array(keep)), numbers[keep]
+            bad = [row for row in ragged.take(position) if not _is_footer(row[2], source)]
+            yield malformed.insert(malformed.marked(malformed.with_markers(chosen, numbers)), bad)
     if not ended:
         raise _unclosed(seen.name, ragged.unclosed or position)
     for what, count in left_out.items():

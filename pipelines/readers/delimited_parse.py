@@ -59,8 +59,7 @@ class Tail(io.RawIOBase):
 
 @dataclass
 class Ragged:
-    """Holds the malformed rows that the parser meets, perhaps on a thread of its own, until their place
-    comes.
+    """Holds the malformed rows that the parser meets, on a thread of its own, until their place comes.
 
     `width` is the header's, `before` the rows above the data, `token` the sentinel's cell."""
 
@@ -71,11 +70,15 @@ class Ragged:
     found: deque[malformed.Bad] = field(default_factory=deque, repr=False)
     unclosed: int | None = None
     hopeless: bool = False
+    last: int = 0
+    together: int = 0
+    """Malformed rows up to the last one without a good one between them."""
 
     def __call__(self, row: pa_csv.InvalidRow) -> str:
         """Never raises: an exception here would not reach us, but be printed."""
         number = self.before + (row.number or 0)
-        self.hopeless = len(self.found) >= MANY
+        self.together = self.together + 1 if number == self.last + 1 else 1
+        self.last, self.hopeless = number, self.together > MANY
         if self.hopeless:
             return "error"
         if self.token in row.text:
@@ -124,6 +127,6 @@ def parsed(table: Table, source: FileSource, ragged: Ragged, block: int) -> Iter
         raise SourceError(
             f"{MANY} rows in a row do not have {ragged.width} cells",
             file=ragged.name,
-            row=ragged.found[0][0],
+            row=ragged.last - MANY,
             next_step="check source.delimiter, source.quote and source.header against the file",
         ) from None
