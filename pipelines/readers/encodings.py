@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import codecs
 import io
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
 from typing_extensions import Buffer
 
+from lake.ahead import ahead
 from schemas.errors import SourceError
 
 CHUNK = 1 << 20
@@ -73,7 +75,7 @@ def _whole(data: bytes) -> int:
 
 
 class Utf8(io.RawIOBase):
-    """Reads `source` in `encoding` and gives UTF-8 without a byte order mark.
+    """Reads `source` in `encoding`, ahead in a thread of its own, and gives UTF-8 without a byte order mark.
 
     SourceError at the first bytes that are not text in that encoding, with their offset and line."""
 
@@ -85,37 +87,46 @@ class Utf8(io.RawIOBase):
         self._taken = 0
         self._lines = 0
         self._held = memoryview(b"")
-        self._ended = False
+        self._chunks = ahead(self._made())
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int:
         room = memoryview(buffer)
-        while not self._held and not self._ended:
-            self._held = memoryview(self._next())
+        while not self._held:
+            if (chunk := next(self._chunks, None)) is None:
+                return 0
+            self._held = memoryview(chunk)
         count = min(len(room), len(self._held))
         room[:count] = self._held[:count]
         self._held = self._held[count:]
         return count
 
-    def _next(self) -> bytes:
-        chunk = self._source.read(CHUNK)
-        first, self._ended = self._taken == 0, not chunk
-        if first:
-            self._refuse_other_mark(chunk)
-        self._taken += len(chunk)
-        try:
-            if self._check:
-                self._check.take(chunk, final=self._ended)
-                data = chunk.removeprefix(codecs.BOM_UTF8) if first else chunk
-            else:
-                text = self._decoder.decode(chunk, final=self._ended)
-                data = (text.removeprefix("\ufeff") if first else text).encode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as error:
-            raise self._undecodable(error) from None
-        self._lines += data.count(b"\n")
-        return data
+    def close(self) -> None:
+        """Before the source is closed: a thread may be reading there."""
+        self._chunks.close()
+        super().close()
+
+    def _made(self) -> Iterator[bytes]:
+        ended = False
+        while not ended:
+            chunk = self._source.read(CHUNK)
+            first, ended = self._taken == 0, not chunk
+            if first:
+                self._refuse_other_mark(chunk)
+            self._taken += len(chunk)
+            try:
+                if self._check:
+                    self._check.take(chunk, final=ended)
+                    data = chunk.removeprefix(codecs.BOM_UTF8) if first else chunk
+                else:
+                    text = self._decoder.decode(chunk, final=ended)
+                    data = (text.removeprefix("\ufeff") if first else text).encode("utf-8", "surrogatepass")
+            except UnicodeDecodeError as error:
+                raise self._undecodable(error) from None
+            self._lines += data.count(b"\n")
+            yield data
 
     def _refuse_other_mark(self, chunk: bytes) -> None:
         if self.encoding != "utf-8" and chunk.startswith(codecs.BOM_UTF8):

@@ -120,8 +120,11 @@ def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) 
 def open_text(file: LandedFile, source: Source) -> Iterator[IO[bytes]]:
     """The file's text as UTF-8."""
     encoding = file.encoding or encoding_of(file, source)[0] or "utf-8"
-    with open_bytes(file, member_of(source)) as raw:
-        yield io.BufferedReader(encodings.Utf8(raw, encoding, _name(file)), encodings.CHUNK)
+    with (
+        open_bytes(file, member_of(source)) as raw,
+        io.BufferedReader(encodings.Utf8(raw, encoding, _name(file)), encodings.CHUNK) as text,
+    ):
+        yield text
 
 
 def encoding_of(file: LandedFile, source: Source) -> tuple[str | None, bool]:
