@@ -16,6 +16,7 @@ import pytest
 from lake.ledger import Ledger
 from lake.search import Needles, search
 from lake.tables import Tables
+from lake.zones import identifier
 from sample.local_airflow import Airflow, AirflowFailed, airflow, environment, free_port, migrate
 from schemas.settings import Settings
 from tests.canaries import sightings
@@ -198,9 +199,7 @@ def test_a_new_snapshot_is_delivered(scheduled: Airflow, home: Path) -> None:
     assert {run["run_type"] for run in runs} == {"asset_triggered"}
     assert {manifest["rows"] for manifest in delivered(home)} == {3}
     published = Tables(Settings(home=home / "xuanwu"))
-    snapshots = {
-        str(found) for found, _ in published.snapshots(published.identifier("share", "parks.park", "default"))
-    }
+    snapshots = {str(found) for found, _ in published.snapshots(identifier("share", "parks.park", "default"))}
     assert {manifest["snapshot"] for manifest in delivered(home)} <= snapshots
 
 
@@ -253,7 +252,7 @@ def test_a_held_batch_asks_a_person_and_goes_on_or_ends_with_the_answer(
     asked = scheduled.call("GET", task)
     assert "delete 2 of the table's 3 rows (66.7%, at most 20%)" in asked["body"]
     lake = Tables(Settings(home=home / "xuanwu"))
-    curated = lake.identifier("curated", dataset)
+    curated = identifier("curated", dataset)
     assert lake.row_count(curated) == 3
     body = {"chosen_options": [answer], "params_input": {"why": "三月起两处设施已拆除"}}
     scheduled.call("PATCH", task, json=body)

@@ -164,7 +164,8 @@ def test_where_the_lake_does_not_answer_a_grant_ends_all_the_same(exchange: Exch
         def identifiers(self, _: str) -> None:
             raise LakeError("the store does not answer")
 
-    ctx = replace(exchange.city.ctx, tables=Away())  # type: ignore[arg-type]
+    ctx = replace(exchange.city.ctx)
+    vars(ctx)["tables"] = Away()  # as if it had been opened
     desk = replace(exchange.desk, ended=taking_away(ctx))
     assert take(desk, PEOPLE["chief"], number, "revoke", {"reason": "用途不符"}).state == "ended"
     problem(exchange.rows(), 403)

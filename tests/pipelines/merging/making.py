@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Checked, Merged
-from lake.tables import Tables
 from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.merge import merge
@@ -81,8 +80,8 @@ class City:
         order_by = by if self.kind == "upsert" else None
         catalogue = self.make({"dept/data.yaml": entry_yaml(self.kind, self.fields, self.key, order_by)})
         self.entry = catalogue.entry("dept.data")
-        tables, ledger = Tables(self.settings), Ledger(self.settings.database_url, clock=lambda: NOW)
-        self.ctx = Context(self.settings, catalogue, tables, ledger, connect=str, clock=lambda: NOW)
+        ledger = Ledger(self.settings.database_url, clock=lambda: NOW)
+        self.ctx = Context(self.settings, catalogue, ledger, connect=str, clock=lambda: NOW)
 
     def checked(self, day: int, rows: Sequence[Row], rejects: Sequence[int] = ()) -> Checked:
         """The batch of a day: its rows in order, `_seq` from 0, of which some were set aside by the check."""

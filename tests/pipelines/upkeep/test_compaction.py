@@ -156,13 +156,12 @@ from pipelines.upkeep import compaction
 from pipelines.context import Context
 from lake import commits
 from lake.ledger import Ledger
-from lake.tables import Tables
 from schemas.load import load_catalogue
 from schemas.settings import Settings
 
 settings = Settings(home=Path(sys.argv[1]))
 commits.commit = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-ctx = Context(settings, load_catalogue(Path(sys.argv[2])), Tables(settings), Ledger(settings.database_url), str, None)
+ctx = Context(settings, load_catalogue(Path(sys.argv[2])), Ledger(settings.database_url), str, None)
 compaction.compact_all(ctx)
 """
 
@@ -172,7 +171,7 @@ def test_killed_before_its_commit_it_has_changed_nothing(city: City) -> None:
     command = [sys.executable, "-c", KILLED, str(city.settings.home), str(city.ctx.catalogue.root)]
     assert subprocess.run(command, check=False).returncode == -9
     assert (snapshots(city)[0], city.rows()) == (standing, rows)
-    assert compact_all(replace(city.ctx, tables=Tables(city.settings))).files == 10
+    assert compact_all(replace(city.ctx)).files == 10
     assert city.rows() == rows
 
 
