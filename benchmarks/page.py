@@ -7,6 +7,7 @@ number of rows; where a peer is faster the page says so.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -85,7 +86,7 @@ def _goals_of(first: Json) -> Iterator[str]:
 
 
 def _contest(result: Json) -> str:
-    told = [f"## {result['rows']:,} rows\n", f"{_on(result)}. {result['repeat']} repetition(s).\n"]
+    told = [f"## {result['rows']:,} rows\n", f"{_on(result)}. {_repetitions(result)} repetition(s).\n"]
     told += [f"Left out: {reason}\n" for reason in result["missing"]]
     told.append(f"![seconds]({_link(result)})\n")
     for group, lines in groupby(result["table"], key=lambda line: line["group"]):
@@ -95,6 +96,12 @@ def _contest(result: Json) -> str:
             _table(_COLUMNS, [_cells(line) for line in lines]),
         ]
     return "\n".join([*told, *_stages(result), *_day(result)])
+
+
+def _repetitions(result: Json) -> str:
+    """How often each contender ran: `3`, or `1 to 3` where a group was measured again by itself."""
+    often = Counter(run["group"] for run in result["runs"] if run["contender"] == OURS).values()
+    return " to ".join(str(each) for each in sorted({min(often), max(often)}))
 
 
 def _earlier(result: Json, group: str) -> Iterator[str]:
