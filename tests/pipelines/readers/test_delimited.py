@@ -8,11 +8,13 @@ import json
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipelines.readers import delimited, delimited_parse, malformed, read, scan
+from pipelines.readers import delimited, delimited_parse, encodings, malformed, read, scan
 from schemas.errors import SourceError
 from tests.pipelines.readers.files import good, landed, numbers, rows, source
 
@@ -153,6 +155,41 @@ def test_a_wrong_form_is_no_heap_of_malformed_rows(write, monkeypatch: pytest.Mo
     with pytest.raises(SourceError, match="50 rows in a row do not have 2 cells") as caught:
         rows(write("a,b\n" + "1;2\n" * 100), "csv", ["a"])
     assert caught.value.place["row"] == 2
+
+
+def test_as_many_malformed_rows_with_good_ones_between_are_rows(
+    write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of them the parser has met before the first is asked for."""
+    monkeypatch.setattr(delimited_parse, "MANY", 50)
+    found = rows(write("a,b\n" + "1\n2,3\n" * 500), "csv", ["a"])
+    assert numbers(found) == list(range(2, 1002))
+    assert [row["_error"] is None for row in found] == [False, True] * 500
+
+
+def test_a_file_is_decoded_and_parsed_beside_whoever_takes_its_rows(
+    write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody is left at work where taking ends early."""
+    at: dict[str, int] = {}
+    check, ragged = encodings.Utf8Check.take, delimited_parse.Ragged.__call__
+
+    def decoding(*given: Any, **more: Any) -> None:
+        at["decoded"] = threading.get_ident()
+        check(*given, **more)
+
+    def parsing(*given: Any) -> str:
+        at["parsed"] = threading.get_ident()
+        return ragged(*given)
+
+    monkeypatch.setattr(encodings.Utf8Check, "take", decoding)
+    monkeypatch.setattr(delimited_parse.Ragged, "__call__", parsing)
+    path = write("a,b\n1\n" + "1,2\n" * 3_000_000)
+    found = read(landed(path, "csv", encoding="utf-8"), source("csv"), ["a"])
+    next(found)
+    assert len({*at.values(), threading.get_ident()}) == 3
+    found.close()  # type: ignore[attr-defined]
+    assert not [each for each in threading.enumerate() if each.name == "ahead"]
 
 
 def test_nul_and_oversized_cells_set_their_row_aside(write) -> None:
