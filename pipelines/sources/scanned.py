@@ -4,13 +4,18 @@ there."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
 
 from lake.records import LandedFile, SourceColumn
 from pipelines.readers import Scan, encoding_of, scan
 from pipelines.readers.header import locate
 from pipelines.readers.seen import Seen
-from schemas.errors import ColumnsMissing
+from schemas.errors import ColumnsMissing, SourceError
 from schemas.model import Entry, Source
+
+WHOLE: Final = {"csv", "tsv", "jsonl"}
+"""Formats of text that a scan reads to the last byte: it finds out by itself that they are UTF-8, as most files are."""
 
 
 def columns_of(entry: Entry) -> tuple[str, ...]:
@@ -21,9 +26,16 @@ def columns_of(entry: Entry) -> tuple[str, ...]:
 def scanned(file: LandedFile, source: Source, columns: Sequence[str]) -> tuple[LandedFile, Scan]:
     """The file with its encoding and rows filled in, and what the scan saw. SourceError if it cannot be
     read."""
+    if file.encoding is None and file.format in WHOLE and getattr(source, "encoding", None) is None:
+        with suppress(SourceError):  # it may be in another encoding; if not, it is said again below
+            return _scanned(file.model_copy(update={"encoding": "utf-8"}), source, columns)
     if file.encoding is None:
         encoding, guessed = encoding_of(file, source)
         file = file.model_copy(update={"encoding": encoding, "encoding_guessed": guessed})
+    return _scanned(file, source, columns)
+
+
+def _scanned(file: LandedFile, source: Source, columns: Sequence[str]) -> tuple[LandedFile, Scan]:
     try:
         seen = scan(file, source, columns)
     except ColumnsMissing as error:
