@@ -38,7 +38,8 @@ def raised(flags: Flags, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Recor
         return
     with duckdb.connect(config={"threads": 1, "autoload_known_extensions": False}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        functions.register(connection)
+        functions.register_kernels(connection)
+        functions.register_readers(connection)
         for name, codes in flags.codes.items():
             connection.execute(
                 f"CREATE TABLE {quote(codes_table(name))} AS SELECT unnest($1::VARCHAR[]) AS code",

@@ -25,11 +25,14 @@ KERNELS = {
 }
 
 
-def register(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to the connection's database. Each takes text and gives a boolean, NULL for
-    NULL."""
+def register_kernels(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the kernels known to the connection's database: each takes text and gives a boolean, NULL for NULL."""
     for name, kernel in KERNELS.items():
         connection.create_function(name, _vectorised(kernel), [VARCHAR], BOOLEAN, type=ARROW)
+
+
+def register_readers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the readers of text known to the connection's database, likewise."""
     connection.create_function("is_dateutil", _per_distinct(_is_dateutil), [VARCHAR], BOOLEAN, type=ARROW)
     connection.create_function(
         "matches_json_schema", _matches_json_schema, [VARCHAR, VARCHAR], BOOLEAN, type=ARROW

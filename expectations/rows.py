@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from expectations import great
+from expectations.conditions import BY_ROW
 from expectations.signatures import COLUMN_TYPE
 from expectations.sqltables import BATCH, FAILURES, SEQ
 from expectations.suite import Prepared
@@ -28,6 +29,17 @@ def condition_metric(check: Prepared) -> great.MetricConfiguration | None:
         metric_domain_kwargs=keywords["metric_domain_kwargs"],
         metric_value_kwargs=keywords["metric_value_kwargs"],
     )
+
+
+def of_single_rows(checks: Sequence[Prepared]) -> Iterator[tuple[str, str, dict[str, Any], Any]]:
+    """Metric, column, arguments and SQL of each check whose condition looks at one row alone."""
+    for check in checks:
+        metric = condition_metric(check) if check.row_level else None
+        name = metric.metric_name.removesuffix(".condition") if metric else ""
+        if metric is not None and name in BY_ROW:
+            by, column = BY_ROW[name], metric.metric_domain_kwargs["column"]
+            given = {each: metric.metric_value_kwargs.get(each) for each in by.arguments}
+            yield name, column, given, by.expression(sa.column(column), **given)
 
 
 def failing_rows(

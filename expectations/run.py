@@ -16,7 +16,7 @@ import duckdb
 import sqlalchemy as sa
 from duckdb_engine import ConnectionWrapper
 
-from expectations import functions, great, rows
+from expectations import functions, great, kernels, rows
 from expectations.failures import ENGINE_ERRORS, engine_error
 from expectations.judging import compute, result
 from expectations.known import Known
@@ -37,6 +37,7 @@ def run(entry: Entry, connection: duckdb.DuckDBPyConnection, known: Known) -> tu
     checks = prepare(entry, known)
     try:
         _lay_out(entry, connection, known)
+        kernels.judge(connection, kernels.asked(checks))
         with _engine(connection) as engine:
             metrics = compute(engine, checks)
             results = tuple(result(entry, engine, check, metrics) for check in checks)
@@ -53,7 +54,7 @@ def run(entry: Entry, connection: duckdb.DuckDBPyConnection, known: Known) -> tu
 
 def _lay_out(entry: Entry, connection: duckdb.DuckDBPyConnection, known: Known) -> None:
     """Functions, code lists, the view of the fields alone, and the empty table of failures."""
-    functions.register(connection)
+    functions.register_readers(connection)
     connection.execute(f"CREATE TABLE {FAILURES} (number INTEGER, seq BIGINT)")
     fields = ", ".join(_plain(field) for field in entry.fields.values())
     connection.execute(f"CREATE VIEW {quote(FIELDS)} AS SELECT {fields} FROM {BATCH}")

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from duckdb_engine import Dialect
 
 from expectations import great, rows
-from expectations.conditions import BY_ROW, flag
+from expectations.conditions import flag
 from expectations.failures import ENGINE_ERRORS, engine_error
 from expectations.flags import Flags
 from expectations.judging import compute, result
@@ -73,14 +73,9 @@ def refuse(entry: Entry) -> None:
 
 def flags(checks: Sequence[Prepared], known: Known) -> Flags:
     """The conditions of single rows, as one query."""
-    columns: dict[str, Any] = {}
-    for check in checks:
-        metric = rows.condition_metric(check) if check.row_level else None
-        name = metric.metric_name.removesuffix(".condition") if metric else ""
-        if metric is not None and name in BY_ROW:
-            by, column = BY_ROW[name], metric.metric_domain_kwargs["column"]
-            given = {each: metric.metric_value_kwargs.get(each) for each in by.arguments}
-            columns[flag(name, column, given)] = by.expression(sa.column(column), **given)
+    columns = {
+        flag(name, column, given): condition for name, column, given, condition in rows.of_single_rows(checks)
+    }
     if not columns:
         return Flags()
     query, parameters = _compiled(columns)

@@ -22,3 +22,8 @@ def codes_table(name: str) -> str:
 def dataset_view(dataset: str) -> str:
     """The curated rows of another dataset."""
     return f"dataset {dataset}"
+
+
+def refused_table(kernel: str) -> str:
+    """Values of the batch that a kernel of `schemas.identifiers` does not take: one column `value`."""
+    return f"refused by {kernel}"
