@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MOST_TEXTS, MOST_BYTES = 128 * 1024, 16 << 20
+MOST_TEXTS, MOST_BYTES = 128 * 1024, 4 << 20
 """From where on what is held is full."""
 
 

@@ -63,6 +63,8 @@ def _shuffled(
             bucket = _bucket(path)
             path.unlink()
             yield from _turned(bucket, random)
+            del bucket
+            memory.give_back()  # of its size is nothing that those who take the rows ask for
 
 
 def _gathered(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -196,6 +196,8 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     real = hash_values
     monkeypatch.setattr(
-        tokens_module, "hash_values", lambda values, *rest: seen.append(len(values)) or real(values, *rest)
+        tokens_module,
+        "hash_values",
+        lambda values, *rest, **named: seen.append(len(values)) or real(values, *rest, **named),
     )
     return seen

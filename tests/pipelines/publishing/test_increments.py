@@ -82,9 +82,9 @@ def test_only_what_changed_is_masked_and_written(city: City, monkeypatch: pytest
     hashed: list[int] = []
     real = tokens.hash_values
 
-    def counting(values: pa.Array, *rest: Any) -> pa.Array:
+    def counting(values: pa.Array, *rest: Any, **named: Any) -> pa.Array:
         hashed.append(len(values))
-        return real(values, *rest)
+        return real(values, *rest, **named)
 
     monkeypatch.setattr(tokens, "hash_values", counting)
     published = city.publish(change(city, 2, people(103, day=2)[99:], 7, 99))
