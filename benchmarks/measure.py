@@ -1,9 +1,10 @@
 """One program and all it starts, from outside: seconds, processor seconds, peak memory, bytes read and written.
 
-Memory is the sum of the processes' proportional set sizes (PSS: pages that two of them share count once), sampled
-every 50 ms, or the kernel's own high-water mark of the first process if that is higher. Processor time and
-bytes are those of every process that was seen, up to its last sample. `others` is what the machine's other programs
-took meanwhile, so that a disturbed measurement shows: busy time less ours, less the database servers'.
+Memory is the kernel's own high-water mark of a process alone; where it has started others, the sum of their
+proportional set sizes (PSS: pages that two of them share count once), sampled every 50 ms, if that is higher: a process
+waits while its set sizes are read. Processor time and bytes are those of every process that was seen, up to its last
+sample. `others` is what the machine's other programs took meanwhile, so that a disturbed measurement shows: busy time
+less ours, less the database servers'.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def _watch(pid: int) -> _Seen:
     seen, root = _Seen(), psutil.Process(pid)
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         processes = [root, *_children(root)]
-        seen.peak = max(seen.peak, sum(_memory(each.pid) for each in processes), _high_water(pid))
+        together = sum(_memory(each.pid) for each in processes) if len(processes) > 1 else 0
+        seen.peak = max(seen.peak, together, _high_water(pid))
         for each in processes:
             _note(seen, each)
         time.sleep(SAMPLE)

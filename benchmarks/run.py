@@ -110,7 +110,7 @@ def _show(table: list[Line], rows: int) -> None:
         for line in members:
             shown.add_row(line.contender, *_cells(line))
         console.print(shown)
-    for goal in goals(table):
+    for goal in goals(table, rows):
         verdict = "[green]met[/green]    " if goal.met else "[red]not met[/red]"
         console.print(f"{verdict} {goal.goal}: {goal.measured}")
 
