@@ -1,7 +1,7 @@
 """Great Expectations is imported while a source is waited for: it takes seconds of Python, which collection, being the
-work of a database and of Arrow, leaves to others. So is what hashes many values at once, while they are merged.
+work of a database and of Arrow, leaves to others.
 
-Whoever needs either imports it itself, and waits where that is being imported still.
+A check imports what it needs itself, and waits where that is being imported still.
 
 What is imported are half a million objects that stay until the end. Python's collector, at its usual thresholds, goes
 through them again and again while they become more, and once more when the process ends: a quarter of the processor's
@@ -23,11 +23,8 @@ if TYPE_CHECKING:  # `xuanwu --help` loads this module
     from schemas.model import Engine
 
 CHECKS: Final[dict[Engine, str]] = {"local": "expectations.run", "spark": "expectations.spark"}
-TOKENS: Final = "pipelines.masks.sm3"
-MANY: Final = 1 << 18
-"""So many values are hashed one after the other in the time that it takes to load what hashes all at once."""
 MOMENT: Final = 0.2
-"""Seconds after which a stage is worth it: where there is nothing new it is over sooner, and so is the batch."""
+"""Seconds after which a collection is worth it: where there is nothing new it is over sooner, and so is the batch."""
 
 SELDOM: Final = (20_000, 20, 20)
 """Objects made, and younger collections, after which the collector looks: Python's own are 700, 10 and 10."""

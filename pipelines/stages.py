@@ -20,7 +20,7 @@ from pipelines.context import Context
 from pipelines.proof import certifying
 from pipelines.proof.attesting import attest_changed
 from schemas.errors import LakeError, XuanwuError
-from schemas.model import Engine, Entry, Hmac
+from schemas.model import Engine, Entry
 from schemas.policy import ZONES, policies, written
 
 log = logging.getLogger(__name__)
@@ -139,10 +139,9 @@ def run_batch(ctx: Context, batch: Batch, start: Stage = "collect") -> Iterator[
     from pipelines.publishing.granting import publish_granted
 
     entry = written(ctx.catalogue.entry(batch.dataset))
-    record: Record | None = None
     for stage in STAGES[STAGES.index(start) :]:
         for part in parts(entry, stage):
-            with _beside(ctx, entry, stage, record):
+            with _beside(ctx, entry, stage):
                 record = run_stage(ctx, stage, batch, part)
             yield stage, part, record
             if isinstance(record, Landed) and not record.files:
@@ -152,22 +151,9 @@ def run_batch(ctx: Context, batch: Batch, start: Stage = "collect") -> Iterator[
     withdraw_ungranted(ctx, entry)
 
 
-def _beside(ctx: Context, entry: Entry, stage: Stage, before: Record | None) -> AbstractContextManager[None]:
+def _beside(ctx: Context, entry: Entry, stage: Stage) -> AbstractContextManager[None]:
     """What is done beside a stage for those after it."""
-    if stage == "collect":
-        return loading.meanwhile(loading.CHECKS[engine_of(ctx, entry)])
-    if (
-        stage == "merge"
-        and isinstance(before, Checked)
-        and before.rows_out >= loading.MANY
-        and _has_tokens(entry)
-    ):
-        return loading.meanwhile(loading.TOKENS)
-    return nullcontext()
-
-
-def _has_tokens(entry: Entry) -> bool:
-    return any(isinstance(field.masks.share, Hmac) for field in entry.fields.values())
+    return loading.meanwhile(loading.CHECKS[engine_of(ctx, entry)]) if stage == "collect" else nullcontext()
 
 
 def withdraw_ungranted(ctx: Context, entry: Entry) -> None:

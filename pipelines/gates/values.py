@@ -45,7 +45,7 @@ SAMPLE, DRAWN = 1000, 100
 """Distinct values that are drawn of a column at most, and that are enough where a sample was drawn before."""
 FEWEST = 5
 """Distinct values at least of which a column is said to be woven."""
-MEMORY = "192MB"
+MEMORY = "256MB"
 _MANY_DIGITS = 10**7
 _HIGHEST = 2**64 - 1
 

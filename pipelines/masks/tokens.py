@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from pipelines.loading import MANY, TOKENS
 from pipelines.masks.arrays import text_of
 from pipelines.masks.fpe import encipher
 from pipelines.masks.keys import HashName, Key, algorithm
@@ -33,6 +32,9 @@ CACHED = 1 << 17
 """Distinct values whose results are remembered from batch to batch, per mask: some 10 MB of identifiers."""
 SELDOM, RESTING = 8, 7
 """Where fewer than one value in eight was known, the next seven batches are not looked up."""
+TOGETHER = "pipelines.masks.sm3"
+MANY = 1 << 18
+"""So many values are hashed one after the other in the time that it takes to load what hashes all at once."""
 _NO_VALUES = pa.array([], pa.binary())
 _NO_TOKENS = pa.array([], pa.string())
 
@@ -84,7 +86,7 @@ class Tokens:
         domain = mask.domain or self.domain
         if isinstance(mask, Fpe):
             return encipher(values.cast(pa.string()), mask, self.key, domain)
-        many = self._hashed >= MANY or TOKENS in sys.modules
+        many = self._hashed >= MANY or TOGETHER in sys.modules
         self._hashed += len(values)
         return hash_values(values, self.key.derive(f"token/{domain}", mask.hash), mask.hash, many=many)
 

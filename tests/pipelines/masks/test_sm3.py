@@ -88,11 +88,11 @@ def test_the_compiled_way_is_taken_when_many_were_hashed(monkeypatch: pytest.Mon
     first, second = pa.array([f"a{n}" for n in range(5)]), pa.array([f"b{n}" for n in range(7)])
     monkeypatch.setattr(sm3, "tags", counted)
     monkeypatch.setattr(tokens, "MANY", 5)
-    monkeypatch.setattr(tokens, "TOKENS", "not.loaded")
+    monkeypatch.setattr(tokens, "TOGETHER", "not.loaded")
     made = tokens.Tokens(Key("1", bytes(32)), "share/default")
     by_both = [made.of(first, mask), made.of(second, mask)]
     assert seen == [7]
-    monkeypatch.setattr(tokens, "TOKENS", sm3.__name__)  # loaded by somebody
+    monkeypatch.setattr(tokens, "TOGETHER", sm3.__name__)  # loaded by somebody
     made = tokens.Tokens(Key("1", bytes(32)), "share/default")
     assert [made.of(first, mask), made.of(second, mask)] == by_both
     assert seen == [7, 5, 7]
