@@ -46,8 +46,9 @@ def asked(checks: Sequence[Prepared]) -> list[Asked]:
 
 
 def judge(connection: duckdb.DuckDBPyConnection, questions: Collection[Asked]) -> None:
-    """Make the kernels SQL functions that are right for the values of the columns asked for, NULL for NULL; what nobody
-    asks is no function. The batch is the view `batch`, and is read once."""
+    """Make the kernels SQL functions that are right for the values of the columns asked for; NULL is left to the
+    conditions, which ask of values alone. What nobody asks is no function. The batch is the view `batch`, and is read
+    once."""
     for name in {each.kernel for each in questions}:
         table = quote(refused_table(name))
         connection.execute(f"CREATE TABLE {table} (value VARCHAR)")
