@@ -28,7 +28,10 @@ protocol (the column of servers' seconds), the driver, which reads them from it,
 so that the sum is what counts, and the floor, which does nothing else, is far from twice as fast too. Of PostgreSQL the
 driver takes most: the ADBC wheel is built without the compiler's optimisation (its profile is full of accessors that
 any optimisation would inline). DuckDB's scanner takes as long, ConnectorX is what dlt uses, and a decoder of our own
-would be one driver more to keep. On more cores the ratio is that of the slowest of the three.
+would be one driver more to keep.
+
+*dlt, from CSV.* The file is landed first, byte for byte, digested and synchronised to the disk, and read then; dlt
+reads it, and keeps no original.
 
 *pandas.* The way keeps both cores busy for most of its time. What it takes is spread over five zones that are read and
 written as Parquet, which the floor does too, over casts, checks and masks, and over importing Great Expectations.
