@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -375,16 +376,20 @@ def test_a_backfill_runs_its_intervals_again_and_changes_nothing(scheduled: Airf
 
 def begin_backfill(scheduled: Airflow, body: dict) -> int:
     """The id of a new backfill. Where Airflow's database was locked, its answer is 503 and its removal of the half
-    made backfill is best effort (`_cleanup_partial_backfill`): one that stayed refuses the next with 409."""
-    try:
-        return scheduled.call("POST", "/backfills", json=body)["id"]
-    except AirflowFailed as refused:
-        if "409" not in str(refused):
-            raise
-    for each in scheduled.call("GET", f"/backfills?dag_id={body['dag_id']}")["backfills"]:
-        if each["completed_at"] is None:
-            scheduled.call("PUT", f"/backfills/{each['id']}/cancel")
-    return scheduled.call("POST", "/backfills", json=body)["id"]
+    made backfill is best effort (`_cleanup_partial_backfill`): one that stayed refuses the next with 409, until it is
+    cancelled or, which may come between any two calls, removed after all."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return scheduled.call("POST", "/backfills", json=body)["id"]
+        except AirflowFailed as refused:
+            if ": 409 " not in str(refused) or time.monotonic() > deadline:
+                raise
+        for each in scheduled.call("GET", f"/backfills?dag_id={body['dag_id']}")["backfills"]:
+            if each["completed_at"] is None:
+                with suppress(AirflowFailed):
+                    scheduled.call("PUT", f"/backfills/{each['id']}/cancel")
+        time.sleep(0.5)
 
 
 def standing(ledger: Ledger) -> list[tuple]:
