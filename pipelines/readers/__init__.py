@@ -7,7 +7,18 @@ malformed   rows that cannot be used, kept with their text and a reason
 delimited, jsontext, workbook, columnar    the formats
 """
 
-from pipelines.readers.opening import members
-from pipelines.readers.read import Scan, encoding_of, member_of, open_text, read, scan
+from pipelines.readers.opening import is_packed, members, open_bytes
+from pipelines.readers.read import Opening, Scan, encoding_of, member_of, open_text, read, scan
 
-__all__ = ["Scan", "encoding_of", "member_of", "members", "open_text", "read", "scan"]
+__all__ = [
+    "Opening",
+    "Scan",
+    "encoding_of",
+    "is_packed",
+    "member_of",
+    "members",
+    "open_bytes",
+    "open_text",
+    "read",
+    "scan",
+]

@@ -14,7 +14,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from typing import IO
+from io import BufferedReader
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +35,7 @@ taken only for a file in which the small one proved too small."""
 
 
 def rows(
-    open_text: Callable[[], AbstractContextManager[IO[bytes]]],
+    open_text: Callable[[], AbstractContextManager[BufferedReader]],
     source: FileSource,
     columns: Sequence[str],
     seen: Seen,

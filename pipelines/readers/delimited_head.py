@@ -6,7 +6,8 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from io import BufferedReader
+from typing import Any
 
 from pipelines.readers.header import joined
 from schemas.errors import SourceError
@@ -20,7 +21,7 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r(?=[^\n]))")
 class Head:
     """The first lines of a stream, one at a time; `rest` is what they leave of the stream."""
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
+    def __init__(self, stream: BufferedReader, name: str) -> None:
         self._stream, self._name = stream, name
         self._buffer, self._at, self._read = b"", 0, 0
 
@@ -62,10 +63,10 @@ class Table:
     names: list[str]
     before: int
     rest: bytes
-    stream: IO[bytes]
+    stream: BufferedReader
 
 
-def open_table(stream: IO[bytes], source: FileSource, name: str) -> Table:
+def open_table(stream: BufferedReader, source: FileSource, name: str) -> Table:
     """Read past the skipped rows and the header of UTF-8 text.
 
     SourceError for a file that ends before its header."""

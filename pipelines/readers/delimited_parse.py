@@ -6,11 +6,9 @@ import io
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from typing_extensions import Buffer
 
 from pipelines.readers import malformed
 from pipelines.readers.delimited_head import Table, delimiter
@@ -27,9 +25,9 @@ class TooLongError(Exception):
 
 
 class Tail(io.RawIOBase):
-    """What follows the header, with a sentinel row behind the end."""
+    """What follows the header, with a sentinel row behind the end: whole blocks, as the parser asks for them."""
 
-    def __init__(self, rest: bytes, stream: IO[bytes], sentinel: bytes) -> None:
+    def __init__(self, rest: bytes, stream: io.BufferedReader, sentinel: bytes) -> None:
         self._held, self._stream, self._sentinel = rest, stream, sentinel
         self._last = rest[-1:] or b"\n"
         self._ended = False
@@ -37,24 +35,27 @@ class Tail(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Buffer) -> int:
-        room = memoryview(buffer)
-        if self._held in {b"", b"\r"} and not self._ended:
-            self._held = self._refilled(len(room) - len(self._held))
-        count = min(len(room), len(self._held))
-        if count > 1 and self._held[count - 1] == _CR:
-            count -= 1  # the parser loses a newline in a cell whose two characters it gets in two blocks
-        room[:count] = self._held[:count]
-        self._held = self._held[count:]
-        return count
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes, at most one fewer before the end: the parser loses a newline in a cell whose two characters it
+        gets in two blocks."""
+        parts, missing = [self._held], size - len(self._held)
+        while missing > 0 and not self._ended:
+            parts.append(self._more(missing))
+            missing -= len(parts[-1])
+        data = b"".join(parts)
+        count = min(size, len(data))
+        if count > 1 and data[count - 1] == _CR:
+            count -= 1
+        self._held = data[count:]
+        return data[:count]
 
-    def _refilled(self, size: int) -> bytes:
-        more = self._stream.read(size)
+    def _more(self, size: int) -> bytes:
+        more = self._stream.read1(size)
         self._last = more[-1:] or self._last
         if more:
-            return self._held + more
+            return more
         self._ended = True
-        return self._held + (b"" if self._last in b"\r\n" else b"\n") + self._sentinel
+        return (b"" if self._last in b"\r\n" else b"\n") + self._sentinel
 
 
 @dataclass

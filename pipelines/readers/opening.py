@@ -84,6 +84,11 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
         yield cast(IO[bytes], stream)
 
 
+def is_packed(head: bytes) -> bool:
+    """Whether these first four bytes begin a gzip or a zip."""
+    return head.startswith((GZIP, *ZIP))
+
+
 def is_archive(stream: IO[bytes], file_format: str) -> bool:
     """Whether this is a zip of files. A workbook is a zip itself, and is told by what is in it."""
     stream.seek(0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,9 @@ from pipelines.readers.opening import open_bytes, open_seekable
 from pipelines.readers.seen import Seen
 from schemas.errors import SourceError
 from schemas.model import FileSource, HttpSource, Source
+
+Opening = Callable[[LandedFile, str | None], AbstractContextManager[IO[bytes]]]
+"""Opens a file's bytes, as `open_bytes` does."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def read(
     tells if no record has it. Of a Parquet file `groups` are the row groups to read, neighbours and rising; default
     all."""
     seen = Seen(_name(file), notes if notes is not None else [])
-    yield from _there(file, malformed.sliced(_batches(file, source, columns, seen, groups)))
+    yield from _there(file, malformed.sliced(_batches(file, source, columns, seen, groups=groups)))
 
 
 def _there(file: LandedFile, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -66,11 +69,12 @@ def _there(file: LandedFile, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.R
             yield left
 
 
-def scan(file: LandedFile, source: Source, columns: Sequence[str]) -> Scan:
-    """Read a file once, keeping nothing: an unreadable file fails here, before it is landed."""
+def scan(file: LandedFile, source: Source, columns: Sequence[str], opened: Opening = open_bytes) -> Scan:
+    """Read a file once, keeping nothing: an unreadable file fails here, before it is landed. `opened` gives the bytes
+    of a file of text where it has not landed yet."""
     seen = Seen(_name(file))
     rows = bad = 0
-    for batch in _there(file, malformed.sliced(_batches(file, source, columns, seen))):
+    for batch in _there(file, malformed.sliced(_batches(file, source, columns, seen, opened=opened))):
         rows += batch.num_rows
         bad += batch.num_rows - batch["_error"].null_count
     is_json = file.format in {"json", "jsonl"}
@@ -87,7 +91,9 @@ def _batches(
     source: Source,
     columns: Sequence[str],
     seen: Seen,
+    *,
     groups: Sequence[int] | None = None,
+    opened: Opening = open_bytes,
 ) -> Iterator[pa.RecordBatch]:
     if file.format == "parquet":
         with open_seekable(file, member_of(source)) as stream:
@@ -98,18 +104,20 @@ def _batches(
         with open_seekable(file, member_of(source), workbook.LIMIT) as stream:
             yield from workbook.rows(stream, _as_file(source), columns, seen)
     else:
-        yield from _text(file, source, columns, seen)
+        yield from _text(file, source, columns, seen, opened)
 
 
-def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
+def _text(
+    file: LandedFile, source: Source, columns: Sequence[str], seen: Seen, opened: Opening
+) -> Iterator[pa.RecordBatch]:
     if file.format in {"csv", "tsv"}:
         declared = _as_file(source)
-        found = delimited.rows(lambda: open_text(file, source), declared, columns, seen)
+        found = delimited.rows(lambda: open_text(file, source, opened), declared, columns, seen)
         yield from malformed.without_last(found, declared.footer)
         return
     from pipelines.readers import jsontext
 
-    with open_text(file, source) as stream:
+    with open_text(file, source, opened) as stream:
         if file.format == "jsonl":
             yield from jsontext.lines(stream, columns, seen)
         else:
@@ -117,11 +125,13 @@ def _text(file: LandedFile, source: Source, columns: Sequence[str], seen: Seen) 
 
 
 @contextmanager
-def open_text(file: LandedFile, source: Source) -> Iterator[IO[bytes]]:
+def open_text(
+    file: LandedFile, source: Source, opened: Opening = open_bytes
+) -> Iterator[io.BufferedReader[Any]]:
     """The file's text as UTF-8."""
     encoding = file.encoding or encoding_of(file, source)[0] or "utf-8"
     with (
-        open_bytes(file, member_of(source)) as raw,
+        opened(file, member_of(source)) as raw,
         io.BufferedReader(encodings.Utf8(raw, encoding, _name(file)), encodings.CHUNK) as text,
     ):
         yield text

@@ -1,28 +1,30 @@
 """Files of a department become the same bytes in the landing zone, once.
 
 What was loaded before is known by its sha256 and skipped; a known name with other bytes is an error unless
-the entry allows a revision. A file that is still being written is left alone. Every landed file is read once
-before the batch counts as landed, so that a file that cannot be read stops the batch here: its bytes then
-stay in the batch's folder, beside a `rejected.json` that says why, until the batch is run again.
+the entry allows a revision. A file that is still being written is left alone. Every file is read once
+before the batch counts as landed, text while it is copied, so that a file that cannot be read stops the batch here: its
+bytes then stay in the batch's folder, beside a `rejected.json` that says why, until the batch is run again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from lake import landing, store, zones
 from lake.batch import Batch
+from lake.passing import meanwhile
 from lake.records import Landed, LandedFile, SourceColumn
 from pipelines.context import Context
 from pipelines.drift.judge import judged
 from pipelines.readers import Scan, members
 from pipelines.sources.placeholders import filled, is_dated
 from pipelines.sources.places import ChangedError, Found, Place, chunks, find, outside, place
-from pipelines.sources.scanned import columns_of, notes_on, scanned, seen_columns
+from pipelines.sources.scanned import columns_of, notes_on, scanned, scanned_passing, seen_columns
 from schemas.errors import LakeError, SourceError
 from schemas.model import Entry, FileSource
 
@@ -53,12 +55,14 @@ class Known:
 
 @dataclass
 class Taken:
-    """What became of the files that were found."""
+    """What became of the files that were found; `seen` is what reading text showed while it was copied."""
 
     known: Known
+    columns: tuple[str, ...]
     files: list[LandedFile] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
+    seen: dict[str, tuple[LandedFile, Scan]] = field(default_factory=dict)
 
 
 def collect_file(ctx: Context, entry: Entry, batch: Batch) -> Landed:
@@ -76,7 +80,7 @@ def collect_file(ctx: Context, entry: Entry, batch: Batch) -> Landed:
     with landing.open_landing(ctx.settings, batch) as writer:
         taken = _take(ctx, entry, source, writer, dated=is_dated(declared.path))
         with _rejected(ctx, batch):
-            files, notes, columns = _read_once(entry, source, taken.files)
+            files, notes, columns = _read_once(source, taken)
         landed = Landed(
             batch=batch,
             files=files,
@@ -102,7 +106,7 @@ def _take(
             expected="the file of this interval" if dated else "a file to load",
             next_step="the source may be late: run again when the file has come; or correct source.path",
         )
-    taken = Taken(_known(ctx, entry))
+    taken = Taken(_known(ctx, entry), columns_of(entry))
     for file in found:
         if source.settle and ctx.clock() - file.modified < source.settle:
             taken.unsettled.append(file.name)
@@ -147,10 +151,21 @@ def _take_one(
             expected="the same bytes, or a new name",
             next_step="ask the source which is right; if it may revise its files, set source.revise: true",
         )
-    path, sha256, size = writer.add_stream(file.name.rpartition("/")[2], chunks(where, file))
-    landed = LandedFile(path=path, origin=file.name, sha256=sha256, size=size, rows=0, format=source.format)
-    known.add(landed)
+    _copy(where, file, source, taken, writer)
+
+
+def _copy(where: Place, file: Found, source: FileSource, taken: Taken, writer: landing.LandingWriter) -> None:
+    """Land the file's bytes; text is looked at meanwhile."""
+    coming = LandedFile(path="", origin=file.name, sha256="", size=file.size, rows=0, format=source.format)
+    look = partial(scanned_passing, coming, source, taken.columns)
+    with meanwhile(chunks(where, file), look) as (passed, looked):
+        path, sha256, size = writer.add_stream(file.name.rpartition("/")[2], passed)
+    came = {"path": path, "sha256": sha256, "size": size}
+    landed = coming.model_copy(update=came)
+    taken.known.add(landed)
     taken.files.append(landed)
+    if (seen := looked.result()) is not None:
+        taken.seen[path] = (seen[0].model_copy(update=came), seen[1])
 
 
 def _sha256(where: Place, file: Found) -> str:
@@ -169,16 +184,19 @@ def _known(ctx: Context, entry: Entry) -> Known:
 
 
 def _read_once(
-    entry: Entry, source: FileSource, files: Sequence[LandedFile]
+    source: FileSource, taken: Taken
 ) -> tuple[tuple[LandedFile, ...], tuple[str, ...], tuple[SourceColumn, ...]]:
     """The files with their rows and encoding, one for each member of an archive, the notes on them, their columns."""
-    columns = columns_of(entry)
     read: list[tuple[LandedFile, Scan]] = []
-    for file in files:
+    for file in taken.files:
         names = members(file.path, file.origin, file.format, source.member) or (None,)
-        read.extend(scanned(file.model_copy(update={"member": name}), source, columns) for name in names)
+        if (seen := taken.seen.get(file.path)) is not None:
+            read.append(seen)
+            continue
+        each = (file.model_copy(update={"member": name}) for name in names)
+        read.extend(scanned(one, source, taken.columns) for one in each)
     scans = [seen for _, seen in read]
-    return tuple(file for file, _ in read), notes_on(scans, columns, source.path), seen_columns(scans)
+    return tuple(file for file, _ in read), notes_on(scans, taken.columns, source.path), seen_columns(scans)
 
 
 @contextmanager

@@ -1,14 +1,15 @@
-"""What was landed is read once before it counts: its rows, its encoding, and whether the columns are
-there."""
+"""What is landed is read once before it counts, text while it is copied: its rows, its encoding, and whether the
+columns are there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Final, cast
 
+from lake.passing import Passing
 from lake.records import LandedFile, SourceColumn
-from pipelines.readers import Scan, encoding_of, scan
+from pipelines.readers import Opening, Scan, encoding_of, is_packed, open_bytes, scan
 from pipelines.readers.header import locate
 from pipelines.readers.seen import Seen
 from schemas.errors import ColumnsMissing, SourceError
@@ -35,9 +36,32 @@ def scanned(file: LandedFile, source: Source, columns: Sequence[str]) -> tuple[L
     return _scanned(file, source, columns)
 
 
-def _scanned(file: LandedFile, source: Source, columns: Sequence[str]) -> tuple[LandedFile, Scan]:
+def scanned_passing(
+    file: LandedFile, source: Source, columns: Sequence[str], passing: Passing
+) -> tuple[LandedFile, Scan] | None:
+    """The same of a file of text whose bytes are passing. None where the landed file has to be looked at: it is no text
+    or packed, its encoding must be found out, or it cannot be read, which is said there."""
+    if file.format not in WHOLE or is_packed(passing.peek(4)):
+        return None
+    passes = iter([passing])
+
+    @contextmanager
+    def once(*_: object) -> Iterator[IO[bytes]]:
+        if (stream := next(passes, None)) is None:
+            raise SourceError("what passes is read once", file=file.origin)
+        yield cast(IO[bytes], stream)
+
+    with suppress(SourceError):
+        encoding = encoding_of(file, source)[0] if getattr(source, "encoding", None) else "utf-8"
+        return _scanned(file.model_copy(update={"encoding": encoding}), source, columns, once)
+    return None
+
+
+def _scanned(
+    file: LandedFile, source: Source, columns: Sequence[str], opened: Opening = open_bytes
+) -> tuple[LandedFile, Scan]:
     try:
-        seen = scan(file, source, columns)
+        seen = scan(file, source, columns, opened)
     except ColumnsMissing as error:
         error.landed = file
         raise

@@ -142,7 +142,7 @@ def test_ragged_rows_are_kept_in_their_place(write) -> None:
 
 
 def test_ragged_rows_over_many_blocks(write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "BLOCKS", (64,))
+    monkeypatch.setattr(delimited, "BLOCKS", (128,))
     lines = [f"{i},{i}" if i % 7 else f"{i}" for i in range(2, 200)]
     found = rows(write("a,b\n" + "\n".join(lines)), "csv", ["a"])
     assert numbers(found) == list(range(2, 200))

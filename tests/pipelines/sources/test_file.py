@@ -32,6 +32,7 @@ from schemas.errors import LakeError, SettingsError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
 from tests.pipelines.building import NOW, batch_of, context_of, entry_of
+from tests.pipelines.test_work_done import bytes_read
 from tests.s3 import S3
 
 DATASET = "civil_affairs.list"
@@ -346,12 +347,22 @@ def test_the_original_stays_and_the_next_good_batch_works(
     assert [path.suffix for path in files.iterdir()] == [".csv"]
 
 
+def test_text_is_read_once_while_it_is_copied(drop: Path, collect: Collect) -> None:
+    """The source's bytes, and none of what was landed."""
+    (drop / "a.csv").write_text("a,b\n1,2\n")
+    collect("a.csv")
+    size = (drop / "b.csv").write_text("a,b\n" + "鼓楼区,320106\n" * 300_000)
+    before = bytes_read()
+    assert collect("b.csv", day=2).rows == 300_000
+    assert size < bytes_read() - before < 1.2 * (drop / "b.csv").stat().st_size
+
+
 def test_a_killed_run_leaves_nothing_landed(
     drop: Path, collect: Collect, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (drop / "a.csv").write_text("a,b\n1,2\n")
     with monkeypatch.context() as patched:
-        patched.setattr("pipelines.sources.file.scanned", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr("pipelines.sources.file.members", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             collect("a.csv")
     assert landing.landed(settings, batch_of(DATASET)) is None
