@@ -14,8 +14,10 @@ from contextlib import closing
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from lake import parquet, store
 from lake.ahead import ahead
@@ -55,20 +57,26 @@ def field_id(field: pa.Field) -> int | None:
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch's columns by name in the schema's order and types; a missing one is null in every row.
+    """The batch's columns by name in the schema's order and types; a missing one is null in every row. Text may be
+    numbers in a dictionary, and stays so.
 
     LakeError, naming the field but no value, for a column the schema does not have or a value that does not fit."""
     if extra := sorted(set(batch.schema.names) - set(schema.names)):
         raise LakeError(f"the table has no column {', '.join(extra)}", expected=", ".join(schema.names))
-    return pa.record_batch([_column(batch, field) for field in schema], schema=schema)
+    columns = [_column(batch, field) for field in schema]
+    given = pa.schema([(field.name, each.type) for field, each in zip(schema, columns, strict=True)])
+    return pa.record_batch(columns, schema=parquet.encoded_as(schema, given))
 
 
 def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
     index = batch.schema.get_field_index(field.name)
     if index < 0:
         return pa.nulls(batch.num_rows, field.type)
+    column = batch.column(index)
+    if pa.types.is_dictionary(column.type) and column.type.value_type == field.type:
+        return column
     try:
-        return batch.column(index).cast(field.type)
+        return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise LakeError(
             f"a value of type {batch.schema.field(index).type} does not fit the column",
@@ -112,7 +120,7 @@ def write(
     many rows it holds, as its file is whole. The rows are made ahead, in another thread.
 
     `schema` is the table's, with field ids. No rows give no file."""
-    with closing(ahead(store.row_groups((conform(batch, schema) for batch in rows), schema))) as tables:
+    with closing(ahead(store.row_groups(conform(batch, schema) for batch in rows))) as tables:
         yield from _files(folder, schema, tables, prefix, one=one)
 
 
@@ -177,15 +185,65 @@ def _batches(
     *,
     columns: Sequence[str],
     most: int,
+    chosen: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The columns of these row groups, of which those of `names` are read."""
+    """The columns of these row groups, of which those of `names` are read; of each batch the `chosen` rows."""
     wanted = [schema.field(name) for name in columns]
     read = {field_id(schema.field(name)) for name in names}
     held = {field_id(field): field.name for field in file.schema_arrow if field_id(field) in read}
     target = pa.schema([plain(field, ids=False) for field in wanted])
     inside = [held[field_id(field)] for field in wanted if field_id(field) in held]
     for batch in file.iter_batches(most, row_groups=groups, columns=inside, use_threads=False):
-        yield _project(batch, wanted, held, target)
+        yield _project(chosen(batch) if chosen else batch, wanted, held, target)
+
+
+def read_at(
+    path: str, schema: pa.Schema, columns: Sequence[str], places: NDArray[np.int64]
+) -> Iterator[pa.RecordBatch]:
+    """The named columns of those rows of a data file that lie at these places, rising, as `read` gives them. Text that
+    the file holds in dictionaries is made of them for these rows only; row groups without any are not read."""
+    filesystem, inner = store.filesystem(path)
+    footer = pq.read_metadata(inner, filesystem=filesystem)
+    with pq.ParquetFile(
+        inner,
+        filesystem=filesystem,
+        metadata=footer,
+        read_dictionary=_in_dictionaries(footer),
+        pre_buffer=False,
+    ) as file:
+        for group, first in enumerate(_starts(footer)):
+            begin, end = np.searchsorted(places, (first, first + footer.row_group(group).num_rows))
+            if begin < end:
+                yield from _at(file, group, columns, schema, places[begin:end] - first)
+
+
+def _at(
+    file: pq.ParquetFile, group: int, columns: Sequence[str], schema: pa.Schema, places: NDArray[np.int64]
+) -> Iterator[pa.RecordBatch]:
+    first = 0
+
+    def chosen(batch: pa.RecordBatch) -> pa.RecordBatch:
+        nonlocal first
+        begin, end = np.searchsorted(places, (first, first + batch.num_rows))
+        rows = batch.take(pa.array(places[begin:end] - first))
+        first += batch.num_rows
+        return rows
+
+    found = _batches(file, [group], columns, schema, columns=columns, most=BATCH_ROWS, chosen=chosen)
+    return (batch for batch in found if batch.num_rows)
+
+
+def _in_dictionaries(footer: pq.FileMetaData) -> list[str]:
+    """Columns of text that the first row group holds in dictionaries."""
+    if not footer.num_row_groups:
+        return []
+    group = footer.row_group(0)
+    chunks = (group.column(number) for number in range(group.num_columns))
+    return [
+        chunk.path_in_schema
+        for chunk in chunks
+        if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page
+    ]
 
 
 def row_groups(path: str) -> list[int]:

@@ -23,7 +23,11 @@ REPEATED: Final = 0.5
 def options(first: pa.Table, *, statistics: bool | Collection[str] = True) -> dict[str, Any]:
     """The writer's options for a file that begins with these rows; columns that are told in its `statistics`."""
     told = statistics if isinstance(statistics, bool) else list(statistics)
-    return OPTIONS | {"use_dictionary": _repeated(first), "write_statistics": told}
+    return OPTIONS | {
+        "use_dictionary": _repeated(first),
+        "write_statistics": told,
+        "store_schema": not any(map(pa.types.is_dictionary, first.schema.types)),
+    }
 
 
 def _repeated(first: pa.Table) -> list[str] | bool:
@@ -35,13 +39,20 @@ def _repeated(first: pa.Table) -> list[str] | bool:
 
 
 def _repeats(column: pa.ChunkedArray) -> bool:
-    if pa.types.is_nested(column.type):
-        return False
+    if pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type):
+        return pa.types.is_dictionary(column.type)
     return bool(pc.count_distinct(column).as_py() <= REPEATED * len(column))
 
 
+def encoded_as(schema: pa.Schema, given: pa.Schema) -> pa.Schema:
+    """The schema, of which those columns are numbers in a dictionary that are given so."""
+    kinds = {field.name: field.type for field in given if pa.types.is_dictionary(field.type)}
+    return pa.schema([f.with_type(kinds.get(f.name, f.type)) for f in schema], schema.metadata)
+
+
 class Writer:
-    """A Parquet file on a stream, whose options are chosen by the first rows that come."""
+    """A Parquet file on a stream, whose options are chosen by the first rows that come. Text may come as numbers in a
+    dictionary, as all of its rows do then; for readers it is text."""
 
     def __init__(self, stream: Any, schema: pa.Schema, *, statistics: bool | Collection[str] = True) -> None:
         self._stream, self._schema, self._statistics = stream, schema, statistics
@@ -49,12 +60,12 @@ class Writer:
 
     def write_table(self, table: pa.Table) -> None:
         """One row group."""
-        self._opened(table).write_table(table)
+        self._opened(table).write_table(table.unify_dictionaries())
 
     def _opened(self, first: pa.Table) -> pq.ParquetWriter:
         if self._writer is None:
             chosen = options(first, statistics=self._statistics)
-            self._writer = pq.ParquetWriter(self._stream, self._schema, **chosen)
+            self._writer = pq.ParquetWriter(self._stream, encoded_as(self._schema, first.schema), **chosen)
         return self._writer
 
     def __enter__(self) -> Writer:

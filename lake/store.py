@@ -203,9 +203,9 @@ def atomic_parquet(uri: str, schema: pa.Schema, *, statistics: bool = True) -> I
         yield writer
 
 
-def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Iterator[pa.Table]:
     """Batches gathered into tables of a row group's size, by rows and by bytes: a writer makes one row group of
-    each call, and thousands of tiny ones are slow to read."""
+    each call, and thousands of tiny ones are slow to read. Their schema is that of the batches if none is given."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:

@@ -213,6 +213,12 @@ class Tables:
         """Stream these columns of a part's rows that are not deleted, with the rows' places in its file."""
         return left(part, self._opened(table).file_schema, columns)
 
+    def read_at(
+        self, table: Identifier, part: Part, columns: Sequence[str], places: Positions
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream these columns of the rows at these rising places of a part's file, deleted or not."""
+        return datafiles.read_at(part.path, self._opened(table).file_schema, columns, places)
+
     def scan(
         self,
         table: Identifier,

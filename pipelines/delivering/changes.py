@@ -51,8 +51,11 @@ def _keys(
     tables: Tables, table: Identifier, part: Part, places: Positions | None, keys: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """The keys of a part's rows: of all that were left, or of those at these places."""
-    for rows, found in tables.read_places(table, part, keys):
-        yield rows if places is None else rows.filter(pa.array(np.isin(found, places)))
+    if places is not None:
+        yield from tables.read_at(table, part, keys, places)
+        return
+    for rows, _ in tables.read_places(table, part, keys):
+        yield rows
 
 
 def _plain(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

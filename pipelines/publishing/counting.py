@@ -17,6 +17,7 @@ from typing import Final
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lake.ahead import abreast
@@ -54,13 +55,26 @@ def _countable(kind: pa.DataType) -> bool:
     return any(of_kind(kind) for of_kind in plain)
 
 
-def repeated(counted: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def repeated(counted: pa.RecordBatch, *, encoded: bool = False) -> Iterator[pa.RecordBatch]:
     """Each distinct row as often as it came, in batches of an ordinary size. Of a row that comes very often a batch is
-    made once and given again and again."""
-    return (batch for batch in _batches(counted) if batch.num_rows)
+    made once and given again and again. `encoded` is text as numbers in a dictionary, of the batch's own values in
+    the order in which they come: a Parquet writer need not look at every value then."""
+    form = _encoded if encoded else _plain
+    return (batch for batch in _batches(counted, form) if batch.num_rows)
 
 
-def _batches(counted: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
+    return rows
+
+
+def _encoded(rows: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [pc.dictionary_encode(each) if pa.types.is_string(each.type) else each for each in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, rows.schema.names)
+
+
+def _batches(
+    counted: pa.RecordBatch, form: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     distinct, often = counted.drop_columns([TIMES]), counted.column(TIMES).to_numpy()
     first, held = 0, 0
     for row, times in enumerate(often.tolist()):
@@ -68,13 +82,16 @@ def _batches(counted: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         if held < BATCH_ROWS:
             continue
         blocks, rest = divmod(times, BATCH_ROWS)
-        before = np.repeat(np.arange(first, row), often[first:row])
-        yield distinct.take(pa.array(before))
-        block = distinct.take(pa.array(np.full(BATCH_ROWS if blocks else rest, row)))
+        yield _several(form(distinct.slice(first, row - first)), often[first:row])
+        block = _several(form(distinct.slice(row, 1)), [BATCH_ROWS if blocks else rest])
         yield from itertools.repeat(block, blocks)
         yield block.slice(0, rest)
         first, held = row + 1, 0
-    yield distinct.take(pa.array(np.repeat(np.arange(first, len(often)), often[first:])))
+    yield _several(form(distinct.slice(first)), often[first:])
+
+
+def _several(rows: pa.RecordBatch, often: Sequence[int] | NDArray[np.int64]) -> pa.RecordBatch:
+    return rows.take(pa.array(np.repeat(np.arange(rows.num_rows), often)))
 
 
 def count(settings: Settings, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> pa.RecordBatch | None:
@@ -190,28 +207,16 @@ def _gone(
         if change.gone.get(part.path, NOWHERE) is None:
             for rows, _ in way.tables.read_places(way.curated, part, names):
                 yield rows
-    marked = [(part, going) for part in parts if (going := change.gone.get(part.path)) is not None]
-    for several in abreast(partial(_marked, way, names), marked, way.settings.threads):
-        yield from several
+    few = ((part, change.gone.get(part.path)) for part in parts)
+    marked = [(part, going) for part, going in few if going is not None and len(going)]
+    for rows in abreast(partial(_marked, way, names), marked, way.settings.threads):
+        yield from rows.combine_chunks().to_batches()
 
 
-def _marked(way: Way, names: list[str], marked: tuple[Part, Positions]) -> list[pa.RecordBatch]:
+def _marked(way: Way, names: list[str], marked: tuple[Part, Positions]) -> pa.Table:
     """The rows of a file at these places."""
     part, going = marked
-    read = way.tables.read_places(way.curated, part, names)
-    found = ((rows, _among(places, going)) for rows, places in read)
-    return [rows.take(pa.array(among)) for rows, among in found if len(among)]
-
-
-def _among(places: Positions, going: Positions) -> NDArray[np.int64]:
-    """Where in these rising places those lie that go, rising too: only what lies between the first and the last of
-    them is looked at."""
-    if not len(places):
-        return np.zeros(0, np.int64)
-    first, last = np.searchsorted(going, (places[0], places[-1] + 1))
-    wanted = going[first:last]
-    found = np.searchsorted(places, wanted)
-    return found[places[np.minimum(found, len(places) - 1)] == wanted]
+    return pa.Table.from_batches(way.tables.read_at(way.curated, part, names, going))
 
 
 def _fresh(way: Way, change: increments.Change, names: list[str]) -> Iterator[pa.RecordBatch]:

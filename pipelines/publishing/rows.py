@@ -143,7 +143,7 @@ def watched(
         seen = looked(job, source, rows)
     else:
         distinct = looked(job, source, rows, counting.TIMES)
-        seen = (batch for several in distinct for batch in counting.repeated(several))
+        seen = (batch for several in distinct for batch in counting.repeated(several, encoded=True))
     return counted(job, seen, expected, len(judged.gone))
 
 

@@ -44,3 +44,36 @@ def test_without_statistics_a_footer_holds_no_value() -> None:
 
 def test_a_file_of_no_rows_is_a_file() -> None:
     assert _written(pa.table({"name": pa.array([], pa.string())})).num_rows == 0
+
+
+def test_text_as_numbers_in_a_dictionary_is_text_to_readers() -> None:
+    """Row groups with dictionaries of their own hold no value of another's, however the batches' dictionaries lie."""
+    form = pa.schema([("place", pa.dictionary(pa.int32(), pa.string())), ("year", pa.int64())])
+    groups = []
+    for begin in (0, 1000):
+        values = [[f"place {number % 7 + begin}" for number in range(500)], ["last", None]]
+        batches = [
+            pa.record_batch([pa.array(each).dictionary_encode(), pa.array(range(len(each)))], schema=form)
+            for each in values
+        ]
+        groups.append(pa.Table.from_batches(batches))
+    stream = io.BytesIO()
+    text = pa.schema(
+        [pa.field("place", pa.string(), metadata={"PARQUET:field_id": "1"}), ("year", pa.int64())]
+    )
+    with parquet.Writer(stream, text) as writer:
+        for group in groups:
+            writer.write_table(group)
+    found = pq.read_table(stream)
+    assert found.schema.field("place").type == pa.string()
+    assert found.schema.field("place").metadata == {b"PARQUET:field_id": b"1"}
+    assert found["place"].to_pylist() == [each for group in groups for each in group["place"].to_pylist()]
+    footer = pq.read_metadata(stream)
+    assert footer.row_group(0).column(0).has_dictionary_page
+    of_second = footer.row_group(1).column(0)
+    assert (of_second.statistics.min, of_second.statistics.max) == ("last", "place 1006")
+    pages = pq.ParquetFile(stream, read_dictionary=["place"]).read_row_group(1)["place"]
+    assert {value for chunk in pages.chunks for value in chunk.dictionary.to_pylist()} == {
+        "last",
+        *(f"place {number}" for number in range(1000, 1007)),
+    }

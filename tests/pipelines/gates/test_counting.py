@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from lake import datafiles, properties
@@ -58,6 +59,11 @@ def test_a_row_that_comes_often_is_made_once(monkeypatch: pytest.MonkeyPatch, of
     ]
     assert all(0 < batch.num_rows <= 10 for batch in batches)
     assert len({id(batch) for batch in batches}) <= 2 * len(often) + 1
+    encoded = list(counting.repeated(counted, encoded=True))
+    assert [batch.to_pylist() for batch in encoded] == [batch.to_pylist() for batch in batches]
+    for batch in encoded:
+        place = batch.column("place")
+        assert place.dictionary.to_pylist() == pc.unique(place.cast(pa.string())).to_pylist()
 
 
 def test_rows_that_hardly_repeat_are_not_counted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,12 +254,3 @@ def test_downloads_of_counted_rows_are_those_of_the_table(
     files = [Path(path).read_bytes() for path in town.ctx.tables.data_files(identifier("open", PATIENT))]
     assert (Path(parquet).read_bytes() in files, len(files) == 1) == (one, one)
     assert one or datafiles.row_groups(parquet) == [0, 1000, 2000]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_rows_that_go_are_found_among_those_of_a_batch(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    places = np.unique(random.integers(0, 60, random.integers(0, 40)))
-    going = np.unique(random.integers(0, 80, random.integers(0, 40)))
-    expected = np.flatnonzero(np.isin(places, going))
-    assert counting._among(places, going).tolist() == expected.tolist()
