@@ -20,7 +20,7 @@ from schemas.load import load_catalogue
 from schemas.policy import domain_of
 
 CATALOGUE = Path(__file__).parent / "catalogue"
-OURS, FLOOR = "Xuanwu", "floor"
+OURS, FLOOR, RECEIVED = "Xuanwu", "floor", "received alone"
 RECIPIENT = domain_of("share", "default")
 """Whose tokens the peers make too."""
 DATABASES = ("postgresql", "mariadb")
@@ -53,6 +53,7 @@ def groups(chosen: str) -> tuple[dict[str, list[Contender]], list[str]]:
             Contender(OURS, "ours", here, kind, {"way": "collect"}),
             *(Contender(name, "dlt_collect", peers, kind, {"backend": b}) for b, name in backends.items()),
         ]
+    found["collect postgresql"].insert(0, Contender(RECEIVED, "received", here, "postgresql"))
     found[WAY] = [
         Contender(OURS, "ours", here, "postgresql", {"way": "whole"}),
         Contender(FLOOR, "floor_way", here, "postgresql"),

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.contest import FLOOR, NEXT, OURS, WAY
+from benchmarks.contest import FLOOR, NEXT, OURS, RECEIVED, WAY
 from benchmarks.environments import ROOT
 from benchmarks.kept import RESULTS, kept, newest
 from benchmarks.results import GIB, STARTING
@@ -80,7 +80,9 @@ def _goals_of(first: Json) -> Iterator[str]:
     slower = [
         f"{line['contender']} ({line['group']}: {line['to_ours']:.2f} × Xuanwu's time)"
         for line in first["table"]
-        if line["contender"] not in (OURS, FLOOR) and line["to_ours"] is not None and line["to_ours"] < 1
+        if line["contender"] not in (OURS, FLOOR, RECEIVED)
+        and line["to_ours"] is not None
+        and line["to_ours"] < 1
     ]
     yield f"Faster than Xuanwu: {', '.join(slower) or 'no peer'}.\n"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 from itertools import groupby
 
-from benchmarks.contest import FLOOR, OURS
+from benchmarks.contest import FLOOR, OURS, RECEIVED
 from benchmarks.results import Line
 
 WIDTH, LEFT, RIGHT, BAR, GAP = 860, 190, 250, 16, 6
-COLOURS = {FLOOR: "#8a94a0", OURS: "#0b6e99"}
+COLOURS = {RECEIVED: "#b5bcc5", FLOOR: "#8a94a0", OURS: "#0b6e99"}
 PEER = "#c98a3d"
 
 

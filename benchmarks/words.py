@@ -30,9 +30,6 @@ driver takes most: the ADBC wheel is built without the compiler's optimisation (
 any optimisation would inline). DuckDB's scanner takes as long, ConnectorX is what dlt uses, and a decoder of our own
 would be one driver more to keep.
 
-*dlt, from CSV.* The file is landed first, byte for byte, digested and synchronised to the disk, and read then; dlt
-reads it, and keeps no original.
-
 *pandas.* The way keeps both cores busy for most of its time. What it takes is spread over five zones that are read and
 written as Parquet, which the floor does too, over casts, checks and masks, and over importing Great Expectations.
 """
@@ -46,6 +43,8 @@ METHOD = """## Method
   while it collects: that is counted there.
 - **The floor** of collection is the source as an Arrow stream into one Parquet file; that of the whole way reads the
   bytes of every zone once and writes them once, with Arrow and nothing else: no cast, no check, no mask, no order.
+- **Received alone** are PostgreSQL's rows as binary COPY, taken off the connection by libpq and dropped: no reader of
+  them can be faster.
 - **Peers do the same work** and are set up as their own documentation says: dlt's `sql_table` with its ConnectorX and
   PyArrow backends and its `filesystem` source; pandas with Great Expectations on the frame; Spark on two local threads
   with 4 GB, reading a Parquet export, since its JDBC driver is not on a Python package index. *Same rows* says whether

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from benchmarks import masks
-from benchmarks.contest import CATALOGUE, FLOOR, NEXT, OURS, WAY
+from benchmarks.contest import CATALOGUE, FLOOR, NEXT, OURS, RECEIVED, WAY
 from benchmarks.flame import drawn, folded, without_places
 from benchmarks.measure import Run
 from benchmarks.page import PAGE, _earlier, page
@@ -61,6 +61,16 @@ def test_a_goal_is_met_or_not(peer: float, met: bool):
         f"{WAY}: ≥ 4 × faster than pandas + GX": met,
         f"{WAY}: peak memory ≤ 1 GiB": True,
     }
+
+
+def test_of_a_peer_is_told_what_receiving_alone_leaves_room_for():
+    """It is no peer, and comes before all others."""
+    of = {"group": "collect postgresql"}
+    made = [measured("dlt ConnectorX", 9, **of), measured(OURS, 6, **of), measured(RECEIVED, 4.5, **of)]
+    table = lines(made, 1)
+    assert [line.contender for line in table] == [RECEIVED, OURS, "dlt ConnectorX"]
+    (goal,) = (goal for goal in goals(table, 1) if "dlt" in goal.goal)
+    assert (goal.met, goal.measured) == (False, "1.50 × (1.50 × without starting); receiving alone 2.00 ×")
 
 
 @pytest.mark.parametrize(("seconds", "met"), [(0.19, True), (0.21, False)])
