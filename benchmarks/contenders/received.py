@@ -17,7 +17,8 @@ def receive(url: str, table: str) -> int:
         take, received = connection.pgconn.get_copy_data, 0
         while (size := take(0)[0]) > 0:
             received += size
-        connection.pgconn.get_result()
+        while connection.pgconn.get_result() is not None:
+            pass
         return received
 
 
