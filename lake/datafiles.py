@@ -234,16 +234,14 @@ def _at(
 
 
 def _in_dictionaries(footer: pq.FileMetaData) -> list[str]:
-    """Columns of text that the first row group holds in dictionaries."""
+    """Columns of text, not nested, that the first row group holds in dictionaries."""
     if not footer.num_row_groups:
         return []
     group = footer.row_group(0)
     chunks = (group.column(number) for number in range(group.num_columns))
-    return [
-        chunk.path_in_schema
-        for chunk in chunks
-        if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page
-    ]
+    held = {chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page}
+    texts = (field.name for field in footer.schema.to_arrow_schema() if pa.types.is_string(field.type))
+    return [name for name in texts if name in held]
 
 
 def row_groups(path: str) -> list[int]:

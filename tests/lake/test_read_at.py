@@ -18,6 +18,11 @@ HELD = pa.schema(
         pa.field("town", pa.string(), metadata={"PARQUET:field_id": "2"}),
         pa.field("seen", pa.timestamp("us", "UTC"), metadata={"PARQUET:field_id": "3"}),
         pa.field("photo", pa.binary(), metadata={"PARQUET:field_id": "4"}),
+        pa.field(
+            "tags",
+            pa.list_(pa.field("element", pa.string(), metadata={"PARQUET:field_id": "6"})),
+            metadata={"PARQUET:field_id": "5"},
+        ),
     ]
 )
 ASKED = pa.schema(
@@ -26,6 +31,7 @@ ASKED = pa.schema(
         HELD.field("id"),
         HELD.field("photo"),
         HELD.field("seen"),
+        HELD.field("tags"),
         pa.field("newer", pa.string(), metadata={"PARQUET:field_id": "9"}),
     ]
 )
@@ -41,14 +47,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
             "town": [None if number % 11 == 0 else f"镇{number % 5}" for number in range(ROWS)],
             "seen": pa.array(range(ROWS), pa.timestamp("us", "UTC")),
             "photo": [bytes([number % 3]) for number in range(ROWS)],
+            "tags": [[f"tag {number % 3}"] * (number % 2) for number in range(ROWS)],
         },
         schema=HELD,
     )
-    with Path(place).open("wb") as out, parquet.Writer(out, HELD) as writer:
+    told = parquet.OPTIONS | {"use_dictionary": ["town", "photo", "tags.list.element"]}
+    with pq.ParquetWriter(place, HELD, **told) as writer:
         for begin in range(0, ROWS, GROUP):
             writer.write_table(rows.slice(begin, GROUP))
     group = pq.read_metadata(place).row_group(0)
-    assert [group.column(at).has_dictionary_page for at in range(4)] == [False, True, False, True]
+    assert [group.column(at).has_dictionary_page for at in range(5)] == [False, True, False, True, True]
     return place
 
 
