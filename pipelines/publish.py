@@ -192,15 +192,11 @@ def _increment(job: Job, source: int, standing: Standing) -> increments.Incremen
     since = said(standing[1], "curated_snapshot")
     if job.zone != "share" or job.limits or job.territory or since is None:
         return None
-    return increments.plan(
-        job.ctx.tables,
-        job.curated,
-        job.table,
-        origins_of(job),
-        since=int(since),
-        until=source,
-        threads=job.ctx.settings.threads,
-    )
+    return increments.plan(_way(job, int(since), source), origins_of(job))
+
+
+def _way(job: Job, since: int, until: int) -> increments.Way:
+    return increments.Way(job.ctx.tables, job.curated, job.table, since, until, job.ctx.settings.threads)
 
 
 def _step(job: Job, source: int, standing: Standing, step: increments.Increment) -> int:
@@ -257,11 +253,10 @@ def _distinct(
         return None
     since = said(standing[1], "curated_snapshot") if standing and not _left_out(standing) else None
     if standing and since is not None and not job.noise and not job.territory:
-        tables, stands = job.ctx.tables, released.rows(kept, standing[0])
-        way = counting.Way(
-            job.ctx.settings, tables, job.curated, job.table, int(since), source, stands, released.CHANGE
-        )
-        if (found := counting.changed(way, job.schema, list(job.plan), partial(mask_rows, job))) is not None:
+        rows, way = released.rows(kept, standing[0]), _way(job, int(since), source)
+        former = counting.Former(job.ctx.settings, way, rows, released.CHANGE)
+        found = counting.changed(former, job.schema, list(job.plan), partial(mask_rows, job))
+        if found is not None:
             return found
     return counting.count(job.ctx.settings, job.schema, by(job.plan).rows())
 

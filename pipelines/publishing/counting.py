@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 
 from lake.ahead import abreast
 from lake.deletes import NOWHERE, Part, Positions
-from lake.tables import Tables
-from lake.zones import Identifier
 from pipelines.engine import engine
 from pipelines.publishing import increments
+from pipelines.publishing.increments import Way
 from pipelines.sqlrows import left
-from schemas.errors import LakeError, XuanwuError
+from schemas.errors import XuanwuError
 from schemas.settings import Settings
 from schemas.sql import quote
 
@@ -141,28 +140,23 @@ def _distinct(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, rows: st
 
 
 @dataclass(frozen=True)
-class Way:
-    """From the release that stands in `table`, made of the snapshot `since` of `curated` with nothing left out, to the
-    snapshot `until`. `stands` are its rows as they were written down, with how many more or fewer there are in the
-    column `change`; without them the table is read."""
+class Former:
+    """A release that left nothing out, and the way from it. `rows` are its own as they were written down, with how many
+    more or fewer there are in the column `change`; without them the table is read."""
 
     settings: Settings
-    tables: Tables
-    curated: Identifier
-    table: Identifier
-    since: int
-    until: int
-    stands: Iterator[pa.RecordBatch] | None = None
+    way: Way
+    rows: Iterator[pa.RecordBatch] | None = None
     change: str = ""
 
 
-def changed(way: Way, schema: pa.Schema, names: list[str], masking: Masking) -> pa.RecordBatch | None:
+def changed(former: Former, schema: pa.Schema, names: list[str], masking: Masking) -> pa.RecordBatch | None:
     """The rows at the end of the way, counted. `names` are the curated columns that `masking` takes. None where little
     can be saved, and where the counts do not add up."""
-    try:
-        old, new = way.tables.parts(way.curated, way.since), way.tables.parts(way.curated, way.until)
-    except LakeError:  # upkeep has forgotten the snapshot
+    way = former.way
+    if (curated := way.parts()) is None:
         return None
+    old, new = curated
     change = increments.changed(old, new)
     if change is None or change.rows > increments.SHARE * sum(part.rows for part in old):
         return None
@@ -172,11 +166,11 @@ def changed(way: Way, schema: pa.Schema, names: list[str], masking: Masking) -> 
         "fresh": _fresh(way, change, names),
     }
     try:
-        with engine(way.settings) as connection:
+        with engine(former.settings) as connection:
             for name, rows in streams.items():
                 masked = keeping(masking(rows), failures)
                 connection.register(name, pa.RecordBatchReader.from_batches(schema, masked))
-            found = _distinct(connection, schema, _balance(connection, way, schema))
+            found = _distinct(connection, schema, _balance(connection, former, schema))
     except (duckdb.Error, pa.ArrowException):
         if failures:
             raise failures[0] from None
@@ -187,14 +181,15 @@ def changed(way: Way, schema: pa.Schema, names: list[str], masking: Masking) -> 
     return found if (times > 0).all() and times.sum() == sum(part.rows for part in new) else None
 
 
-def _balance(connection: duckdb.DuckDBPyConnection, way: Way, schema: pa.Schema) -> str:
+def _balance(connection: duckdb.DuckDBPyConnection, former: Former, schema: pa.Schema) -> str:
     names = ", ".join(map(quote, schema.names))
     stands = ""
-    if way.stands is not None and (first := next(way.stands, None)) is not None:
-        told = pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], way.stands))
+    rows, way = former.rows, former.way
+    if rows is not None and (first := next(rows, None)) is not None:
+        told = pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], rows))
         connection.register("stands", told)
-        stands = f"SELECT {names}, {way.change} AS {TIMES} FROM stands UNION ALL "
-    elif way.stands is None and (published := way.tables.parts(way.table)):
+        stands = f"SELECT {names}, {former.change} AS {TIMES} FROM stands UNION ALL "
+    elif rows is None and (published := way.tables.parts(way.table)):
         stands = f"SELECT {names}, 1 AS {TIMES} FROM ({left(published)}) UNION ALL "
     return f"{stands}SELECT *, -1 AS {TIMES} FROM gone UNION ALL SELECT *, 1 AS {TIMES} FROM fresh"
 
@@ -209,7 +204,7 @@ def _gone(
                 yield rows
     few = ((part, change.gone.get(part.path)) for part in parts)
     marked = [(part, going) for part, going in few if going is not None and len(going)]
-    for rows in abreast(partial(_marked, way, names), marked, way.settings.threads):
+    for rows in abreast(partial(_marked, way, names), marked, way.threads):
         yield from rows.combine_chunks().to_batches()
 
 

@@ -62,29 +62,37 @@ class Change:
         return self.rows_gone + sum(part.rows for part in self.fresh)
 
 
-def plan(
-    tables: Tables,
-    curated: Identifier,
-    table: Identifier,
-    origins: Origins,
-    *,
-    since: int,
-    until: int,
-    threads: int,
-) -> Increment | None:
-    """The increment that leads from the publication that stands, made from the curated snapshot `since`, to `until`;
-    looked for by so many `threads`."""
-    published = tables.parts(table)
+@dataclass(frozen=True)
+class Way:
+    """From the publication that stands in `table`, made of the snapshot `since` of `curated`, to the snapshot `until`;
+    so many `threads` read what lies on it."""
+
+    tables: Tables
+    curated: Identifier
+    table: Identifier
+    since: int
+    until: int
+    threads: int
+
+    def parts(self) -> tuple[list[Part], list[Part]] | None:
+        """The curated files at its beginning and at its end; None where upkeep has forgotten a snapshot."""
+        try:
+            before, after = (self.tables.parts(self.curated, each) for each in (self.since, self.until))
+        except LakeError:
+            return None
+        return before, after
+
+
+def plan(way: Way, origins: Origins) -> Increment | None:
+    """The increment that leads from the publication that stands to the way's end."""
+    published = way.tables.parts(way.table)
     rows = sum(part.rows for part in published)
-    if rows < LEAST_ROWS:
+    if rows < LEAST_ROWS or (curated := way.parts()) is None:
         return None
-    try:
-        change = changed(tables.parts(curated, since), tables.parts(curated, until))
-    except LakeError:  # upkeep has forgotten the snapshot
-        return None
+    change = changed(*curated)
     if change is None or change.rows > SHARE * rows:
         return None
-    going = _going(published, origins, change, threads)
+    going = _going(published, origins, change, way.threads)
     if going is None:
         return None
     anew = rewritten(published, {path: len(places) for path, places in going.items()})

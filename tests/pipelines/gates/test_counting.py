@@ -152,13 +152,15 @@ def test_only_what_changed_is_counted(two: tuple[Town, Town], monkeypatch: pytes
     masked: list[int] = []
     real = counting.changed
 
-    def watched(way: counting.Way, schema: pa.Schema, names: list[str], masking: counting.Masking) -> object:
+    def watched(
+        former: counting.Former, schema: pa.Schema, names: list[str], masking: counting.Masking
+    ) -> object:
         def counts(some: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in masking(some):
                 masked.append(batch.num_rows)
                 yield batch
 
-        return real(way, schema, names, counts)
+        return real(former, schema, names, counts)
 
     monkeypatch.setattr(counting, "changed", watched)
     after = town.publish(merged.model_copy(update={"snapshot": snapshot}), "open")
