@@ -31,9 +31,9 @@ any optimisation would inline). DuckDB's scanner takes as long, ConnectorX is wh
 would be one driver more to keep. Even that could not do it: *received alone* is what libpq takes to get the rows and
 drop them, and what the goal leaves beside it is hardly enough to start a process.
 
-*A day of 1 %.* The ratio lies about the goal: it is met on a quiet machine and missed where processor and memory are
-shared with others, which a day of many short steps feels more than a long first load (of processor seconds alone it is
-below). Half of the day is the open table and its downloads, which are whole files however little changed.
+*A day of 1 %.* The ratio lies about the goal, from run to run on either side of it: a day of many short steps feels
+what else shares processor and memory more than a long first load does; of processor seconds alone it is below. The
+longest stage of the day is the open table and its downloads, which are whole files however little changed.
 
 *pandas.* The way keeps both cores busy for most of its time. What it takes is spread over five zones that are read and
 written as Parquet, which the floor does too, over casts, checks and masks, and over importing Great Expectations.
