@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +343,16 @@ def test_csvspectrum(shared: Path) -> None:
 def test_messy_files(shared: Path, name: str, skip: int, first: str, count: int, bad: int) -> None:
     seen = scan(landed(shared / name, "csv"), source("csv", skip=skip), [first])
     assert (seen.rows, seen.malformed) == (count, bad)
+
+
+@pytest.mark.parametrize("size", range(2, 40))
+def test_no_newline_of_two_characters_is_cut_between_blocks(size: int) -> None:
+    """And no byte is lost or added but the sentinel, which begins a line of its own."""
+    text = "头\r\n\r\r\n玄武,x\r\n\r\r\r\nend".encode() * 3
+    for begun in (0, 5, len(text)):
+        stream = io.BufferedReader(io.BytesIO(text[begun:]), 7)  # type: ignore[arg-type]
+        tail = delimited_parse.Tail(text[:begun], stream, b"sentinel\n")
+        blocks = list(iter(lambda tail=tail: tail.read(size), b""))
+        assert b"".join(blocks) == text + b"\nsentinel\n"
+        assert not any(a.endswith(b"\r") and b.startswith(b"\n") for a, b in pairwise(blocks))
+        assert all(size - 1 <= len(block) <= size for block in blocks[:-1])
