@@ -23,7 +23,7 @@ Queued = Queue[bytes | None]
 
 
 @contextmanager
-def meanwhile(
+def teed(
     chunks: Iterable[bytes], read: Callable[[Passing], T]
 ) -> Iterator[tuple[Iterator[bytes], Future[T]]]:
     """The chunks, none of them empty, for whoever takes them within this context; and what `read` makes of the same

@@ -17,7 +17,7 @@ from functools import partial
 
 from lake import landing, store, zones
 from lake.batch import Batch
-from lake.passing import meanwhile
+from lake.passing import teed
 from lake.records import Landed, LandedFile, SourceColumn
 from pipelines.context import Context
 from pipelines.drift.judge import judged
@@ -158,7 +158,7 @@ def _copy(where: Place, file: Found, source: FileSource, taken: Taken, writer: l
     """Land the file's bytes; text is looked at meanwhile."""
     coming = LandedFile(path="", origin=file.name, sha256="", size=file.size, rows=0, format=source.format)
     look = partial(scanned_passing, coming, source, taken.columns)
-    with meanwhile(chunks(where, file), look) as (passed, looked):
+    with teed(chunks(where, file), look) as (passed, looked):
         path, sha256, size = writer.add_stream(file.name.rpartition("/")[2], passed)
     came = {"path": path, "sha256": sha256, "size": size}
     landed = coming.model_copy(update=came)

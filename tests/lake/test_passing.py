@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.passing import HELD, Passing, meanwhile
+from lake.passing import HELD, Passing, teed
 
 CHUNKS = [b"ab", b"c", b"defg", b"h"] * 5
 WHOLE = b"".join(CHUNKS)
@@ -25,7 +25,7 @@ def test_the_reader_is_given_what_passes(chunks: list[bytes], sizes: list[int]) 
             found.append(part)
         return [head, *found]
 
-    with meanwhile(iter(chunks), read) as (passed, made):
+    with teed(iter(chunks), read) as (passed, made):
         taken = list(passed)
     head, *found = made.result()
     assert taken == chunks
@@ -39,7 +39,7 @@ def test_as_any_stream_it_is_read_through_a_buffer() -> None:
         with io.BufferedReader(stream, 3) as buffered:
             return buffered.read()
 
-    with meanwhile(CHUNKS, read) as (passed, made):
+    with teed(CHUNKS, read) as (passed, made):
         assert b"".join(passed) == WHOLE
     assert made.result() == WHOLE
 
@@ -58,13 +58,13 @@ def test_both_go_on_at_once() -> None:
         read_first.set()
         return first + stream.read(5)
 
-    with meanwhile(chunks(), read) as (passed, made):
+    with teed(chunks(), read) as (passed, made):
         assert list(passed) == [b"first", b"last"]
     assert made.result() == b"firstlast"
 
 
 def test_a_reader_that_has_seen_enough_holds_nobody_up() -> None:
-    with meanwhile(CHUNKS, lambda stream: stream.read(1)) as (passed, made):
+    with teed(CHUNKS, lambda stream: stream.read(1)) as (passed, made):
         assert len(list(passed)) == len(CHUNKS) > HELD
     assert made.result() == b"a"
 
@@ -74,7 +74,7 @@ def test_a_reader_that_fails_holds_nobody_up_and_its_error_is_told_where_it_is_a
         stream.read(1)
         raise ValueError("unreadable")
 
-    with meanwhile(CHUNKS, read) as (passed, made):
+    with teed(CHUNKS, read) as (passed, made):
         assert b"".join(passed) == WHOLE
     with pytest.raises(ValueError, match="unreadable"):
         made.result()
@@ -90,7 +90,7 @@ def test_where_whoever_takes_them_fails_the_reader_ends(taken: int) -> None:
         finally:
             closed.append(True)
 
-    with pytest.raises(OSError, match="full"), meanwhile(chunks(), Passing.readall) as (passed, made):
+    with pytest.raises(OSError, match="full"), teed(chunks(), Passing.readall) as (passed, made):
         for _ in range(taken):
             next(passed)
         raise OSError("full")
@@ -103,6 +103,6 @@ def test_a_source_that_fails_ends_both() -> None:
         yield b"half"
         raise OSError("gone")
 
-    with pytest.raises(OSError, match="gone"), meanwhile(chunks(), Passing.readall) as (passed, made):
+    with pytest.raises(OSError, match="gone"), teed(chunks(), Passing.readall) as (passed, made):
         list(passed)
     assert made.result() == b"half"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.passing import meanwhile
+from lake.passing import teed
 from pipelines.readers import delimited
 from pipelines.sources import scanned as module
 from pipelines.sources.scanned import scanned, scanned_passing
@@ -54,7 +54,7 @@ def test_text_is_looked_at_while_it_passes(
     path.write_bytes(data)
     file, declared, columns = landed(path, form), source(form, **more), ["编号", "名称"]
     look = partial(scanned_passing, file, declared, columns)
-    with meanwhile([data[at : at + 7] for at in range(0, len(data), 7)], look) as (passed, made):
+    with teed([data[at : at + 7] for at in range(0, len(data), 7)], look) as (passed, made):
         assert b"".join(passed) == data
     assert made.result() == (scanned(file, declared, columns) if seen else None)
     assert scanned(file, declared, columns)[1].rows == 2
@@ -70,7 +70,7 @@ def test_a_row_too_long_for_a_block_is_left_to_the_landed_file(
     path.write_bytes(data)
     file, columns = landed(path, "csv"), ["编号", "名称"]
     look = partial(scanned_passing, file, source("csv"), columns)
-    with meanwhile([data], look) as (passed, made):
+    with teed([data], look) as (passed, made):
         list(passed)
     assert made.result() is None
     assert scanned(file, source("csv"), columns)[1].rows == 2
@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_said_of_the_landed_file(tmp_path: Path) -> None:
     path = tmp_path / "other.csv"
     path.write_bytes(data)
     file, columns = landed(path, "csv"), ["编号"]
-    with meanwhile([data], partial(scanned_passing, file, source("csv"), columns)) as (passed, made):
+    with teed([data], partial(scanned_passing, file, source("csv"), columns)) as (passed, made):
         list(passed)
     assert made.result() is None
     with pytest.raises(SourceError, match="编号"):
