@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from lake.deletes import Part, Positions
 from lake.tables import Tables
 from lake.zones import Identifier
 from pipelines.delivering.order import Change
+from pipelines.publishing.increments import changed
 from schemas.errors import LakeError
 
 
@@ -23,22 +23,16 @@ def change(
     if since not in {snapshot for snapshot, _ in tables.snapshots(table)}:
         return None
     try:
-        old, new = ({part.path: part for part in tables.parts(table, each)} for each in (since, until))
+        before, after = (tables.parts(table, each) for each in (since, until))
     except LakeError:
         return None
-    gone: list[tuple[Part, Positions | None]] = [
-        (old[path], None) for path in sorted(old.keys() - new.keys())
-    ]
-    for path in sorted(old.keys() & new.keys()):
-        if old[path].deleting == new[path].deleting:
-            continue
-        was, now = old[path].gone, new[path].gone
-        if len(np.setdiff1d(was, now, assume_unique=True)):
-            return None
-        gone.append((old[path], np.setdiff1d(now, was, assume_unique=True)))
+    if (became := changed(before, after)) is None:
+        return None
+    old = sorted((part for part in before if part.path in became.gone), key=lambda part: part.path)
+    new = sorted(became.fresh, key=lambda part: part.path)
     schema = tables.schema(table)
-    fresh = (rows for path in sorted(new.keys() - old.keys()) for rows in tables.read_part(table, new[path]))
-    went = (rows for part, places in gone for rows in _keys(tables, table, part, places, keys))
+    fresh = (rows for part in new for rows in tables.read_part(table, part))
+    went = (rows for part in old for rows in _keys(tables, table, part, became.gone[part.path], keys))
     return Change(
         pa.RecordBatchReader.from_batches(schema, _plain(fresh, schema)),
         pa.RecordBatchReader.from_batches(
