@@ -21,8 +21,9 @@ from benchmarks.redaction.prose import HALVES, Document, Span, documents
 from benchmarks.redaction.real import daily, files
 from benchmarks.redaction.score import Score, score
 from pipelines.masks.finders import LABELS
-from pipelines.masks.redact import redact, spans
-from pipelines.masks.shadow import shadow
+from pipelines.masks.redact import redact
+from pipelines.masks.shadow import shadowed
+from pipelines.masks.spans import marked
 from schemas.model import Field, Redact
 
 OURS = "Xuanwu"
@@ -42,7 +43,7 @@ class Result(NamedTuple):
 
 def ours(corpus: Sequence[Document]) -> tuple[list[list[Span]], float]:
     """The spans, and the seconds of processor time that the mask takes for the column."""
-    found = [[Span(*span) for span in spans(d.text, shadow(d.text), tuple(LABELS))] for d in corpus]
+    found = [[Span(*span) for span in marked(shadowed(d.text), tuple(LABELS))] for d in corpus]
     column = pa.array([document.text for document in corpus])
     field = Field.model_validate(
         {"name": "text", "title": {"zh": "-", "en": "-"}, "type": "string", "grade": 3}

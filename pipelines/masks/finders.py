@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, TypedDict
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,15 +35,17 @@ from schemas.identifiers import (
     is_uscc,
 )
 
-NEAR = 14
-"""Characters before a candidate among which its word is looked for."""
+NEAR, AHEAD = 14, 4
+"""Characters before a candidate among which its word is looked for; and after it, of what a quantity is told in."""
 
 
 class Pattern(NamedTuple):
-    """A byte pattern over the shadow, whose group 1 is a candidate but for its first character. Where `least` is not 0
-    that and so many characters after it are digits, spaces, hyphens or ends of lines."""
+    """A byte pattern over the shadow, whose group 1 is a candidate but for its first character, which is a byte that
+    `begins` one. Where `least` is not 0 that and so many characters after it are digits, spaces, hyphens or ends of
+    lines."""
 
     regex: re.Pattern[bytes]
+    begins: Flags
     least: int = 0
 
 
@@ -194,7 +197,8 @@ def _pattern(first: str, rest: str, *, before: str = "", after: str = "", least:
     The set of first characters comes first because `re` runs to the next of them at the speed of memory; and
     only it is consumed, so that a candidate may begin inside another one, which may prove false."""
     touched = f"(?<!{before}{first})" if before else ""
-    return Pattern(re.compile(f"{first}{touched}(?=({rest}){after})".encode()), least)
+    begins = np.array([re.match(first.encode(), bytes([byte])) is not None for byte in range(256)])
+    return Pattern(re.compile(f"{first}{touched}(?=({rest}){after})".encode()), begins, least)
 
 
 _ALONE: Touching = {"before": _N, "after": f"(?!{_N})"}

@@ -21,9 +21,9 @@ class Planned:
     key: Key | None
     domain: str
 
-    def tokens(self) -> Tokens | None:
-        """A fresh memory of tokens, for one pass over the rows."""
-        return Tokens(self.key, self.domain) if self.key else None
+    def tokens(self, expected: int = 0) -> Tokens | None:
+        """A fresh memory of tokens, for one pass over the rows, of which so many are expected."""
+        return Tokens(self.key, self.domain, expected) if self.key else None
 
 
 def planned(

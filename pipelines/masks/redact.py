@@ -1,48 +1,31 @@
 """Identifiers inside Chinese free text become labels: `请致电138 1234 5678` → `请致电[手机号]`.
 
-Three steps, so that what holds no identifier costs next to nothing:
-1. RE2 finds the rows that may hold one, some millions of rows a second;
-2. the byte patterns of `masks.finders` find candidates in the *shadow* of those rows (see `masks.shadow`), whatever
-   digits, spaces and hyphens they are written with; `masks.names` finds names beside a label or a title, and
-   `masks.names_alone` others;
-3. check digits are computed for all candidates of a kind at once (`schemas.identifiers`), and the words before each
-   are looked at: a number that fails is left alone.
+Three steps, so that what holds no identifier costs next to nothing: RE2 finds the rows that may hold one, some millions
+of rows a second; `masks.spans` finds the identifiers of all of those at once; and Arrow writes labels in their place.
 
-An identifier found is taken out of the shadow before the next kind is looked for, in the order of `FINDERS`:
-the digits of `13812345678@139.com` are part of an address, not a phone. A number may go on after the end of a
-line, once. What is found and what is not is measured: docs/redaction.md. Addresses of places are not found, and of
+What is found and what is not is measured: docs/redaction.md. Addresses of places are not found, and of
 names that stand alone not all: text that holds those needs a mask of another kind.
-
-The two modules of names are imported where names are asked for: their patterns take a tenth of a second to compile.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from pipelines.masks.finders import FINDERS, LABELS, MAY_HOLD, NEAR, Finder, Pattern
-from pipelines.masks.shadow import SEPARATOR, shadow
-from schemas.buffers import Flags, flags
+from pipelines.masks.finders import LABELS, MAY_HOLD
+from pipelines.masks.shadow import SEPARATOR, Shadowed, shadowed
+from pipelines.masks.spans import ALONE, APART, marked
+from schemas.buffers import Flags, Places, buffers, flags
 from schemas.model import Field, Redact
 
 SLICE_BYTES = 1 << 22
 """Text looked at in one go: it takes some ten times as much memory meanwhile."""
-
-Span = tuple[int, int]
-Marked = tuple[int, int, str]
-"""Start, end and kind."""
-_APART = b" -\n"
-"""What may stand between the characters of one number, in a shadow."""
-_OF_NUMBERS = bytes(byte in b"0123456789" + _APART for byte in range(256))
-ALONE = "name alone"
-"""Where no name stands beside a label or a title, only those that stand alone are looked for."""
 _NO_LETTERS = bytes(byte for byte in range(256) if not chr(byte).isalpha() or byte >= 0x80)
 
 
@@ -69,21 +52,19 @@ def _looked(values: pa.Array, held: Flags, kinds: Collection[str]) -> Iterator[F
     chosen, at = np.flatnonzero(held), 0
     for part in _slices(values.take(pa.array(chosen))):
         rows = chosen[at : at + len(part)]
-        yield from _found(part.to_pylist(), rows.tolist(), kinds)
+        yield from _found(part, rows, kinds)
         at += len(part)
 
 
-def _found(texts: list[str], rows: list[int], kinds: Collection[str]) -> Iterator[Found]:
-    text = SEPARATOR.join(texts)
-    dark = shadow(text)
-    whole = bytes(dark)
-    marked = spans(text, dark, kinds)
-    starts = np.cumsum([0, *(len(each) + 1 for each in texts)])
-    places = np.searchsorted(starts, [start for start, _, _ in marked], "right") - 1
-    for (start, end, kind), place in zip(marked, places.tolist(), strict=True):
+def _found(values: pa.Array, rows: Places, kinds: Collection[str]) -> Iterator[Found]:
+    text, starts = _joined(values)
+    whole = text.dark.tobytes()
+    spans = marked(text, kinds)
+    places = rows[np.searchsorted(starts, _byte_places(text.points)[spans.starts], "right") - 1]
+    for (start, end, kind), row in zip(spans, places.tolist(), strict=True):
         touching = whole[max(0, start - 1) : start] + whole[end : end + 1]
-        number = whole[start:end].translate(None, _APART).upper()
-        yield Found(kind, rows[place], number, touching.translate(None, _NO_LETTERS) != b"")
+        number = whole[start:end].translate(None, APART).upper()
+        yield Found(kind, row, number, touching.translate(None, _NO_LETTERS) != b"")
 
 
 # ── from a column to spans and back ───────────────────────────────────────────────────────────────────────
@@ -135,111 +116,41 @@ def _slices(values: pa.Array) -> Iterator[pa.Array]:
 
 
 def _redacted(values: pa.Array, kinds: Collection[str]) -> pa.Array:
-    """Rows are joined by a separator, which no pattern crosses, and cut again where they now begin and end."""
-    rows = values.to_pylist()
-    text = SEPARATOR.join(rows)
-    found = [(start, end, LABELS[kind]) for start, end, kind in spans(text, shadow(text), kinds)]
-    starts = np.concatenate(([0], np.cumsum([len(row) + 1 for row in rows])))
-    ends = np.array([end for _, end, _ in found], dtype=np.int64)
-    growth = np.array([len(label) - (end - start) for start, end, label in found], dtype=np.int64)
-    shift = np.concatenate(([0], np.cumsum(growth)))
-    moved = (starts + shift[np.searchsorted(ends, starts, "right")]).tolist()
-    new = _replaced(text, found)
-    return pa.array([new[a : b - 1] for a, b in pairwise(moved)], pa.string())
+    """The rows are joined by a separator, which no pattern crosses. The bytes are cut into pieces, what stays and what
+    goes in turn, and those that go written anew: a label for what was found, nothing for a separator."""
+    text, rows = _joined(values)
+    found = marked(text, kinds)
+    at = _byte_places(text.points)
+    labels = pa.array([LABELS[kind] for kind in found.kinds] + [""] * len(values), pa.string())
+    starts = np.concatenate((at[found.starts], rows[1:] - 1))
+    ends = np.concatenate((at[found.ends], rows[1:]))
+    order = np.argsort(starts, kind="stable")
+    edges = np.column_stack((starts[order], ends[order])).ravel()
+    offsets = np.concatenate(([0], edges)).astype(np.int32)
+    data = pa.py_buffer(text.text.encode())
+    pieces = pa.StringArray.from_buffers(len(edges), pa.py_buffer(offsets), data)
+    goes = np.tile([False, True], len(order))
+    new = pc.replace_with_mask(pieces, pa.array(goes), labels.take(pa.array(order)))
+    lasts = np.flatnonzero(order >= len(found.kinds)) * 2 + 2  # a row's last piece is its separator
+    cut, written = buffers(new)
+    return pa.StringArray.from_buffers(
+        len(values),
+        pa.py_buffer(cut[np.concatenate(([0], lasts))].astype(np.int32)),
+        pa.py_buffer(written),
+    )
 
 
-def _replaced(text: str, labelled: list[Marked]) -> str:
-    pieces: list[str] = []
-    at = 0
-    for start, end, label in labelled:
-        pieces += (text[at:start], label)
-        at = end
-    return "".join((*pieces, text[at:]))
+def _joined(values: pa.Array) -> tuple[Shadowed, Places]:
+    """The rows as one text, each followed by the separator, and the bytes at which each begins, and the last one ends.
+    Null is no text."""
+    each = pc.binary_join_element_wise(values, SEPARATOR, "")
+    offsets, data = buffers(each)
+    return shadowed(data[offsets[0] : offsets[-1]].tobytes().decode()), offsets - offsets[0]
 
 
-def spans(text: str, dark: bytearray, kinds: Collection[str]) -> list[Marked]:
-    """Start, end and kind of every identifier of these kinds, in order, none overlapping. `dark` is the text's shadow;
-    what is found is blanked in it."""
-    marked: list[Marked] = []
-    for finder in FINDERS:
-        if finder.kind in kinds:
-            for start, end in _apart(_proven(dark, finder, text)):
-                dark[start:end] = bytes(end - start)
-                marked.append((start, end, finder.kind))
-    marked += _names(text, dark, kinds)
-    return sorted(marked)
-
-
-def _names(text: str, dark: bytearray, kinds: Collection[str]) -> Iterator[Marked]:
-    if "name" not in kinds and ALONE not in kinds:
-        return
-    from pipelines.masks import names as beside
-    from pipelines.masks import names_alone as alone
-
-    if "name" in kinds:
-        for start, end in _apart(beside.names(text)):
-            if any(dark[start:end]):
-                dark[start:end] = bytes(end - start)
-                yield start, end, "name"
-    for span in alone.names_alone(text):
-        if all(dark[slice(*span)]):
-            yield *span, "name"
-
-
-def _proven(dark: bytearray, finder: Finder, text: str) -> list[Span]:
-    found = [span for pattern in finder.patterns for span in _candidates(dark, pattern)]
-    if "\n" in text:  # on two lines at most
-        found = [(start, end) for start, end in found if text.count("\n", start, end) <= 1]
-    speaking: dict[str, bool] = {}
-    found = [span for span in found if _in_place(text, span, finder, speaking)]
-    if finder.proves is None or not found:
-        return found
-    numbers = [bytes(dark[start:end]).translate(None, _APART).upper().decode("ascii") for start, end in found]
-    proven = finder.proves(pa.array(numbers, pa.string()))
-    return [found[index] for index in np.flatnonzero(proven)]
-
-
-def _candidates(dark: bytearray, pattern: Pattern) -> list[Span]:
-    """What has the pattern's form. A long number is looked for only where enough digits and what may stand between them
-    follow one another."""
-    regex = pattern.regex
-    if not pattern.least:
-        return [(each.start(), each.end(1)) for each in regex.finditer(dark)]
-    places = _places(dark, pattern.least)
-    return [(at, each.end(1)) for at in places if (each := regex.match(dark, at)) is not None]
-
-
-def _places(dark: bytearray, least: int) -> list[int]:
-    """Where a character of numbers is followed by `least` others."""
-    inside = np.frombuffer(b"\0" + dark.translate(_OF_NUMBERS) + b"\0", np.bool_)
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    starts, room = edges[::2], edges[1::2] - edges[::2] - least
-    starts, room = starts[room > 0], room[room > 0]
-    nth = np.arange(room.sum()) - np.repeat(np.cumsum(room) - room, room)
-    return (np.repeat(starts, room) + nth).tolist()
-
-
-def _in_place(text: str, span: Span, finder: Finder, speaking: dict[str, bool]) -> bool:
-    """Whether the words around a candidate speak for it, and none against it. What was found of the words before those
-    that came earlier is in `speaking`: the same few stand before most numbers."""
-    start, end = span
-    before = text[max(0, start - NEAR) : start].rsplit(SEPARATOR, 1)[-1]
-    speaks = speaking.get(before)
-    if speaks is None:
-        speaks = speaking[before] = _speaks(before, finder)
-    return speaks and (finder.never_before is None or finder.never_before.match(text, end) is None)
-
-
-def _speaks(before: str, finder: Finder) -> bool:
-    if finder.after is not None and finder.after.search(before) is None:
-        return False
-    return finder.never_after is None or finder.never_after.search(before) is None
-
-
-def _apart(found: Iterable[Span]) -> Iterator[Span]:
-    """From the left, of two that overlap the one that begins first, of two that begin together the longer."""
-    at = 0
-    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
-        if start >= at:
-            yield start, end
-            at = end
+def _byte_places(points: NDArray[np.uint32]) -> Places:
+    """The byte in UTF-8 at which each character begins, and the last one ends."""
+    width = np.ones(len(points), np.int8)
+    for first in (0x80, 0x800, 0x10000):
+        width += points >= first
+    return np.concatenate(([0], np.cumsum(width, dtype=np.int64)))

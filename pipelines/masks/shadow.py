@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from schemas.buffers import Bytes
 
 PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 SUFFIXES = "挂学警港澳领使"
@@ -26,14 +29,21 @@ _NUMBERED = 0x20000
 """Digits, spaces and hyphens all lie below this code point."""
 
 
-def shadow(text: str) -> bytearray:
-    """As many bytes as `text` has characters (code points)."""
+class Shadowed(NamedTuple):
+    """A text, its code points, and its shadow, which may be written in: `dark` holds a byte for each character."""
+
+    text: str
+    points: NDArray[np.uint32]
+    dark: Bytes
+
+
+def shadowed(text: str) -> Shadowed:
     points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    return bytearray(_table()[points].tobytes())
+    return Shadowed(text, points, _table()[points])
 
 
 @lru_cache(maxsize=1)
-def _table() -> NDArray[np.uint8]:
+def _table() -> Bytes:
     table = np.full(_CODE_POINTS, OTHER, np.uint8)
     table[:0x80] = np.arange(0x80)
     table[0xFF01:0xFF5F] = np.arange(0x21, 0x7F)

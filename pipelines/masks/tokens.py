@@ -49,13 +49,14 @@ class _Known(NamedTuple):
 
 
 class Tokens:
-    """The tokens and enciphered values of one publication: one key, one reader's domain, and what was made lately."""
+    """The tokens and enciphered values of one publication: one key, one reader's domain, and what was made lately.
+    `expected` is how many there will be, where that is known."""
 
-    def __init__(self, key: Key, domain: str) -> None:
+    def __init__(self, key: Key, domain: str, expected: int = 0) -> None:
         self.key = key
         self.domain = domain
         self._known: dict[Hmac | Fpe, _Known] = {}
-        self._hashed = 0
+        self._number = expected
 
     def of(self, values: pa.Array, mask: Hmac | Fpe) -> pa.Array:
         """A string column of tokens or enciphered values, null where the value is null. Every distinct value is hashed
@@ -86,8 +87,8 @@ class Tokens:
         domain = mask.domain or self.domain
         if isinstance(mask, Fpe):
             return encipher(values.cast(pa.string()), mask, self.key, domain)
-        many = self._hashed >= MANY or TOGETHER in sys.modules
-        self._hashed += len(values)
+        many = self._number >= MANY or TOGETHER in sys.modules
+        self._number += len(values)
         return hash_values(values, self.key.derive(f"token/{domain}", mask.hash), mask.hash, many=many)
 
 

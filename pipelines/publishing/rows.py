@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -103,9 +103,9 @@ def within_territory(job: Job, names: list[str], source: int) -> Iterator[pa.Rec
         yield (batch if inside is None else batch.filter(inside)).select(names)
 
 
-def with_origin(job: Job, parts: Iterable[Part], origins: Origins) -> Iterator[pa.RecordBatch]:
+def with_origin(job: Job, parts: Sequence[Part], origins: Origins) -> Iterator[pa.RecordBatch]:
     """The rows of these curated files, masked, with where they lie."""
-    tokens = job.work.tokens()
+    tokens = job.work.tokens(sum(part.rows for part in parts))
     with _pool(job) as pool, closing(ahead(_read(job, parts))) as read:
         for batch, path, places in read:
             inside = within(batch, job.territory)

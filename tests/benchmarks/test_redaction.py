@@ -15,8 +15,8 @@ from benchmarks.redaction.prose import ALONE, HALVES, NAME, Document, Half, Span
 from benchmarks.redaction.real import paragraph
 from benchmarks.redaction.score import Score, score
 from pipelines.masks.finders import LABELS
-from pipelines.masks.redact import spans
-from pipelines.masks.shadow import shadow
+from pipelines.masks.shadow import shadowed
+from pipelines.masks.spans import marked
 
 COUNT = 600
 FLOORS: dict[str, dict[str, tuple[float, float]]] = {  # recall, precision
@@ -42,7 +42,7 @@ FLOORS: dict[str, dict[str, tuple[float, float]]] = {  # recall, precision
 
 
 def found(document: Document) -> list[Span]:
-    return [Span(*span) for span in spans(document.text, shadow(document.text), tuple(LABELS))]
+    return [Span(*span) for span in marked(shadowed(document.text), tuple(LABELS))]
 
 
 @pytest.mark.parametrize("half", HALVES)

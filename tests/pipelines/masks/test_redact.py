@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.masks import apply
-from pipelines.masks.shadow import shadow
+from pipelines.masks.shadow import shadowed
 from schemas.model import Redact
 from tests.pipelines.masks.fields import field
 
@@ -129,5 +129,5 @@ def test_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None
 
 def test_a_shadow_has_a_byte_for_each_character() -> None:
     text = "苏Ａ·１2\u3000—👍𠮷\0"
-    assert len(shadow(text)) == len(text)
-    assert shadow("１—\u3000Ａ＠٣") == b"1- A@3"
+    assert len(shadowed(text).dark) == len(text)
+    assert shadowed("１—\u3000Ａ＠٣").dark.tobytes() == b"1- A@3"

@@ -76,7 +76,7 @@ def test_many_and_few_give_the_same_tokens() -> None:
     assert hash_values(values, b"key", "sm3", many=True).to_pylist() == expected
 
 
-def test_the_compiled_way_is_taken_when_many_were_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiled_way_is_taken_when_many_were_hashed_or_are_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     real = sm3.tags
 
@@ -92,10 +92,13 @@ def test_the_compiled_way_is_taken_when_many_were_hashed(monkeypatch: pytest.Mon
     made = tokens.Tokens(Key("1", bytes(32)), "share/default")
     by_both = [made.of(first, mask), made.of(second, mask)]
     assert seen == [7]
+    made = tokens.Tokens(Key("1", bytes(32)), "share/default", expected=5)
+    assert [made.of(first, mask), made.of(second, mask)] == by_both
+    assert seen == [7, 5, 7]
     monkeypatch.setattr(tokens, "TOGETHER", sm3.__name__)  # loaded by somebody
     made = tokens.Tokens(Key("1", bytes(32)), "share/default")
     assert [made.of(first, mask), made.of(second, mask)] == by_both
-    assert seen == [7, 5, 7]
+    assert seen == [7, 5, 7, 5, 7]
 
 
 def test_it_is_not_loaded_for_few() -> None:

@@ -1,0 +1,192 @@
+"""Where identifiers lie in a text: the finders of `masks.finders`, one kind after the other, all candidates of a kind
+at once.
+
+1. byte patterns find candidates in the *shadow* of the text (see `masks.shadow`), whatever digits, spaces and hyphens
+   they are written with; `masks.names` finds names beside a label or a title, and `masks.names_alone` others;
+2. the words before each are looked at, and check digits computed (`schemas.identifiers`): a number that fails is left
+   alone.
+
+An identifier found is taken out of the shadow before the next kind is looked for, in the order of `FINDERS`:
+the digits of `13812345678@139.com` are part of an address, not a phone. A number may go on after the end of a
+line, once.
+
+The two modules of names are imported where names are asked for: their patterns take a tenth of a second to compile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.masks.finders import AHEAD, FINDERS, NEAR, Finder, Pattern
+from pipelines.masks.shadow import SEPARATOR, Shadowed
+from schemas.buffers import Bytes, Flags, Places, flags
+
+ALONE = "name alone"
+"""Where no name stands beside a label or a title, only those that stand alone are looked for."""
+APART = b" -\n"
+"""What may stand between the characters of one number, in a shadow."""
+_BETWEEN = np.isin(np.arange(256), list(APART))
+_OF_NUMBERS = np.isin(np.arange(256), list(b"0123456789" + APART))
+_UPPER = np.frombuffer(bytes(range(256)).upper(), np.uint8)
+_NOTHING = np.zeros(0, np.int64)
+
+
+class Spans(NamedTuple):
+    """Where candidates begin and end, in characters."""
+
+    starts: Places = _NOTHING
+    ends: Places = _NOTHING
+
+    def at(self, chosen: Flags | Places) -> Spans:
+        return Spans(self.starts[chosen], self.ends[chosen])
+
+    @property
+    def inside(self) -> Places:
+        """The places of all their characters, span after span."""
+        lengths = self.ends - self.starts
+        before = np.cumsum(lengths) - lengths
+        return np.arange(lengths.sum()) + np.repeat(self.starts - before, lengths)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The identifiers of a text in their order, none overlapping: where each begins and ends, and its kind."""
+
+    starts: Places
+    ends: Places
+    kinds: list[str]
+
+    def __iter__(self) -> Iterator[tuple[int, int, str]]:
+        return zip(self.starts.tolist(), self.ends.tolist(), self.kinds, strict=True)
+
+
+def marked(text: Shadowed, kinds: Collection[str]) -> Marked:
+    """Every identifier of these kinds. What is found is blanked in the shadow."""
+    found: list[tuple[str, Spans]] = []
+    for finder in FINDERS:
+        if finder.kind in kinds:
+            spans = _apart(_proven(text, finder))
+            text.dark[spans.inside] = 0
+            found.append((finder.kind, spans))
+    found += [("name", Spans(*np.array(list(_names(text, kinds)), np.int64).reshape(-1, 2).T))]
+    every = Spans(*map(np.concatenate, zip(*(spans for _, spans in found), strict=True)))
+    named = np.repeat([kind for kind, _ in found], [len(spans.starts) for _, spans in found])
+    order = np.argsort(every.starts, kind="stable")
+    return Marked(*every.at(order), named[order].tolist())
+
+
+def _names(text: Shadowed, kinds: Collection[str]) -> Iterator[tuple[int, int]]:
+    if "name" not in kinds and ALONE not in kinds:
+        return
+    from pipelines.masks import names as beside
+    from pipelines.masks import names_alone as alone
+
+    dark = text.dark
+    if "name" in kinds:
+        found = np.array(list(beside.names(text.text)), np.int64).reshape(-1, 2)
+        for start, end in zip(*_apart(Spans(*found.T)), strict=True):
+            if dark[start:end].any():
+                dark[start:end] = 0
+                yield start, end
+    for start, end in alone.names_alone(text.text):
+        if dark[start:end].all():
+            yield start, end
+
+
+def _proven(text: Shadowed, finder: Finder) -> Spans:
+    """Candidates that are what they look like, as their check digits and the words around them say."""
+    several = [_candidates(text.dark, pattern) for pattern in finder.patterns]
+    found = Spans(*map(np.concatenate, zip(*several, strict=True)))
+    if "\n" in text.text:  # on two lines at most
+        lines = np.cumsum(text.points == ord("\n"))
+        found = found.at(lines[found.ends - 1] - lines[found.starts] <= 1)
+    found = found.at(_in_place(text, found, finder))
+    if finder.proves is None or not len(found.starts):
+        return found
+    return found.at(finder.proves(_numbers(text.dark, found)))
+
+
+def _numbers(dark: Bytes, found: Spans) -> pa.Array:
+    """The candidates' characters in capitals, without what stands between them."""
+    characters = dark[found.inside]
+    counted = ~_BETWEEN[characters]
+    ends = np.cumsum(found.ends - found.starts)
+    offsets = np.concatenate(([0], np.cumsum(counted)[ends - 1])).astype(np.int32)
+    data = _UPPER[characters[counted]]
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+def _candidates(dark: Bytes, pattern: Pattern) -> Spans:
+    """What has the pattern's form. A long number is looked for only where enough digits and what may stand between them
+    follow one another."""
+    whole, regex = memoryview(dark), pattern.regex
+    if not pattern.least:
+        found = [(each.start(), each.end(1)) for each in regex.finditer(whole)]
+    else:
+        places = _places(dark, pattern)
+        found = [(at, each.end(1)) for at in places if (each := regex.match(whole, at)) is not None]
+    return Spans(*np.array(found, np.int64).reshape(-1, 2).T)
+
+
+def _places(dark: Bytes, pattern: Pattern) -> list[int]:
+    """Where a character that the pattern may begin with is followed by enough others of numbers."""
+    inside = np.concatenate(([False], _OF_NUMBERS[dark], [False]))
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    starts, room = edges[::2], edges[1::2] - edges[::2] - pattern.least
+    found = Spans(starts, starts + np.maximum(room, 0)).inside
+    return found[pattern.begins[dark[found]]].tolist()
+
+
+def _in_place(text: Shadowed, found: Spans, finder: Finder) -> Flags:
+    """Whether the words around each candidate speak for it, and none against it. The same few stand beside most."""
+    speaks = _each(_windows(text, found.starts - NEAR, NEAR), lambda before: _speaks(before, finder))
+    if (never := finder.never_before) is None:
+        return speaks
+    ahead = _windows(text, found.ends, AHEAD)
+    return speaks & _each(ahead, lambda after: never.match(after) is None, first=True)
+
+
+def _speaks(before: str, finder: Finder) -> bool:
+    if finder.after is not None and finder.after.search(before) is None:
+        return False
+    return finder.never_after is None or finder.never_after.search(before) is None
+
+
+def _windows(text: Shadowed, starts: Places, width: int) -> pa.Array:
+    """So many characters from each place on, four bytes each; what lies outside the text is the separator."""
+    outside = np.full(width, ord(SEPARATOR), text.points.dtype)
+    padded = np.concatenate((outside, text.points, outside))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[starts + width]
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(4 * width), len(windows), [None, pa.py_buffer(windows.tobytes())]
+    )
+
+
+def _each(windows: pa.Array, holds: Callable[[str], bool], *, first: bool = False) -> Flags:
+    """Whether it holds of each window, each distinct one asked once: of what is after its last separator, or before
+    its `first`."""
+    encoded = windows.dictionary_encode()
+    rows = (each.decode("utf-32-le").split(SEPARATOR) for each in encoded.dictionary.to_pylist())
+    asked = pa.array([holds(row[0 if first else -1]) for row in rows], pa.bool_())
+    return flags(asked.take(encoded.indices))
+
+
+def _apart(found: Spans) -> Spans:
+    """From the left, of two that overlap the one that begins first, of two that begin together the longer."""
+    found = found.at(np.lexsort((-found.ends, found.starts)))
+    if (found.starts[1:] >= found.ends[:-1]).all():
+        return found
+    return found.at(np.array(list(_kept(zip(*found, strict=True))), np.bool_))
+
+
+def _kept(found: Iterable[tuple[int, int]]) -> Iterator[bool]:
+    at = 0
+    for start, end in found:
+        if keeps := start >= at:
+            at = end
+        yield keeps
