@@ -98,6 +98,8 @@ def publish_by(
             snapshot = _step(job, source, standing, step)
         else:
             job, snapshot, counted = _write(job, masking, source, standing, alike=alike, past=past)
+            if counted is not None:
+                released.remember(ctx.settings, ctx.tables, job.table, (snapshot, counted, counting.TIMES))
     if zone == "share":
         origins_of(job).sweep(part.path for part in ctx.tables.parts(job.table))
     published = _with_downloads(job, record_of(job, source, snapshot, reused=reused), counted)

@@ -7,8 +7,9 @@ how many more or fewer of it there are. So a release costs what it changed, and 
 have downloaded it: for good. How its columns were masked stands in the file, so that releases under other masks can
 be compared where that is possible (`forms`).
 
-A release is written down before the next one is committed, or the table withdrawn: from the table itself, which holds
-it until then. Nothing has to be undone when a process is killed, and two runs write the same file.
+A release is written down right after it was made, where its rows are few and at hand; and in any case before the next
+one is committed, or the table withdrawn: from the table itself, which holds it until then. Nothing has to be undone
+when a process is killed, and two runs write the same file.
 """
 
 from __future__ import annotations
@@ -87,9 +88,15 @@ def _shapes(uri: str) -> dict[str, Shape]:
     return {name: read(each) for name, each in json.loads(metadata[SHAPES.encode()]).items()}
 
 
-def remember(settings: Settings, tables: Tables, table: Identifier) -> None:
+def remember(
+    settings: Settings,
+    tables: Tables,
+    table: Identifier,
+    counted: tuple[int, pa.RecordBatch, str] | None = None,
+) -> None:
     """Write down the release that stands, if it was judged and has not been: before another takes its place, before
-    it is withdrawn, and before rows are erased from it."""
+    it is withdrawn, and before rows are erased from it; and right after it was made, where its rows are at hand:
+    `counted` are its snapshot, its distinct rows, and the column that says how often each comes."""
     snapshot, summary = next(tables.snapshots(table), (None, {})) if tables.exists(table) else (None, {})
     shapes = said(summary, SHAPES)
     if snapshot is None or shapes is None:
@@ -103,17 +110,28 @@ def remember(settings: Settings, tables: Tables, table: Identifier) -> None:
     with engine(settings) as connection:
         load(connection, "old", [each for each in before if each.form == form])
         connection.register("none", tables.schema(table).empty_table())
-        _write(uri, _changes(connection, tables.parts(table, snapshot), form), form)
+        if counted is not None and counted[0] == snapshot:
+            connection.register("counted", pa.Table.from_batches([counted[1]]))
+            new = f"SELECT {_own(form)}, {quote(counted[2])} AS {CHANGE} FROM counted"
+        else:
+            new = _read(form, tables.parts(table, snapshot))
+        _write(uri, _changes(connection, new, form), form)
 
 
-def _changes(
-    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], form: Json
-) -> pa.RecordBatchReader:
+def _own(form: Json) -> str:
+    return compact(form, [name for name, each in form.items() if each["mask"]["kind"] == "hmac"])
+
+
+def _read(form: Json, parts: Sequence[Part]) -> str:
     """DuckDB reads the release's files itself, where equal values are a number in a dictionary."""
     names = ", ".join(map(quote, form))
-    own = compact(form, [name for name, each in form.items() if each["mask"]["kind"] == "hmac"])
     rows = f"SELECT {names} FROM none" + (f" UNION ALL SELECT {names} FROM ({left(parts)})" if parts else "")
-    connection.execute(f"CREATE TABLE new AS SELECT {own}, count(*) AS {CHANGE} FROM ({rows}) GROUP BY ALL")
+    return f"SELECT {_own(form)}, count(*) AS {CHANGE} FROM ({rows}) GROUP BY ALL"
+
+
+def _changes(connection: duckdb.DuckDBPyConnection, new: str, form: Json) -> pa.RecordBatchReader:
+    names = ", ".join(map(quote, form))
+    connection.execute(f"CREATE TABLE new AS {new}")
     old = f"SELECT {names}, -{CHANGE} AS {CHANGE} FROM old UNION ALL" if _has(connection, "old") else ""
     return connection.execute(
         f"SELECT {names}, sum({CHANGE})::BIGINT AS {CHANGE} FROM ({old} SELECT * FROM new) "

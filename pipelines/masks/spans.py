@@ -124,7 +124,7 @@ def _numbers(dark: Bytes, found: Spans) -> pa.Array:
 def _candidates(dark: Bytes, pattern: Pattern) -> Spans:
     """What has the pattern's form. A long number is looked for only where enough digits and what may stand between them
     follow one another."""
-    whole, regex = memoryview(dark), pattern.regex
+    whole, regex = dark.data, pattern.regex
     if not pattern.least:
         found = [(each.start(), each.end(1)) for each in regex.finditer(whole)]
     else:
