@@ -1,7 +1,8 @@
 """Work in two threads, one a step ahead of the other: the next rows are made while those before are written.
 
 Arrow, NumPy and DuckDB let go of Python's lock while they work, so that two processor cores share a stage; and no more
-than two steps are in memory, however many there are. Sources that do not depend on one another are read abreast.
+than two steps are in memory, however many there are. Sources that do not depend on one another are read abreast. Each
+thread is given the context of who began it (`contextvars`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from queue import Queue
 from typing import Generic, TypeVar
 
@@ -25,7 +27,7 @@ def abreast(make: Callable[[S], T], sources: Iterable[S], threads: int) -> Gener
     with ThreadPoolExecutor(threads, "abreast") as pool:
         try:
             for source in sources:
-                under_way.append(pool.submit(make, source))
+                under_way.append(pool.submit(copy_context().run, make, source))
                 if len(under_way) >= threads:
                     yield under_way.popleft().result()
             while under_way:
@@ -51,7 +53,8 @@ class _Maker(Generic[T]):
         self._items = items
         self._made: Queue[tuple[T] | BaseException | None] = Queue(_HELD)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._make, name="ahead", daemon=True)
+        within = copy_context()
+        self._thread = threading.Thread(target=within.run, args=(self._make,), name="ahead", daemon=True)
         self._thread.start()
 
     def _make(self) -> None:

@@ -2,7 +2,8 @@
 
 The work says `with going("merge", rows): …` and, as rows pass, `passed(batch.num_rows)`, which adds one number and does
 nothing else. A terminal or a log looks at it from a thread of its own, a few times a second or twice a minute
-(`pipelines.console.showing`). A process does one thing at a time: the innermost work is the one that is told.
+(`pipelines.console.showing`). Of works within one another the innermost is told, of works abreast the one that was
+begun last. What passes counts for the work in which it was begun, in threads too that its context was given to.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(eq=False)
 class Work:
     """`total` is None where nobody knows it. `since` is of the monotonic clock."""
 
@@ -49,24 +51,31 @@ class Work:
 
 
 _under_way: list[Work] = [Work("")]
+_own: ContextVar[Work] = ContextVar("_own")
 _counting = threading.Lock()
+
+
+def _innermost() -> Work:
+    """The work that whoever asks is at; in a thread that was told of none the one begun last."""
+    own = _own.get(_under_way[-1])
+    return own if own in _under_way else _under_way[-1]
 
 
 def passed(count: int) -> None:
     """So many more are done of the innermost work, by whichever of its threads."""
     with _counting:
-        _under_way[-1].done += count
+        _innermost().done += count
 
 
 def expect(total: int) -> None:
     """The innermost work turns out to be so much in all."""
-    _under_way[-1].total = total
+    _innermost().total = total
 
 
 @contextmanager
 def gauged(share: Callable[[], float]) -> Iterator[None]:
     """Within the block an engine tells which share of its query is done, for work that cannot count rows meanwhile."""
-    work = _under_way[-1]
+    work = _innermost()
     before, work.gauge = work.gauge, share
     try:
         yield
@@ -75,16 +84,19 @@ def gauged(share: Callable[[], float]) -> Iterator[None]:
 
 
 def now() -> Work | None:
-    """The innermost work; None where there is none."""
+    """The work begun last; None where there is none."""
     return _under_way[-1] if len(_under_way) > 1 else None
 
 
 @contextmanager
 def going(what: str, total: int | None = None, unit: str = "rows") -> Iterator[Work]:
     """The work that is under way from here to the end of the block."""
-    work = Work(what, total, unit)
+    work, outer = Work(what, total, unit), _innermost()
     _under_way.append(work)
+    _own.set(work)
     try:
         yield work
     finally:
         _under_way.remove(work)
+        if _own.get(None) is work:
+            _own.set(outer)

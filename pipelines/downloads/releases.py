@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -27,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake import progress, properties, store, zones
+from lake.ahead import abreast
 from lake.records import Download, Published
 from lake.zones import identifier
 from pipelines.context import Context
@@ -137,11 +137,8 @@ def _write(table: _Table, folder: str) -> Json:
             return {"format": kind, "reason": {"zh": reason.zh, "en": reason.en}}
 
     kinds = entry.open.downloads
-    with (
-        progress.going(f"{entry.id} {' '.join(kinds)}", len(kinds) * published.rows_out),
-        ThreadPoolExecutor(table.ctx.settings.threads, "download") as pool,
-    ):
-        made = list(pool.map(write, kinds))
+    with progress.going(f"{entry.id} {' '.join(kinds)}", len(kinds) * published.rows_out):
+        made = list(abreast(write, kinds, table.ctx.settings.threads))
     files = [file for file in made if "reason" not in file]
     left_out = [file for file in made if "reason" in file]
     uri = store.join(folder, "data_dictionary")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from lake import progress
+from lake.ahead import abreast, ahead
 from lake.progress import Work
 
 
@@ -36,6 +39,28 @@ def test_works_of_generators_may_end_in_any_order() -> None:
     assert (progress.now() or Work("")).what == "second"
     second.__exit__(None, None, None)
     assert progress.now() is None
+
+
+def test_works_abreast_count_what_passes_in_their_own_threads() -> None:
+    """In those too that a thread of theirs began; the work that was begun last is told."""
+    begun = threading.Barrier(2)
+
+    def work(name: str) -> Work:
+        with progress.going(name) as own:
+            begun.wait(timeout=60)
+            for count in ahead(iter([1, 2])):
+                progress.passed(count)
+            progress.expect(len(name))
+            list(ahead(progress.passed(10) or each for each in "ab"))
+            assert progress.now() is not None
+            begun.wait(timeout=60)
+        return own
+
+    with progress.going("outer") as outer:
+        found = list(abreast(work, ("one", "other"), 2))
+        assert progress.now() is outer
+    assert [(each.what, each.done, each.total) for each in found] == [("one", 23, 3), ("other", 23, 5)]
+    assert outer.done == 0
 
 
 def test_an_engines_gauge_is_asked_until_rows_are_counted() -> None:

@@ -76,7 +76,9 @@ def test_many_and_few_give_the_same_tokens() -> None:
     assert hash_values(values, b"key", "sm3", many=True).to_pylist() == expected
 
 
-def test_the_compiled_way_is_taken_when_many_were_hashed_or_are_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiled_way_is_taken_when_many_were_hashed_or_are_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen: list[int] = []
     real = sm3.tags
 

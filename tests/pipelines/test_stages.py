@@ -1,0 +1,78 @@
+"""The way of a batch: what is published abreast, and what one publication's failure leaves of the others."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake.records import Record
+from pipelines import stages
+from pipelines.stages import run_batch
+from schemas.errors import LeakFound
+from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_source, rows
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
+    monkeypatch.setenv("XUANWU_KEY_1", KEY)
+    monkeypatch.setenv("XUANWU_THREADS", "2")
+    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
+    town.leave("01", csv_of(rows(1)))
+    return town
+
+
+def published(town: Town, monkeypatch: pytest.MonkeyPatch, before: Any) -> list[str]:
+    """The parts in the order of their records; `before` is called when each is begun, in its thread."""
+    real = stages.run_stage
+
+    def noted(ctx: Any, stage: Any, batch: Any, part: str = "") -> Record:
+        if stage == "publish":
+            before(part)
+        return real(ctx, stage, batch, part)
+
+    monkeypatch.setattr(stages, "run_stage", noted)
+    return [part for stage, part, _ in run_batch(town.ctx, batch_of(1)) if stage == "publish"]
+
+
+def test_a_batch_that_changes_little_is_published_abreast(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+    parts = published(town, monkeypatch, lambda _: both.wait(timeout=60))
+    assert parts == ["share/default", "open/open"]
+
+
+def test_one_that_changes_much_is_published_by_one_policy_after_the_other(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in the thread of whoever runs the batch, who can stop it."""
+    monkeypatch.setattr(stages, "LITTLE", len(rows(1)) - 1)
+    threads: list[threading.Thread] = []
+    parts = published(town, monkeypatch, lambda _: threads.append(threading.current_thread()))
+    assert parts == ["share/default", "open/open"]
+    assert set(threads) == {threading.current_thread()} and len(threads) == 2
+
+
+def test_where_one_fails_the_other_that_is_under_way_is_finished(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    def fails(part: str) -> None:
+        both.wait(timeout=60)
+        if part == "share/default":
+            raise LeakFound("a leak")
+
+    with pytest.raises(LeakFound, match="a leak"):
+        published(town, monkeypatch, fails)
+    assert town.ctx.tables.current_snapshot(("open", "police__person")) is not None
+    assert town.ctx.tables.current_snapshot(("share", "police__person__default")) is None
+    monkeypatch.undo()
+    monkeypatch.setenv("XUANWU_KEY_1", KEY)
+    assert [part for _, part, _ in run_batch(town.ctx, batch_of(1), "publish")] == [
+        "share/default",
+        "open/open",
+    ]
