@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import copy_context
 from importlib import import_module
-from typing import Final, cast
+from typing import cast
 
 from lake import balance, decisions, landing, memory, progress, recordstore, store
-from lake.ahead import abreast
 from lake.batch import Batch
-from lake.records import STAGES, Checked, Landed, Merged, Record, Stage, Standardised
+from lake.records import STAGES, Checked, Landed, Record, Stage, Standardised
 from pipelines import lineage, loading
 from pipelines.context import Context
 from pipelines.proof import certifying
@@ -27,8 +28,6 @@ from schemas.policy import ZONES, policies, written
 
 log = logging.getLogger(__name__)
 
-LITTLE: Final = 1_000_000
-"""Changed rows of a batch up to which it is published under several policies abreast."""
 _BEFORE: dict[Stage, Stage] = dict(zip(STAGES[1:], STAGES[:-1], strict=True))
 
 
@@ -155,18 +154,25 @@ def run_batch(ctx: Context, batch: Batch, start: Stage = "collect") -> Iterator[
 
 
 def _published(ctx: Context, entry: Entry, batch: Batch) -> Iterator[tuple[str, Record]]:
-    """Publish the batch under every policy of the catalogue, several at a time where that takes little memory. Where
-    one fails no other is begun, and those under way are finished."""
+    """Publish the batch under every policy of the catalogue, the zones abreast, as the tasks of a DAG are; in each zone
+    one policy after the other. Where one fails, what the other zone is at is finished all the same."""
 
     def publish(part: str) -> tuple[str, Record]:
         return part, run_stage(ctx, "publish", batch, part)
 
-    merged = cast(Merged, recordstore.load(ctx.settings, batch, "merge"))
-    little = merged.inserted + merged.updated + merged.deleted <= LITTLE
-    if little and engine_of(ctx, entry) == "local":
-        yield from abreast(publish, parts(entry, "publish"), ctx.settings.threads)
-    else:
-        yield from map(publish, parts(entry, "publish"))
+    zones = [list(of_zone) for _, of_zone in itertools.groupby(parts(entry, "publish"), _zone_of)]
+    if len(zones) < 2 or ctx.settings.threads < 2 or engine_of(ctx, entry) != "local":
+        yield from map(publish, itertools.chain(*zones))
+        return
+    share, opened = zones
+    with ThreadPoolExecutor(1, "publish") as pool:
+        beside = pool.submit(copy_context().run, lambda: [publish(part) for part in opened])
+        yield from map(publish, share)
+        yield from beside.result()
+
+
+def _zone_of(part: str) -> str:
+    return part.partition("/")[0]
 
 
 def _beside(ctx: Context, entry: Entry, stage: Stage) -> AbstractContextManager[None]:

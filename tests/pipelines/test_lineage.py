@@ -113,7 +113,7 @@ def columns(event: dict[str, Any]) -> dict[str, set[tuple[str, str, str, bool]]]
 
 
 def test_every_stage_starts_and_completes_in_order(told: list[dict[str, Any]]) -> None:
-    """Publications under several policies are made abreast."""
+    """The zones are published abreast."""
     stages = ["collect", "standardise", "check", "merge"]
     jobs = [f"police.person.{name}" for name in [*stages, "publish.share.default"]]
     jobs += [f"theme.age.{name}" for name in stages]

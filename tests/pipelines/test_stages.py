@@ -1,4 +1,4 @@
-"""The way of a batch: what is published abreast, and what one publication's failure leaves of the others."""
+"""The way of a batch: zones are published abreast, and what the failure of the one leaves of the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_sour
 @pytest.fixture
 def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
     monkeypatch.setenv("XUANWU_KEY_1", KEY)
-    monkeypatch.setenv("XUANWU_THREADS", "2")
     town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
     town.leave("01", csv_of(rows(1)))
     return town
@@ -37,19 +36,22 @@ def published(town: Town, monkeypatch: pytest.MonkeyPatch, before: Any) -> list[
     return [part for stage, part, _ in run_batch(town.ctx, batch_of(1)) if stage == "publish"]
 
 
-def test_a_batch_that_changes_little_is_published_abreast(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    both = threading.Barrier(2)
-    parts = published(town, monkeypatch, lambda _: both.wait(timeout=60))
-    assert parts == ["share/default", "open/open"]
+def test_the_zones_are_published_abreast(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share zone in the thread of whoever runs the batch."""
+    both, threads = threading.Barrier(2), {}
+
+    def begun(part: str) -> None:
+        both.wait(timeout=60)
+        threads[part] = threading.current_thread()
+
+    assert published(town, monkeypatch, begun) == ["share/default", "open/open"]
+    assert threads["share/default"] is threading.current_thread() is not threads["open/open"]
 
 
-def test_one_that_changes_much_is_published_by_one_policy_after_the_other(
+def test_with_one_thread_they_are_published_one_after_the_other(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each in the thread of whoever runs the batch, who can stop it."""
-    monkeypatch.setattr(stages, "LITTLE", len(rows(1)) - 1)
+    town.settings = town.settings.model_copy(update={"threads": 1})
     threads: list[threading.Thread] = []
     parts = published(town, monkeypatch, lambda _: threads.append(threading.current_thread()))
     assert parts == ["share/default", "open/open"]
