@@ -2,7 +2,7 @@
 
 Measured on the residents of the benchmark: level 1 in place of 3 takes a quarter less time for the same size, and a
 dictionary of a column in which nearly every value is another one is built for nothing: without it a file takes a third
-less time, and is a sixth smaller.
+less time, and is a sixth smaller. Pages end by their bytes alone: ending them by their rows too takes a twelfth more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-OPTIONS: Final = {"compression": "zstd", "compression_level": 1, "store_decimal_as_integer": True}
+OPTIONS: Final = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "store_decimal_as_integer": True,
+    "max_rows_per_page": 1 << 20,
+}
 SAMPLE: Final = 8192
 REPEATED: Final = 0.5
 """Distinct values in a sample's rows, up to which a column gets a dictionary."""

@@ -99,7 +99,7 @@ def publish_by(
         else:
             job, snapshot, counted = _write(job, masking, source, standing, alike=alike, past=past)
             if counted is not None:
-                released.remember(ctx.settings, ctx.tables, job.table, (snapshot, counted, counting.TIMES))
+                released.remember(ctx.settings, ctx.tables, job.table, (snapshot, counted))
     if zone == "share":
         origins_of(job).sweep(part.path for part in ctx.tables.parts(job.table))
     published = _with_downloads(job, record_of(job, source, snapshot, reused=reused), counted)

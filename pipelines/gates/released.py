@@ -31,6 +31,7 @@ from lake.zones import Identifier
 from pipelines.engine import engine
 from pipelines.gates.classes import compact
 from pipelines.gates.forms import Json, Shape, read
+from pipelines.publishing.counting import TIMES
 from pipelines.sqlrows import left
 from schemas.settings import Settings
 from schemas.sql import quote
@@ -92,11 +93,11 @@ def remember(
     settings: Settings,
     tables: Tables,
     table: Identifier,
-    counted: tuple[int, pa.RecordBatch, str] | None = None,
+    counted: tuple[int, pa.RecordBatch] | None = None,
 ) -> None:
     """Write down the release that stands, if it was judged and has not been: before another takes its place, before
     it is withdrawn, and before rows are erased from it; and right after it was made, where its rows are at hand:
-    `counted` are its snapshot, its distinct rows, and the column that says how often each comes."""
+    `counted` are its snapshot and its distinct rows, each with how often it comes."""
     snapshot, summary = next(tables.snapshots(table), (None, {})) if tables.exists(table) else (None, {})
     shapes = said(summary, SHAPES)
     if snapshot is None or shapes is None:
@@ -112,7 +113,7 @@ def remember(
         connection.register("none", tables.schema(table).empty_table())
         if counted is not None and counted[0] == snapshot:
             connection.register("counted", pa.Table.from_batches([counted[1]]))
-            new = f"SELECT {_own(form)}, {quote(counted[2])} AS {CHANGE} FROM counted"
+            new = f"SELECT {_own(form)}, {TIMES} AS {CHANGE} FROM counted"
         else:
             new = _read(form, tables.parts(table, snapshot))
         _write(uri, _changes(connection, new, form), form)

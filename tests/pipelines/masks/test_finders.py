@@ -4,6 +4,8 @@ No person's number: they are computed for these tests, and the people are invent
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.masks import apply
-from pipelines.masks.finders import FINDERS, LABELS
+from pipelines.masks.finders import AHEAD, FINDERS, LABELS
 from pipelines.masks.redact import find
 from pipelines.masks.spans import _candidates
 from schemas.model import Redact
@@ -171,3 +173,26 @@ def test_a_number_is_missed_nowhere_for_looking_only_where_it_has_room(text: str
         everywhere = [(each.start(), each.end(1)) for each in pattern.regex.finditer(dark)]
         found = _candidates(dark, pattern)
         assert list(zip(found.starts.tolist(), found.ends.tolist(), strict=True)) == everywhere
+
+
+def test_what_may_not_follow_a_number_is_within_the_characters_looked_at() -> None:
+    never = {finder.never_before for finder in FINDERS if finder.never_before is not None}
+    assert never and all(re._parser.parse(each.pattern).getwidth()[1] <= AHEAD for each in never)  # type: ignore[attr-defined]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.one_of(
+                PIECES, st.sampled_from(["元", "号", "卡号", "电话", "致电", "金额", "身份证", "@", "a@b.cn"])
+            ),
+            max_size=5,
+        )
+    )
+)
+def test_any_column_at_once_gives_what_each_of_its_rows_gives(rows: list[list[str]]) -> None:
+    column = pa.array(["".join(row) for row in rows], pa.string())
+    alone = [apply(column.slice(n, 1), Redact(), field()).to_pylist()[0] for n in range(len(column))]
+    found = apply(column, Redact(), field())
+    found.validate(full=True)
+    assert found.to_pylist() == alone
