@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from importlib import import_module
-from typing import cast
+from typing import Final, cast
 
 from lake import balance, decisions, landing, memory, progress, recordstore, store
 from lake.batch import Batch
@@ -28,6 +28,8 @@ from schemas.policy import ZONES, policies, written
 
 log = logging.getLogger(__name__)
 
+LITTLE: Final = 32 << 20
+"""Bytes landed up to which a batch's zones are published abreast: publishing much takes much memory, and both twice."""
 _BEFORE: dict[Stage, Stage] = dict(zip(STAGES[1:], STAGES[:-1], strict=True))
 
 
@@ -154,14 +156,16 @@ def run_batch(ctx: Context, batch: Batch, start: Stage = "collect") -> Iterator[
 
 
 def _published(ctx: Context, entry: Entry, batch: Batch) -> Iterator[tuple[str, Record]]:
-    """Publish the batch under every policy of the catalogue, the zones abreast, as the tasks of a DAG are; in each zone
-    one policy after the other. Where one fails, what the other zone is at is finished all the same."""
+    """Publish the batch under every policy of the catalogue: of a little one the zones abreast, as the tasks of a DAG
+    are, in each zone one policy after the other. Where one fails, the other zone is finished all the same."""
 
     def publish(part: str) -> tuple[str, Record]:
         return part, run_stage(ctx, "publish", batch, part)
 
     zones = [list(of_zone) for _, of_zone in itertools.groupby(parts(entry, "publish"), _zone_of)]
-    if len(zones) < 2 or ctx.settings.threads < 2 or engine_of(ctx, entry) != "local":
+    several = ctx.settings.threads > 1 and engine_of(ctx, entry) == "local"
+    landed = cast(Landed, recordstore.load(ctx.settings, batch, "collect"))
+    if len(zones) < 2 or not several or sum(file.size for file in landed.files) > LITTLE:
         yield from map(publish, itertools.chain(*zones))
         return
     share, opened = zones

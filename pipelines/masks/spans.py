@@ -77,7 +77,15 @@ def marked(text: Shadowed, kinds: Collection[str]) -> Marked:
     every = Spans(*map(np.concatenate, zip(*(spans for _, spans in found), strict=True)))
     named = np.repeat([kind for kind, _ in found], [len(spans.starts) for _, spans in found])
     order = np.argsort(every.starts, kind="stable")
-    return Marked(*every.at(order), named[order].tolist())
+    return Marked(*_shortened(every.at(order)), named[order].tolist())
+
+
+def _shortened(found: Spans) -> Spans:
+    """A name may reach into what was found before, as 苏 in 万苏A12345 is a plate's: each begins where those before it
+    have ended."""
+    reached = np.maximum.accumulate(np.concatenate(([0], found.ends)))
+    starts = np.maximum(found.starts, reached[:-1])
+    return Spans(starts, np.maximum(found.ends, starts))
 
 
 def _names(text: Shadowed, kinds: Collection[str]) -> Iterator[tuple[int, int]]:
@@ -144,11 +152,10 @@ def _places(dark: Bytes, pattern: Pattern) -> list[int]:
 
 def _in_place(text: Shadowed, found: Spans, finder: Finder) -> Flags:
     """Whether the words around each candidate speak for it, and none against it. The same few stand beside most."""
-    speaks = _each(_windows(text, found.starts - NEAR, NEAR), lambda before: _speaks(before, finder))
+    speaks = _each(_near(text, found.starts - 1, NEAR, -1), lambda before: _speaks(before[::-1], finder))
     if (never := finder.never_before) is None:
         return speaks
-    ahead = _windows(text, found.ends, AHEAD)
-    return speaks & _each(ahead, lambda after: never.match(after) is None, first=True)
+    return speaks & _each(_near(text, found.ends, AHEAD, 1), lambda after: never.match(after) is None)
 
 
 def _speaks(before: str, finder: Finder) -> bool:
@@ -157,23 +164,23 @@ def _speaks(before: str, finder: Finder) -> bool:
     return finder.never_after is None or finder.never_after.search(before) is None
 
 
-def _windows(text: Shadowed, starts: Places, width: int) -> pa.Array:
-    """So many characters from each place on, four bytes each; what lies outside the text is the separator."""
-    outside = np.full(width, ord(SEPARATOR), text.points.dtype)
+def _near(text: Shadowed, places: Places, most: int, way: int) -> pa.Array:
+    """So many characters from each place on, forwards (1) or backwards (-1), four bytes each; the separator for what
+    comes after the first one, and for what lies outside the text."""
+    outside = np.full(most, ord(SEPARATOR), text.points.dtype)
     padded = np.concatenate((outside, text.points, outside))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[starts + width]
+    found = padded[(places + most)[:, None] + way * np.arange(most)]
+    found[np.logical_or.accumulate(found == ord(SEPARATOR), axis=1)] = ord(SEPARATOR)
     return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(4 * width), len(windows), [None, pa.py_buffer(windows.tobytes())]
+        pa.binary(4 * most), len(found), [None, pa.py_buffer(found.tobytes())]
     )
 
 
-def _each(windows: pa.Array, holds: Callable[[str], bool], *, first: bool = False) -> Flags:
-    """Whether it holds of each window, each distinct one asked once: of what is after its last separator, or before
-    its `first`."""
-    encoded = windows.dictionary_encode()
-    rows = (each.decode("utf-32-le").split(SEPARATOR) for each in encoded.dictionary.to_pylist())
-    asked = pa.array([holds(row[0 if first else -1]) for row in rows], pa.bool_())
-    return flags(asked.take(encoded.indices))
+def _each(near: pa.Array, holds: Callable[[str], bool]) -> Flags:
+    """Whether it holds of the characters near each candidate, the same ones asked once."""
+    encoded = near.dictionary_encode()
+    texts = (each.decode("utf-32-le").rstrip(SEPARATOR) for each in encoded.dictionary.to_pylist())
+    return flags(pa.array(map(holds, texts), pa.bool_()).take(encoded.indices))
 
 
 def _apart(found: Spans) -> Spans:

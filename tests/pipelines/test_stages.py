@@ -1,4 +1,4 @@
-"""The way of a batch: zones are published abreast, and what the failure of the one leaves of the other."""
+"""The way of a batch: zones published abreast, and what the failure of the one leaves of the other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def published(town: Town, monkeypatch: pytest.MonkeyPatch, before: Any) -> list[
     return [part for stage, part, _ in run_batch(town.ctx, batch_of(1)) if stage == "publish"]
 
 
-def test_the_zones_are_published_abreast(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zones_of_a_little_batch_are_published_abreast(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The share zone in the thread of whoever runs the batch."""
     both, threads = threading.Barrier(2), {}
 
@@ -48,10 +50,14 @@ def test_the_zones_are_published_abreast(town: Town, monkeypatch: pytest.MonkeyP
     assert threads["share/default"] is threading.current_thread() is not threads["open/open"]
 
 
-def test_with_one_thread_they_are_published_one_after_the_other(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("why", ["one thread", "much landed"])
+def test_with_one_thread_or_of_much_they_are_published_one_after_the_other(
+    town: Town, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    town.settings = town.settings.model_copy(update={"threads": 1})
+    if why == "one thread":
+        town.settings = town.settings.model_copy(update={"threads": 1})
+    else:
+        monkeypatch.setattr(stages, "LITTLE", len(csv_of(rows(1))) - 1)
     threads: list[threading.Thread] = []
     parts = published(town, monkeypatch, lambda _: threads.append(threading.current_thread()))
     assert parts == ["share/default", "open/open"]

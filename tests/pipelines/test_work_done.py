@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +22,7 @@ from lake.records import Checked, Landed, Merged, Record, Standardised
 from pipelines.batches import batch_for
 from pipelines.collect import collect
 from pipelines.context import Context, open_context
-from pipelines.masks import apply, masked_rows
+from pipelines.masks import apply, masked_rows, spans
 from pipelines.masks.keys import Key
 from pipelines.masks.tokens import Tokens
 from pipelines.merge import merge
@@ -114,14 +116,15 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Context, dict[str, i
 def test_a_zone_is_read_about_once_by_the_stage_after_it(once: tuple[Context, dict[str, int]]) -> None:
     """Collection reads the source once, and what it landed once, to count its rows. A merge digests
     its batch, looks at its keys and reads its rows. The share zone's rows are dealt into
-    an order on local disk, its leak gate reads the personal columns again, and its proof what was written. The open
+    an order on local disk, its leak gate reads the personal columns again, and its proof
+    what was written. The open
     zone reads the columns that it opens, twice, and once those that must not stand in them."""
     ctx, read = once
     landing, standard, curated, share = (size(ctx, z) for z in ("landing", "standard", "curated", "share"))
     assert landing < read["collect"] < 2.3 * landing
     assert 0.9 * landing < read["standardise"] < 1.3 * landing
     assert standard < read["merge"] < 4.2 * standard
-    assert curated < read["share"] < 3.5 * (curated + share)
+    assert curated < read["share"] < 4.5 * (curated + share)
     assert read["open"] < 2.2 * curated
 
 
@@ -137,10 +140,9 @@ def test_a_distinct_text_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_words_that_stand_before_many_numbers_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("pipelines.masks.redact")
     judged: list[str] = []
-    speaks = module._speaks
-    monkeypatch.setattr(module, "_speaks", lambda before, f: (judged.append(before), speaks(before, f))[1])
+    speaks = spans._speaks
+    monkeypatch.setattr(spans, "_speaks", lambda before, f: (judged.append(before), speaks(before, f))[1])
     texts = [f"{words}1541234{n:04d}" for words in ("请致电", "订单号") for n in range(200)]
     masked = apply(pa.array(texts), Redact(what=("phone",)), text_field("remarks")).to_pylist()
     assert masked == ["请致电[手机号]"] * 200 + texts[200:]
@@ -148,10 +150,14 @@ def test_words_that_stand_before_many_numbers_are_judged_once(monkeypatch: pytes
 
 
 def test_a_long_number_is_looked_for_only_where_it_has_room() -> None:
-    module = importlib.import_module("pipelines.masks.redact")
-    dark = bytearray(b"13812345678 \x1e2026-03-02\x1e4111 1111 1111 1111")
-    assert module._places(dark, 16) == [24, 25, 26]
-    assert len(module._places(dark, 10)) == 2 + 9
+    """And that only where it may begin."""
+    dark = np.frombuffer(b"13812345678 \x1e2026-03-02\x1e4111 1111 1111 1111", np.uint8)
+    cards, phones = (
+        spans.Pattern(re.compile(b""), np.isin(np.arange(256), list(first)), least)
+        for first, least in ((b"0123456789", 16), (b"1", 10))
+    )
+    assert spans._places(dark, cards) == [24, 25, 26]
+    assert spans._places(dark, phones) == [0, 25, 26, 27, 29, 30, 31, 32]
 
 
 def test_the_longest_masks_of_a_batch_are_begun_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,15 +51,13 @@ def test_a_missing_masking_key(found: Found, monkeypatch: pytest.MonkeyPatch) ->
     town.good(1)
     data = town.leave("02", csv_of(rows(2)))
     monkeypatch.delenv("XUANWU_KEY_1")
-    published = {name: value for name, value in town.state().items() if not name.startswith("curated")}
+    shared = {name: value for name, value in town.state().items() if name.startswith("share")}
     with pytest.raises(MaskError, match="no masking key of version 1") as caught:
         town.run(2)
     assert "XUANWU_KEY_1" in (caught.value.next_step or "")
     assert caught.value.place["dataset"] == "police.person"
     town.keeps(2, data)
-    assert {
-        name: value for name, value in town.state().items() if not name.startswith("curated")
-    } == published
+    assert {name: value for name, value in town.state().items() if name.startswith("share")} == shared
     monkeypatch.setenv("XUANWU_KEY_1", KEY)
     again = [record for record in town.run(2, "publish") if isinstance(record, Published)]
     assert [record.rows_out for record in again] == [2 * GOOD_ROWS] * 2
