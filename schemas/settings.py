@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     memory: str = Field("400MB", pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B)$")
     """DuckDB's memory limit for one stage; beyond it DuckDB spills into `<home>/scratch`."""
     threads: int = Field(2, ge=1)
-    """Threads of a stage, DuckDB's too; with two or more `xuanwu run` publishes both zones of a little batch abreast."""
+    """Threads of a stage, DuckDB's too; with two or more `xuanwu run` publishes zones of a little batch abreast."""
     xlsx_cells: int = 2_000_000
     """Cells that an XLSX download may have; a bigger table is left out as XLSX, and its index says so."""
     engine: Literal["local", "spark"] = "local"

@@ -135,5 +135,5 @@ def test_a_shadow_has_a_byte_for_each_character() -> None:
 
 def test_a_name_that_reaches_into_a_plate_moves_no_other_row() -> None:
     texts = ["局长万苏A12345到", "第二行", "请致电15412345678联系"]
-    masked = apply(pa.array(texts), Redact(), field()).to_pylist()
+    masked = apply(pa.array(texts), Redact(what=("phone", "plate", "name")), field()).to_pylist()
     assert masked == ["局长[姓名][车牌号]到", "第二行", "请致电[手机号]联系"]
