@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import binascii
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +37,8 @@ SELDOM, RESTING = 8, 7
 TOGETHER = "pipelines.masks.sm3"
 MANY = 1 << 18
 """So many values are hashed one after the other in the time that it takes to load what hashes all at once."""
+UNIQUE = 0.9
+"""New values in a second batch, of its rows, from which on all rows to come are taken to bring new ones."""
 _NO_VALUES = pa.array([], pa.binary())
 _NO_TOKENS = pa.array([], pa.string())
 
@@ -50,31 +54,35 @@ class _Known(NamedTuple):
 
 class Tokens:
     """The tokens and enciphered values of one publication: one key, one reader's domain, and what was made lately.
-    `expected` is how many there will be, where that is known."""
+    `expected` is how many rows there will be, where that is known."""
 
     def __init__(self, key: Key, domain: str, expected: int = 0) -> None:
         self.key = key
         self.domain = domain
         self._known: dict[Hmac | Fpe, _Known] = {}
-        self._number = expected
+        self._expected = expected
+        self._hashed = 0
 
     def of(self, values: pa.Array, mask: Hmac | Fpe) -> pa.Array:
         """A string column of tokens or enciphered values, null where the value is null. Every distinct value is hashed
         or enciphered once."""
         encoded = pc.dictionary_encode(canonical(values))
         known = self._known.get(mask, _Known())
+        made = partial(self._made, mask, len(values))
         if known.resting:
             self._known[mask] = known._replace(resting=known.resting - 1)
-            return self._made(encoded.dictionary, mask).take(encoded.indices)
-        return self._remembered(encoded.dictionary, mask, known).take(encoded.indices)
+            return made(encoded.dictionary).take(encoded.indices)
+        return self._remembered(encoded.dictionary, mask, known, made).take(encoded.indices)
 
-    def _remembered(self, values: pa.Array, mask: Hmac | Fpe, lately: _Known) -> pa.Array:
+    def _remembered(
+        self, values: pa.Array, mask: Hmac | Fpe, lately: _Known, made: Callable[[pa.Array], pa.Array]
+    ) -> pa.Array:
         """Results for distinct values without null: those known are looked up, the rest made and remembered."""
         found = pc.index_in(values, value_set=lately.values)
         missing = found.is_null()
         new = values.filter(missing)
         known = pa.concat_arrays([lately.values, new])
-        results = pa.concat_arrays([lately.results, self._made(new, mask)])
+        results = pa.concat_arrays([lately.results, made(new)])
         nth_new = pc.add(pc.cumulative_sum(missing.cast(pa.int64())), len(known) - len(new) - 1)
         wanted = results.take(pc.if_else(missing, nth_new, found))
         seldom = len(lately.values) > 0 and SELDOM * (len(values) - len(new)) < len(values)
@@ -83,12 +91,14 @@ class Tokens:
         self._known[mask] = _Known(known, results, RESTING if seldom else 0)
         return wanted
 
-    def _made(self, values: pa.Array, mask: Hmac | Fpe) -> pa.Array:
+    def _made(self, mask: Hmac | Fpe, rows: int, values: pa.Array) -> pa.Array:
+        """Of distinct values, those of so many rows that are not known."""
         domain = mask.domain or self.domain
         if isinstance(mask, Fpe):
             return encipher(values.cast(pa.string()), mask, self.key, domain)
-        many = self._number >= MANY or TOGETHER in sys.modules
-        self._number += len(values)
+        expected = self._expected if self._hashed and len(values) >= UNIQUE * rows else 0
+        many = max(self._hashed, expected) >= MANY or TOGETHER in sys.modules
+        self._hashed += len(values)
         return hash_values(values, self.key.derive(f"token/{domain}", mask.hash), mask.hash, many=many)
 
 
