@@ -164,8 +164,7 @@ def _published(ctx: Context, entry: Entry, batch: Batch) -> Iterator[tuple[str, 
 
     zones = [list(of_zone) for _, of_zone in itertools.groupby(parts(entry, "publish"), _zone_of)]
     several = ctx.settings.threads > 1 and engine_of(ctx, entry) == "local"
-    landed = cast(Landed, recordstore.load(ctx.settings, batch, "collect"))
-    if len(zones) < 2 or not several or sum(file.size for file in landed.files) > LITTLE:
+    if len(zones) < 2 or not several or not _is_little(ctx, batch):
         yield from map(publish, itertools.chain(*zones))
         return
     share, opened = zones
@@ -173,6 +172,14 @@ def _published(ctx: Context, entry: Entry, batch: Batch) -> Iterator[tuple[str, 
         beside = pool.submit(copy_context().run, lambda: [publish(part) for part in opened])
         yield from map(publish, share)
         yield from beside.result()
+
+
+def _is_little(ctx: Context, batch: Batch) -> bool:
+    """Whether what the batch landed is little; of one whose record of that is gone nobody knows."""
+    if not recordstore.exists(ctx.settings, batch, "collect"):
+        return False
+    landed = cast(Landed, recordstore.load(ctx.settings, batch, "collect"))
+    return sum(file.size for file in landed.files) <= LITTLE
 
 
 def _zone_of(part: str) -> str:
