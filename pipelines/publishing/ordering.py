@@ -33,9 +33,7 @@ BUCKET_ROWS: Final = 128 * 1024
 BUCKET_BYTES: Final = 48 << 20
 MOST_BUCKETS: Final = 512
 """Files that are open at once."""
-PACKED_FROM: Final = 1 << 30
-"""Bytes of masked rows from which on their buckets are packed: fewer stay in the system's memory of files, and packing
-them takes a third of the time of a shuffle."""
+_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def shuffled(
@@ -58,9 +56,8 @@ def _shuffled(
     buckets = min(MOST_BUCKETS, -(-count // max(1, min(BUCKET_ROWS, BUCKET_BYTES // width))))
     with scratch.folder(settings, "shuffle") as folder:
         paths = [folder / f"{number}.arrow" for number in range(max(1, buckets))]
-        packed = pa.ipc.IpcWriteOptions(compression="lz4" if width * count >= PACKED_FROM else None)
         with ExitStack() as stack:
-            writers = [stack.enter_context(pa.ipc.new_stream(path, schema, options=packed)) for path in paths]
+            writers = [stack.enter_context(pa.ipc.new_stream(path, schema, options=_LZ4)) for path in paths]
             _deal(_again(first, pieces), writers, random)
         del first
         memory.give_back()

@@ -58,6 +58,8 @@ def test_a_missing_masking_key(found: Found, monkeypatch: pytest.MonkeyPatch) ->
     assert caught.value.place["dataset"] == "police.person"
     town.keeps(2, data)
     assert {name: value for name, value in town.state().items() if name.startswith("share")} == shared
+    opened = town.ctx.tables.row_count(("open", "police__person"))
+    assert opened == 2 * GOOD_ROWS, "what needs no key is published, as by a DAG's own task"
     monkeypatch.setenv("XUANWU_KEY_1", KEY)
     again = [record for record in town.run(2, "publish") if isinstance(record, Published)]
     assert [record.rows_out for record in again] == [2 * GOOD_ROWS] * 2

@@ -21,12 +21,10 @@ def rows(count: int) -> Iterator[pa.RecordBatch]:
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
 @pytest.mark.parametrize("told", [0, 1000, 5000])
-@pytest.mark.parametrize("packed_from", [0, 1 << 30])
 def test_every_row_comes_once(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, count: int, told: int, packed_from: int
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, count: int, told: int
 ) -> None:
-    """However many rows were expected, packed or not."""
-    monkeypatch.setattr(ordering, "PACKED_FROM", packed_from)
+    """However many rows were expected."""
     monkeypatch.setattr(ordering, "BUCKET_ROWS", 64)
     monkeypatch.setattr(ordering, "BUCKET_BYTES", 1000)
     found = [
