@@ -15,7 +15,7 @@ from contextvars import copy_context
 from importlib import import_module
 from typing import Final, cast
 
-from lake import balance, decisions, landing, memory, progress, recordstore, store
+from lake import balance, decisions, erasures, landing, memory, progress, recordstore, store
 from lake.batch import Batch
 from lake.records import STAGES, Checked, Landed, Record, Stage, Standardised
 from pipelines import lineage, loading
@@ -101,10 +101,7 @@ def _taken(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) ->
     if stage in ("collect", "standardise"):
         landing.require_originals(ctx.settings, batch)
     if stage == "collect":
-        from pipelines.collect import collect
-        from pipelines.erasure.suppression import suppressed
-
-        return suppressed(ctx, entry, collect(ctx, entry, batch))
+        return _collected(ctx, entry, batch)
     before = recordstore.load(ctx.settings, batch, _BEFORE[stage])
     progress.expect(before.rows if isinstance(before, Landed) else balance.FLOW[_BEFORE[stage]](before)[1])
     if isinstance(before, Standardised | Checked):
@@ -114,6 +111,18 @@ def _taken(ctx: Context, entry: Entry, stage: Stage, batch: Batch, part: str) ->
         zone, _, policy = part.partition("/")
         return work(ctx, entry, before, zone, policy)
     return work(ctx, entry, before)
+
+
+def _collected(ctx: Context, entry: Entry, batch: Batch) -> Landed:
+    """What recognises erased persons is loaded where there are any: it takes as long as collecting a small table."""
+    from pipelines.collect import collect
+
+    landed = collect(ctx, entry, batch)
+    if not erasures.in_force(ctx.settings.lake_root):
+        return landed
+    from pipelines.erasure.suppression import suppressed
+
+    return suppressed(ctx, entry, landed)
 
 
 def _require_typed(before: Standardised | Checked) -> None:

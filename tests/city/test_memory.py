@@ -18,7 +18,7 @@ TEXT = 800
 LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 """Hexadecimal without digits, among which would be telephone numbers."""
 LIMIT = 256 << 20
-CONSTANT = 192 << 20
+CONSTANT = 96 << 20
 """What pools and allocators may keep besides, in bytes."""
 
 ENTRY = """\
