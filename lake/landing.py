@@ -63,13 +63,17 @@ class LandingWriter:
         """A query's rows as zstd Parquet → (path, sha256, size, rows). They are read in a thread of its own."""
         path = self._address(name)
         rows = 0
-        groups = ahead(store.row_groups(reader, reader.schema))
-        with store.atomic_parquet(path, reader.schema, statistics=False) as writer, closing(groups):
+
+        def told(groups: Iterable[pa.Table]) -> Iterator[pa.Table]:
+            nonlocal rows
             for table in groups:
-                writer.write_table(table)
+                yield table
                 rows += table.num_rows
                 progress.passed(table.num_rows)
-        return path, store.sha256_of(path), store.size_of(path), rows
+
+        with closing(ahead(store.row_groups(reader, reader.schema))) as groups:
+            sha256, size = store.write_parquet(path, told(groups), reader.schema, statistics=False)
+        return path, sha256, size, rows
 
     def commit(self, landed: Landed) -> Landed:
         """Write the manifest: from here on the batch is landed. Files that it does not name are removed.

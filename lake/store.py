@@ -203,6 +203,22 @@ def atomic_parquet(uri: str, schema: pa.Schema, *, statistics: bool = True) -> I
         yield writer
 
 
+def write_parquet(
+    uri: str, groups: Iterable[pa.Table], schema: pa.Schema, *, statistics: bool = True
+) -> tuple[str, int]:
+    """The tables as the row groups of one zstd Parquet file; its SHA-256 (hex) and size, of the bytes as they passed.
+    If the tables raise, no file appears."""
+    with output(uri) as stream, Digested(stream) as passed:
+        with (
+            # a call of Python for each block, not for each page
+            pa.output_stream(passed, buffer_size=BLOCK) as blocks,
+            parquet.Writer(blocks, schema, statistics=statistics) as writer,
+        ):
+            for group in groups:
+                writer.write_table(group)
+    return passed.sha256, passed.size
+
+
 def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Iterator[pa.Table]:
     """Batches gathered into tables of a row group's size, by rows and by bytes: a writer makes one row group of
     each call, and thousands of tiny ones are slow to read. Their schema is that of the batches if none is given."""

@@ -13,11 +13,8 @@ from lake.ahead import ahead
 
 def write_parquet(uri: str, rows: pa.RecordBatchReader) -> tuple[str, int]:
     """The rows as one file; its SHA-256 (hex) and size in bytes."""
-    groups = ahead(store.row_groups(_even(rows), rows.schema))
-    with store.atomic_parquet(uri, rows.schema) as writer, closing(groups):
-        for group in groups:
-            writer.write_table(group)
-    return store.digest_of(uri)
+    with closing(ahead(store.row_groups(_even(rows), rows.schema))) as groups:
+        return store.write_parquet(uri, groups, rows.schema)
 
 
 def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

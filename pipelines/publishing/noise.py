@@ -162,11 +162,12 @@ def _draw(work: _Work, budget: Budget, draw: Draw, mask: Noise) -> None:
     uri, kind = work.uri(file), pa.float64() if field.type == "number" else pa.int64()
     schema = pa.schema([("noisy", kind)])
     rows = work.connection.execute(f"SELECT u_{draw.field} AS u FROM truth ORDER BY {work.by}")
-    with store.atomic_parquet(uri, schema) as writer:
-        for batch in rows.to_arrow_reader(BATCH_ROWS):
-            noisy = measure(_filled(batch.column(0), kind).to_pylist())
-            writer.write_table(pa.table([pa.array(noisy, kind)], schema=schema))
-    if not budget.settle(draw.draw, file, store.sha256_of(uri)):
+    drawn = (
+        pa.table([pa.array(measure(_filled(batch.column(0), kind).to_pylist()), kind)], schema=schema)
+        for batch in rows.to_arrow_reader(BATCH_ROWS)
+    )
+    sha256, _ = store.write_parquet(uri, drawn, schema)
+    if not budget.settle(draw.draw, file, sha256):
         store.remove_file(uri)
 
 

@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -81,6 +82,30 @@ def test_a_block_that_cannot_be_written_leaves_no_thread() -> None:
         store.Digested(full) as passed,
     ):
         passed.write(bytes(store.DIGESTED_BESIDE))
+    assert not [each for each in threading.enumerate() if each.name.startswith("digest")]
+
+
+def test_a_parquet_is_digested_as_it_is_written(tmp_path: Path) -> None:
+    """More than a block, written in the sizes that Parquet has."""
+    uri, texts = str(tmp_path / "a.parquet"), [uuid4().hex for _ in range(90_000)]
+    groups = [pa.table({"x": texts[at : at + 20_000]}) for at in range(0, len(texts), 20_000)]
+    told = store.write_parquet(uri, groups, groups[0].schema)
+    assert told == store.digest_of(uri)
+    assert told[1] > store.BLOCK
+    assert pq.read_table(uri).column("x").to_pylist() == texts
+    assert pq.ParquetFile(uri).num_row_groups == len(groups)
+    empty = store.write_parquet(str(tmp_path / "b.parquet"), [], groups[0].schema)
+    assert empty == store.digest_of(str(tmp_path / "b.parquet"))
+
+
+def test_a_parquet_whose_tables_break_is_not_there(tmp_path: Path) -> None:
+    def tables() -> Iterator[pa.Table]:
+        yield pa.table({"x": [1]})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.write_parquet(str(tmp_path / "a.parquet"), tables(), pa.schema([("x", pa.int64())]))
+    assert list(tmp_path.iterdir()) == []
     assert not [each for each in threading.enumerate() if each.name.startswith("digest")]
 
 
