@@ -49,7 +49,7 @@ def groups(chosen: str) -> tuple[dict[str, list[Contender]], list[str]]:
             {"connectorx": "dlt ConnectorX", "pyarrow": "dlt PyArrow"} if kind in DATABASES else {"": "dlt"}
         )
         found[f"collect {kind}"] = [
-            Contender(FLOOR, "floor_collect", here, kind),
+            Contender(FLOOR, "floor_collect", peers if kind == "mariadb" else here, kind),
             Contender(OURS, "ours", here, kind, {"way": "collect"}),
             *(Contender(name, "dlt_collect", peers, kind, {"backend": b}) for b, name in backends.items()),
         ]

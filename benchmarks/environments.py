@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).parent
+PACKAGES = ("schemas", "lake", "expectations", "pipelines")
+"""What a contender of ours imports."""
 
 
 def environment(name: str, requirements: str) -> Path:
@@ -37,6 +39,14 @@ def environment(name: str, requirements: str) -> Path:
     subprocess.run(install, check=True)
     stamp.write_text(digest)
     return python
+
+
+def compiled() -> None:
+    """What a machine compiles once: Xuanwu's modules to bytecode, as the peers' are when they are installed, and its
+    kernel of SM3 to instructions of this processor."""
+    modules = [str(ROOT / name) for name in (*PACKAGES, "benchmarks")]
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *modules], check=True)
+    subprocess.run([sys.executable, "-c", "import pipelines.masks.sm3"], cwd=ROOT, check=True)
 
 
 def java() -> str | None:

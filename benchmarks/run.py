@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contest import FLOOR, OURS, WAY, Contender, Ground, groups
+from benchmarks.environments import compiled
 from benchmarks.kept import RESULTS
 from benchmarks.measure import Run
 from benchmarks.picture import picture
@@ -33,6 +34,7 @@ console = Console(width=170, highlight=False)
 
 def bench(rows: int, repeat: int, chosen: str) -> list[Measured]:
     """All runs, in the order they were made, shown and kept; where it is interrupted, those made until then."""
+    compiled()
     contests, missing = groups(chosen)
     kinds = {contender.source for each in contests.values() for contender in each}
     measured: list[Measured] = []
