@@ -208,14 +208,13 @@ def write_parquet(
 ) -> tuple[str, int]:
     """The tables as the row groups of one zstd Parquet file; its SHA-256 (hex) and size, of the bytes as they passed.
     If the tables raise, no file appears."""
-    with output(uri) as stream, Digested(stream) as passed:
-        with (
-            # a call of Python for each block, not for each page
-            pa.output_stream(passed, buffer_size=BLOCK) as blocks,
-            parquet.Writer(blocks, schema, statistics=statistics) as writer,
-        ):
-            for group in groups:
-                writer.write_table(group)
+    with (
+        # a call of Python for each block, not for each page
+        output(uri) as stream, Digested(stream) as passed, pa.output_stream(passed, buffer_size=BLOCK) as blocks,
+        parquet.Writer(blocks, schema, statistics=statistics) as writer,
+    ):
+        for group in groups:
+            writer.write_table(group)
     return passed.sha256, passed.size
 
 
