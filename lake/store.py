@@ -210,7 +210,9 @@ def write_parquet(
     If the tables raise, no file appears."""
     with (
         # a call of Python for each block, not for each page
-        output(uri) as stream, Digested(stream) as passed, pa.output_stream(passed, buffer_size=BLOCK) as blocks,
+        output(uri) as stream,
+        Digested(stream) as passed,
+        pa.output_stream(passed, buffer_size=BLOCK) as blocks,
         parquet.Writer(blocks, schema, statistics=statistics) as writer,
     ):
         for group in groups:

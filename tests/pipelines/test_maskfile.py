@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,15 +11,7 @@ import pytest
 
 from lake.zones import identifier
 from tests.leaks import bytes_below
-from tests.pipelines.badinput.town import CANARY, DATASET, HEADER, KEY, Town, csv_of, leak, path_source, rows
-
-
-@pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
-    monkeypatch.setenv("XUANWU_KEY_1", KEY)
-    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
-    yield town
-    assert leak(town) is None
+from tests.pipelines.badinput.town import CANARY, DATASET, HEADER, Town, csv_of, rows
 
 
 def given(town: Town, data: bytes, name: str = "people.csv") -> Path:

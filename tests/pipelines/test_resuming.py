@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -16,13 +15,11 @@ from pipelines.cli import app
 from pipelines.resuming import IDLE, stuck, stuck_at
 from pipelines.stages import run_stage
 from pipelines.status import batch_statuses
-from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_source, rows
+from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
-    monkeypatch.setenv("XUANWU_KEY_1", KEY)
-    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
+def town(town: Town) -> Town:
     town.leave("01", csv_of(rows(1)))
     return town
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,11 @@ from lake.records import Record
 from pipelines import stages
 from pipelines.stages import run_batch
 from schemas.errors import LeakFound
-from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_source, rows
+from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
-    monkeypatch.setenv("XUANWU_KEY_1", KEY)
-    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
+def town(town: Town) -> Town:
     town.leave("01", csv_of(rows(1)))
     return town
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from lake.verify import Copy, verify
 from lake.zones import identifier
 from tests.leaks import bytes_below
-from tests.pipelines.badinput.town import DATASET, GOOD_ROWS, KEY, Town, csv_of, leak, path_source, rows
+from tests.pipelines.badinput.town import DATASET, GOOD_ROWS, Town, csv_of, rows
 
 SHARE = identifier("share", DATASET, "default")
-
-
-@pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
-    monkeypatch.setenv("XUANWU_KEY_1", KEY)
-    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
-    yield town
-    assert leak(town) is None
 
 
 def test_run_from_publish_publishes_the_last_batch_under_the_new_masks(town: Town) -> None:
