@@ -209,9 +209,9 @@ def write_parquet(
     """The tables as the row groups of one zstd Parquet file; its SHA-256 (hex) and size, of the bytes as they passed.
     If the tables raise, no file appears."""
     with (
-        # a call of Python for each block, not for each page
         output(uri) as stream,
         Digested(stream) as passed,
+        # a call of Python for each block, not for each page
         pa.output_stream(passed, buffer_size=BLOCK) as blocks,
         parquet.Writer(blocks, schema, statistics=statistics) as writer,
     ):
