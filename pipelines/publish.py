@@ -30,6 +30,7 @@ import pyarrow as pa
 from lake import renewal
 from lake.properties import said
 from lake.records import Disclosure, Merged, Published
+from lake.signing import load_signer
 from pipelines import downloads
 from pipelines.context import Context
 from pipelines.gates import disclosure, released
@@ -238,6 +239,7 @@ def _judged(
             plan=job.plan,
             rows=lambda plan: by(plan).rows(),
             counts=lambda names: within_territory(job, names, source),
+            secret=partial(_cover, job),
             counted=partial(_distinct, job, source, by, standing if alike else None, kept),
             kept=kept,
             key=job.key.check if job.key else "",
@@ -245,6 +247,11 @@ def _judged(
             out_before=_left_out(standing),
         )
     )
+
+
+def _cover(job: Job) -> str:
+    """The secret of the table's cover, the same for all its releases as long as the signing key is the same."""
+    return load_signer(job.ctx.settings, job.ctx.connect).secret("cover", ".".join(job.table))
 
 
 def _distinct(

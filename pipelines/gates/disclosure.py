@@ -100,7 +100,8 @@ class Opening:
     columns of the curated rows; `counted` the distinct masked rows and how often each comes, or None where that is
     not known; `kept` the releases before it; `key` is the check value of the masking key. After an
     erasure it `must` be released, however many rows stay out: what stands published holds who is erased. Rows that the
-    release before left out, `out_before`, may stay out: to refuse would not show them."""
+    release before left out, `out_before`, may stay out: to refuse would not show them. `secret` is the table's own, by
+    which it is settled which rows hide those that are gone."""
 
     settings: Settings
     numbers: DisclosureNumbers
@@ -110,6 +111,7 @@ class Opening:
     plan: dict[str, Mask]
     rows: Callable[[Plan], Rows]
     counts: Callable[[list[str]], Rows]
+    secret: Callable[[], str]
     counted: Callable[[], pa.RecordBatch | None] = lambda: None
     kept: Sequence[Kept] = ()
     key: str = ""
@@ -275,7 +277,7 @@ def _try(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits
     before, small = release.measure().k, release.small()
     emptied = limits.suppress == "cells" and cells.empty(release)
     held = earlier.prepare(release, list(opening.kept), opening.shapes)
-    _take_out(release, held)
+    _take_out(release, held, opening.secret)
     departed = max((earlier.departed(release, each) for each in held), default=0)
     touched = cells.rows(release) if emptied else 0
     left = release.measure()
@@ -290,7 +292,7 @@ def _try(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits
     return _Attempt(release.rows, record, before, release.gone(), places, within)
 
 
-def _take_out(release: Release, held: list[earlier.Earlier]) -> None:
+def _take_out(release: Release, held: list[earlier.Earlier], secret: Callable[[], str]) -> None:
     """Until nothing fails any more. Each round only takes out, so it ends: with nothing left at the latest."""
     before = -1
     while before != release.out():
@@ -300,7 +302,7 @@ def _take_out(release: Release, held: list[earlier.Earlier]) -> None:
             earlier.wait(release, each)
         if before == release.out():
             for each in held:
-                earlier.hide(release, each)
+                earlier.hide(release, each, secret())
 
 
 def _mean(left: Measure) -> float:

@@ -2,7 +2,9 @@
 
 Of the rows that the new release has and an earlier one has not, and of those that only the earlier one had, every
 class has none or at least `k`. Too few new rows wait. Where too few are gone, more of their class are left out, so that
-nobody can say which of them it was; they come back once enough others have gone.
+nobody can say which of them it was; they come back once enough others have gone. Which ones is settled by a secret of
+the lake and by the rows, not by the day: the same ones again would else be told from those who are gone by what two
+releases both lack; and whoever could say which rows are left out would know who is gone.
 
 All earlier releases of one form are looked at in one pass: from one to the next, what a class has in common with the
 new release changes only where rows changed. Releases under other masks are compared by the columns that both have, in
@@ -84,20 +86,22 @@ def wait(release: Release, earlier: Earlier) -> None:
     _take_out(release, earlier, "added", _WAIT)
 
 
-def hide(release: Release, earlier: Earlier) -> None:
-    """Where too few of a class are gone since one of these releases, take out others that it had. To be asked once
-    nothing has to wait any more: what waited before is what hides others still."""
-    _take_out(release, earlier, "lost", _HIDE)
+def hide(release: Release, earlier: Earlier, secret: str) -> None:
+    """Where too few of a class are gone since one of these releases, take out others that it had, in an order that none
+    can tell without the secret. To be asked once nothing has to wait any more: what waited before is what hides others
+    still."""
+    _take_out(release, earlier, "lost", _HIDE, secret)
 
 
-def _take_out(release: Release, earlier: Earlier, what: str, sql: str) -> None:
+def _take_out(release: Release, earlier: Earlier, what: str, sql: str, secret: str = "") -> None:
     k = release.limits.k
     bad = (
         f"SELECT class, max(release) AS release, arg_max({what}, release) AS few "
         f"FROM ({_differences(release, earlier)}) WHERE {what} BETWEEN 1 AND {k - 1} GROUP BY class"
     )
     names = {"place": PLACE, "digest": earlier.digest, "class_": earlier.class_}
-    release.connection.execute(sql.format(bad=bad, n=earlier.number, k=k, **names))
+    given = {"secret": secret} if secret else None
+    release.connection.execute(sql.format(bad=bad, n=earlier.number, k=k, **names), given)
 
 
 def differs(release: Release, earlier: Earlier) -> bool:
@@ -158,7 +162,8 @@ _HIDE = """
                       FROM (SELECT {place}, {digest} AS digest, {class_} AS class FROM kept) JOIN bad USING (class)),
          there AS (SELECT numbered.{place}, few, row_number() OVER (
                               PARTITION BY numbered.class
-                              ORDER BY numbered.times > held.times, numbered.digest, nth) AS turn
+                              ORDER BY numbered.times > held.times,
+                                       sha256(concat_ws('|', $secret::VARCHAR, numbered.digest, nth))) AS turn
                    FROM numbered ASOF JOIN held{n} AS held
                        ON numbered.digest = held.digest AND numbered.release >= held.release
                    WHERE held.times > 0)

@@ -40,7 +40,7 @@ class Held:
         table = pa.Table.from_batches(self.counted)
         merged = table.group_by("text", use_threads=False).aggregate([("rows", "sum")])
         self.counted, self.texts, self.size = [], 0, 0
-        columns = [pa.concat_arrays(merged[name].chunks) for name in ("text", "rows_sum")]
+        columns = [merged[name].combine_chunks() for name in ("text", "rows_sum")]
         return pa.record_batch(columns, ["text", "rows"])
 
     @property

@@ -34,7 +34,10 @@ from schemas.policy import policies
 
 PERSONAL_GRADE = 3
 _TOKEN = r"^[0-9a-f]{32}$"  # noqa: S105  the form of a token, not a secret
-_LONG_NUMBER = 10**10
+_DIGITS = 11
+"""Of a number, from which on it may be an identifier."""
+NUMBERS = {"integer": 10**7, "decimal": 10**10, "number": 10**10}
+"""Types of numbers, and the smallest that is compared with others: whole ones, of sums those that are no sum."""
 _NEVER_PUBLIC = ("resident_id", "bank_card")
 _SAID = {
     "resident_id": "resident ids",
@@ -111,11 +114,11 @@ class Watched:
 
 
 def _comparable(each: Field) -> bool:
-    return each.grade >= PERSONAL_GRADE and each.codes is None and each.type in ("string", "integer")
+    return each.grade >= PERSONAL_GRADE and each.codes is None and each.type in ("string", *NUMBERS)
 
 
 def _personal(entry: Entry, each: Field, snapshot: int | None) -> Personal:
-    return Personal(entry.id, each.name, identifier("curated", entry.id), snapshot, each.type == "integer")
+    return Personal(entry.id, each.name, identifier("curated", entry.id), snapshot, NUMBERS.get(each.type))
 
 
 def watch(
@@ -201,14 +204,30 @@ class _Found:
 
 
 def _texts(values: pa.Array) -> pa.Array | None:
-    """A column as text, where it may hold an identifier: strings, and whole numbers of eleven digits or more, others
-    null."""
-    if pa.types.is_string(values.type):
+    """A column as text, where it may hold an identifier: strings, and whole numbers of eleven digits or more, of
+    whatever type, others null."""
+    kind = values.type
+    if pa.types.is_string(kind):
         return values
-    if not pa.types.is_integer(values.type):
+    if pa.types.is_integer(kind):
+        whole = kind
+    elif pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.precision - kind.scale >= _DIGITS):
+        whole = pa.decimal128(38, 0)
+    else:
         return None
-    long = pc.greater_equal(values, _LONG_NUMBER)
-    return pc.if_else(long, values, None).cast(pa.string()) if pc.any(long).as_py() else None
+    long = pc.greater_equal(values, 10 ** (_DIGITS - 1))
+    if not pc.any(long).as_py():
+        return None
+    found = pc.if_else(pc.and_(long, _is_whole(values)), values, None)
+    return found.cast(whole, safe=False).cast(pa.string())
+
+
+def _is_whole(values: pa.Array) -> pa.Array:
+    """Of floats those that a number of twenty digits holds."""
+    if pa.types.is_integer(values.type):
+        return values.is_valid()
+    whole = pc.equal(values, pc.floor(values))
+    return pc.and_(whole, pc.less(values, 1e20)) if pa.types.is_floating(values.type) else whole
 
 
 def _leak(publication: Watched, findings: list[Finding]) -> LeakFound:

@@ -40,7 +40,7 @@ KINDS = ("resident_id", "phone", "email", "bank_card", "plate", "passport", "usc
 @dataclass
 class Tally:
     """What one column held so far. `serial` counts, by length, rows whose whole value is such a number; `proven`
-    those of them that are identifiers, by length and kind; `inside` identifiers that are not the whole value."""
+    those of them that are identifiers, by length and kind; `inside` rows that hold one which is not the whole value."""
 
     serial: Counter[int] = field(default_factory=Counter)
     proven: Counter[tuple[int, str]] = field(default_factory=Counter)
@@ -67,9 +67,13 @@ class Tally:
                 self.proven[length, kind] += int(times[of_length][proven].sum())
 
     def _inside(self, texts: pa.Array, times: Places) -> None:
-        for found in find(texts, KINDS):
-            if not (found.glued and _weak(found.kind, len(found.number))):
-                self.inside[found.kind] += int(times[found.row])
+        held = {
+            (found.kind, found.row)
+            for found in find(texts, KINDS)
+            if not (found.glued and _weak(found.kind, len(found.number)))
+        }
+        for kind, row in held:
+            self.inside[kind] += int(times[row])
 
     @property
     def counts(self) -> Counter[str]:

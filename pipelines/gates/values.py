@@ -1,8 +1,8 @@
 """Unmasked values in the columns of a publication: those of the dataset's own personal fields, and of its inputs'.
 
 Compared are the fields graded 3 or more that the publication does not give as they are: strings, and whole numbers
-of eight digits or more. Not compared are fields with a code list and days, sums and small numbers: equal ones are
-everyday coincidence. Two questions are asked of every column:
+of eight digits or more, of types that may have a fraction of eleven. Not compared are fields with a code list and days,
+sums and small numbers: equal ones are everyday coincidence. Two questions are asked of every column:
 
 - **The same value?** One is enough, of 4 characters or more, unless it is common: the same text in 21 rows or more
   (a risk below 0.05, GB/T 42460) and with fewer than six digits, such as 暂无备注.
@@ -46,7 +46,6 @@ SAMPLE, DRAWN = 1000, 100
 FEWEST = 5
 """Distinct values at least of which a column is said to be woven."""
 MEMORY = "256MB"
-_MANY_DIGITS = 10**7
 _HIGHEST = 2**64 - 1
 
 
@@ -58,7 +57,8 @@ class Personal:
     field: str
     table: Identifier
     snapshot: int | None
-    number: bool = False
+    least: int | None = None
+    """Of a field of numbers the smallest that is compared."""
 
     @property
     def name(self) -> str:
@@ -222,7 +222,7 @@ _WOVEN = f"""
     HAVING holding >= {FEWEST} AND 2 * count(DISTINCT piece) >= holding
        AND 2 * holding >= (SELECT count(DISTINCT text) FROM sampled WHERE sampled.name = pieces.name)"""
 _PIECES = f"""
-    SELECT name, text, piece FROM (
+    SELECT name, hash(text) AS text, piece FROM (
         SELECT name, text, unnest(list_concat(
             [part FOR part IN regexp_split_to_array(text, '[^\\p{{L}}\\p{{N}}]+')],
             [left(text, 2), left(text, 3), right(text, 2), right(text, 3)],
@@ -241,8 +241,13 @@ def _texts(field: Personal, form: str, parts: Sequence[Part], digests: str) -> s
     Which rows are deleted is asked of those alone that are found. `form` is an empty query of all columns."""
     column = quote(field.field)
     rows = f"{form} UNION ALL BY NAME {written(parts)}" if parts else form
-    long = f" AND {column} >= {_MANY_DIGITS}" if field.number else ""
-    found = f"SELECT {column}::VARCHAR AS text, {FILE}, {AT} FROM ({rows}) WHERE hash(text) IN (FROM {digests}){long}"
+    text, long = f"{column}::VARCHAR", ""
+    if field.least is not None:
+        text, long = (
+            f"TRY_CAST({column} AS HUGEINT)::VARCHAR",
+            f" AND {column} >= {field.least} AND {column} % 1 = 0",
+        )
+    found = f"SELECT {text} AS text, {FILE}, {AT} FROM ({rows}) WHERE hash(text) IN (FROM {digests}){long}"
     return f"SELECT text FROM ({undeleted(found, parts)})"
 
 

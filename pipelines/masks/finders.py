@@ -243,9 +243,10 @@ FINDERS = (
     Finder("passport", (_pattern("[A-Za-z]", "[A-Za-z]?[0-9]{6,9}", **_APART_FROM_LETTERS),), after=PASSPORT),
     Finder("plate", (_pattern(_P, _PLATE), _pattern(_E, rf"[ {_D}-]{{0,2}}{_N}{{6}}(?![A-Za-z0-9])"))),
 )
+_BLANK = r"\p{Z}\p{Cf}\p{Cc}"
 MAY_HOLD = (
-    r"\p{Nd}(?:[\p{Zs}\s\p{Pd}\p{Cf}−()（）]{0,3}\p{Nd}){10}|[@＠]|使.{0,2}\p{Nd}{6}|"
-    rf"[{shadows.PROVINCES}][\p{{Zs}}\p{{Cf}}\t]?[A-Za-zＡ-Ｚａ-ｚ]|(?s:(?:{_CALLED}).{{0,6}}\p{{Nd}}{{3}})|"
-    r"(?:[\p{Nd}A-Za-zＡ-Ｚａ-ｚ][\p{Zs}\s\p{Pd}\p{Cf}−]{0,3}){18}|[A-Za-zＡ-Ｚａ-ｚ]\p{Nd}{6}"
+    rf"\p{{Nd}}(?:[{_BLANK}\p{{Pd}}−()（）]{{0,3}}\p{{Nd}}){{9}}|[@＠]|(?s:使.{{0,2}}\p{{Nd}}{{6}})|"
+    rf"[{shadows.PROVINCES}][{_BLANK}]?[A-Za-zＡ-Ｚａ-ｚ]|(?s:(?:{_CALLED}).{{0,6}}\p{{Nd}}{{3}})|"
+    rf"(?:[\p{{Nd}}A-Za-zＡ-Ｚａ-ｚ][{_BLANK}\p{{Pd}}−]{{0,3}}){{18}}|[A-Za-zＡ-Ｚａ-ｚ]\p{{Nd}}{{6}}"
 )
 """For RE2: a text without any of these holds no identifier of any finder."""

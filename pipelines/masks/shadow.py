@@ -1,8 +1,8 @@
 """Text as bytes that patterns can be held against: one byte for each character, so that positions agree.
 
-Full-width and all other decimal digits and Latin letters become ASCII, every kind of space (zero-width ones
-too) a space, every kind of hyphen a hyphen, the dots of plates one dot, the provinces of plates one byte; the
-rest is one byte that nothing matches.
+Full-width and all other decimal digits and Latin letters become ASCII, every kind of space a space (zero-width ones,
+control characters and ends of lines but the line feed too), every kind of hyphen a hyphen, the dots of plates one dot,
+the provinces of plates one byte; the rest is one byte that nothing matches.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PROVINCE, SUFFIX, EMBASSY, DOT, OTHER = 0x80, 0x81, 0x82, 0x83, 0xFF
 SEPARATOR = "\x1e"
 """Stands between two rows that are looked at together; no pattern crosses it."""
 
+_CONTROL = "".join(chr(point) for point in (*range(0x20), 0x7F) if chr(point) not in "\n" + SEPARATOR)
 _CODE_POINTS = 0x110000
 _NUMBERED = 0x20000
 """Digits, spaces and hyphens all lie below this code point."""
@@ -51,12 +52,12 @@ def _table() -> Bytes:
         kind = unicodedata.category(chr(point))
         if kind == "Nd":
             table[point] = ord("0") + unicodedata.decimal(chr(point))
-        elif kind in {"Zs", "Cf"}:
+        elif kind in {"Zs", "Zl", "Zp", "Cf", "Cc"}:
             table[point] = ord(" ")
         elif kind == "Pd":
             table[point] = ord("-")
     for characters, byte in (
-        ("\t\r", ord(" ")),
+        (_CONTROL, ord(" ")),
         ("−", ord("-")),
         ("·•・‧", DOT),
         (PROVINCES, PROVINCE),

@@ -89,8 +89,9 @@ def two(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[Town, Town]:
-    """The same clinic twice."""
+    """The same clinic twice, with the same keys: the same rows hide those who left."""
     monkeypatch.setenv("XUANWU_KEY_1", bytes(range(32)).hex())
+    monkeypatch.setenv("XUANWU_SIGNING_KEY", bytes(range(32)).hex())
     monkeypatch.setattr("pipelines.publishing.increments.SHARE", 10)
     other = settings.model_copy(update={"home": tmp_path / "other"})
     entries = {PATIENT: made(FEW | {"disclosure": {"suppress_up_to": 0.9}})}

@@ -42,6 +42,16 @@ def test_what_repeats_does_not_fill_it(
     assert taken(many).total() == 20
 
 
+def test_a_column_without_any_text_holds_none() -> None:
+    some, often = Held(), Held()
+    for _ in range(2):
+        some.add(pa.nulls(3, pa.string()))
+        often.add(pa.nulls(3, pa.string()), pa.array([1, 2, 3]))
+    assert taken(some) == taken(often) == {}
+    some.add(pa.array(["a"]))
+    assert taken(some) == {"a": 1}
+
+
 def test_texts_that_come_with_how_often() -> None:
     some = Held()
     some.add(pa.array(["a", None, "b", "a"]), pa.array([2, 9, 3, 40]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ import pytest
 from schemas.errors import LeakFound
 from tests.leaks import bytes_below
 from tests.pipelines.gates.making import (
+    DROPPED,
     LABELS,
     NONE,
     PERSON,
     REGISTER,
     TEXT,
+    Json,
     Row,
     Town,
     derived,
@@ -99,6 +102,47 @@ def test_an_id_as_a_number_is_seen(town: Town) -> None:
     error = stopped(town, [{**row, "serial": int(row["id_no"])} for row in rows])
     assert error.place["field"] == "serial" and "police.person.id_no" in str(error)
     town.publish(town.curate([{**row, "serial": 2026030200000 + place} for place, row in enumerate(rows)]))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"type": "decimal", "precision": 18, "scale": 2}, {"type": "decimal", "precision": 11, "scale": 0}],
+)
+def test_a_mobile_number_is_seen_as_whatever_number_it_comes(town: Town, form: Json) -> None:
+    town.write(REGISTER, entry(REGISTER, {**PERSON, "serial": {"grade": 1, **form}}))
+    error = stopped(town, [{**row, "serial": Decimal(row["phone"])} for row in persons(COUNT)])
+    assert error.place["field"] == "serial" and "police.person.phone" in str(error)
+    sums = [{**row, "serial": Decimal(place) * 12345} for place, row in enumerate(persons(COUNT))]
+    assert town.publish(town.curate(sums)).rows_out == COUNT
+
+
+def test_a_mobile_number_is_seen_as_a_number_with_a_point(town: Town) -> None:
+    town.write(REGISTER, entry(REGISTER, {**PERSON, "serial": {"type": "number", "grade": 1}}))
+    error = stopped(town, [{**row, "serial": float(row["phone"])} for row in persons(COUNT)])
+    assert error.place["field"] == "serial" and "police.person.phone" in str(error)
+    sums = [float("inf"), float("nan"), 1e300, 13987651234.5, None, -1.0]
+    some = [{**row, "serial": sums[place % len(sums)]} for place, row in enumerate(persons(COUNT))]
+    assert town.publish(town.curate(some)).rows_out == COUNT
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [({"type": "decimal", "precision": 13, "scale": 2}, Decimal), ({"type": "number"}, float)],
+)
+def test_a_personal_number_of_any_type_stands_in_no_text(
+    town: Town, form: Json, kind: Callable[[int], Any]
+) -> None:
+    """One of eleven digits without an identifier's form; one of seven with a fraction is a sum."""
+    phone = {"grade": 3, "mask": DROPPED, **form}
+    town.write(REGISTER, entry(REGISTER, {**PERSON, "phone": phone}))
+
+    def rows(number: Callable[[int], int]) -> list[Row]:
+        numbers = map(number, range(COUNT))
+        pairs = zip(persons(COUNT), numbers, strict=True)
+        return [{**row, "phone": kind(each), "remark": str(each)} for row, each in pairs]
+
+    assert "police.person.phone" in str(stopped(town, rows(lambda place: 92_583_000_000 + place * 7919)))
+    assert town.publish(town.curate(rows(lambda place: place * 12345))).rows_out == COUNT
 
 
 def test_common_words_of_a_personal_field_may_stand_elsewhere(town: Town) -> None:

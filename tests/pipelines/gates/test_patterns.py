@@ -73,3 +73,8 @@ def test_a_card_number_that_letters_touch_is_none() -> None:
     assert held("货款4111111111111111，已付") == {"bank_card": 1}
     assert held("合同号4111111111111111，已付") == {}
     assert held("第1111111111111117号") == {}, "no payment scheme begins with 1"
+
+
+def test_a_row_with_several_is_one_row() -> None:
+    several = "致电13812345678或13912345678，再试13712345678"
+    assert held(several, several, "致电13612345678") == {"phone": 3}

@@ -30,6 +30,9 @@ FOUND = [
     ("１３８１２３４５６７８", "[手机号]"),
     ("138\u200b1234\u200b5678", "[手机号]"),
     ("1 3 8 1 2 3 4 5 6 7 8", "[手机号]"),
+    *((f"手机1381234{between}5678", "手机[手机号]") for between in "\0\t\v\f\r\x1c\x85\u2028\u2029"),
+    ("010-5551234", "[电话号]"),
+    ("苏\rA12345", "[车牌号]"),
     ("+86 13812345678", "[手机号]"),
     ("+86-138-1234-5678", "[手机号]"),
     ("008613812345678", "[手机号]"),
@@ -125,6 +128,16 @@ def test_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None
     text = piece * (200_000 // len(piece))
     (found,) = apply(pa.array([text + "@，13812345678"]), Redact(), field()).to_pylist()
     assert found.endswith("[手机号]")
+
+
+@pytest.mark.parametrize("plate", ["苏A12345", "鲁A12345", "新A1234警"])
+@pytest.mark.parametrize("name", ["周勇嘉", "王建国", "李娜"])
+def test_a_name_right_before_a_plate_is_found_as_any_other(name: str, plate: str) -> None:
+    """The province is no part of a given name."""
+    mask = Redact(what=("plate", "name"))
+    found = [f"昨日{name}驾车", f"昨日{name}{plate}驾车", f"昨日{name} {plate}"]
+    masked = apply(pa.array(found), mask, field()).to_pylist()
+    assert masked == ["昨日[姓名]驾车", "昨日[姓名][车牌号]驾车", "昨日[姓名] [车牌号]"]
 
 
 def test_a_shadow_has_a_byte_for_each_character() -> None:
