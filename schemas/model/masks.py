@@ -53,7 +53,8 @@ class Fpe(Model):
 
 
 class Partial(Model):
-    """Keep the first and last characters; the rest becomes `char`."""
+    """Keep the first and last characters; the rest becomes `char`. Of a value of which that would hide fewer than four
+    characters, and less than a third, everything does."""
 
     kind: Literal["partial"] = "partial"
     first: int = Key(default=0, ge=0)
