@@ -103,5 +103,5 @@ lock: $(UV)      ## pin the requirements again, with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-deps \
 		requirements/spark-readers.in -o requirements/spark-readers.txt
 
-clean:           ## remove the environments and every state of the demo
-	rm -rf $(VENV) $(VENV)-clients $(SPARK) $(PROVIDER)/node_modules benchmarks/autocannon/node_modules .xuanwu .demo
+clean:           ## remove the environments and the demo; a lake of your own (.xuanwu) stays
+	rm -rf $(VENV) $(VENV)-* $(PROVIDER)/node_modules benchmarks/autocannon/node_modules .demo

@@ -18,11 +18,22 @@ def batch_for(ctx: Context, entry: Entry, day: date | None = None) -> Batch:
     """The batch of a day (the interval that starts on it), or of the latest complete interval.
 
     A derived dataset has no schedule: its interval spans the latest batches of its inputs.
+
+    XuanwuError where the day's interval has not ended: its batch would be newer than those that are to come, and
+    they would count as late ones, which change nothing.
     """
-    if entry.schedule is not None:
-        interval = interval_of(entry.schedule, day) if day else latest_interval(entry.schedule, ctx.clock())
-        return batch_of(ctx, entry, interval)
-    return batch_of(ctx, entry, input_interval(ctx, entry))
+    if entry.schedule is None:
+        return batch_of(ctx, entry, input_interval(ctx, entry))
+    latest = latest_interval(entry.schedule, ctx.clock())
+    interval = interval_of(entry.schedule, day) if day else latest
+    if interval[1] > latest[1]:
+        raise XuanwuError(
+            f"the interval of {day} ends at {interval[1]:%Y-%m-%d %H:%M %z}, which is still to come",
+            dataset=entry.id,
+            expected=f"a day up to {latest[0]:%Y-%m-%d}, whose interval is the latest that has ended",
+            next_step=f"xuanwu run {entry.id} runs that one",
+        )
+    return batch_of(ctx, entry, interval)
 
 
 def newest_batch(ctx: Context, entry: Entry, start: Stage) -> Batch:

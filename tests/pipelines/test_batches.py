@@ -54,6 +54,17 @@ def test_a_day_gives_the_interval_that_starts_on_it_and_none_the_latest(ctx: Con
     assert batch_for(ctx, entry).end == datetime(2026, 3, 4, 19, tzinfo=UTC)
 
 
+def test_a_day_that_has_not_ended_is_no_batch_yet(ctx: Context) -> None:
+    """Those before it would count as late ones, and change nothing."""
+    entry = ctx.catalogue.entry(DATASET)
+    latest = batch_for(ctx, entry)
+    assert batch_for(ctx, entry, date(2026, 3, 4)) == latest
+    for day in (date(2026, 3, 5), date(2062, 3, 4)):
+        with pytest.raises(XuanwuError, match="still to come") as caught:
+            batch_for(ctx, entry, day)
+        assert f"xuanwu run {DATASET}" in str(caught.value) and "2026-03-04" in str(caught.value)
+
+
 def test_a_derived_dataset_without_inputs_says_what_to_run_first(ctx: Context) -> None:
     with pytest.raises(XuanwuError, match="xuanwu run") as caught:
         batch_for(ctx, ctx.catalogue.entry("base.population"))
