@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, datetime, time
 from functools import cache
 from typing import Any, TypedDict
 
@@ -84,6 +86,7 @@ def _values(arguments: dict[str, Any], path: KeyPath, house: House) -> Iterator[
             why = misread(pattern) if isinstance(pattern, str) else "is no regular expression"
             if why:
                 yield Finding((*path, name), why, EXPECTED)
+    yield from _bounds(arguments, path)
     mostly = arguments.get("mostly", 1)
     if isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 < mostly <= 1:
         yield Finding((*path, "mostly"), "is not a share of the rows", "more than 0, at most 1")
@@ -91,6 +94,28 @@ def _values(arguments: dict[str, Any], path: KeyPath, house: House) -> Iterator[
         yield from unknown_codes(arguments["codes"], (*path, "codes"), house)
     if isinstance(arguments.get("dataset"), str):
         yield from _reference(arguments["dataset"], arguments.get("field"), path, house)
+
+
+def _bounds(arguments: dict[str, Any], path: KeyPath) -> Iterator[Finding]:
+    """Bounds that an expectation can hold a value against, the lower one first."""
+    said = {name: arguments[name] for name in ("min_value", "max_value") if arguments.get(name) is not None}
+    for name, value in said.items():
+        if not _is_bound(value):
+            yield Finding((*path, name), "is no bound", "a number, a date or a time: `0`, `2026-03-01`")
+            return
+    kinds = {float if isinstance(value, int) else type(value) for value in said.values()}
+    if len(said) == 2 and len(kinds) == 1 and said["min_value"] > said["max_value"]:
+        yield Finding((*path, "max_value"), "is below `min_value`, so nothing can pass", "the higher one")
+
+
+def _is_bound(value: Any) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, int | float | date) and not isinstance(value, bool)
+    for kind in (datetime, time):
+        with suppress(ValueError):
+            kind.fromisoformat(value)
+            return True
+    return False
 
 
 def _reference(dataset: str, field: Any, path: KeyPath, house: House) -> Iterator[Finding]:

@@ -66,6 +66,28 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
         ],
     ),
     "check_regex_script": ([(MARRIAGE, '"^J\\\\d{8}$"', "'^\\p{Han}+$'")], []),
+    "check_bound": (
+        [(MARRIAGE, "min_value: 1, on_fail: stop", "min_value: one, on_fail: stop")],
+        [
+            "civil_affairs/marriage.yaml:25: checks[1].min_value: is no bound; expected: a number, a date or a time: `0`, `2026-03-01`"
+        ],
+    ),
+    "check_bounds_crossed": (
+        [(MARRIAGE, "min_value: 1, on_fail: stop", "min_value: 10, max_value: 9.5, on_fail: stop")],
+        [
+            "civil_affairs/marriage.yaml:25: checks[1].max_value: is below `min_value`, so nothing can pass; expected: the higher one"
+        ],
+    ),
+    "check_bounds_of_days": (
+        [
+            (
+                MARRIAGE,
+                "min_value: 1, on_fail: stop",
+                "min_value: '2026-03-01', max_value: 2026-03-02, on_fail: stop",
+            )
+        ],
+        [],
+    ),
     "check_mostly": (
         [(RESIDENT, "column: id_no, on_fail: stop", "column: id_no, mostly: 95, on_fail: stop")],
         [
