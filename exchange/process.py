@@ -58,7 +58,6 @@ Step = Literal[
 ]
 Side = Literal["requester", "provider", "authority"]
 STATES: Final[tuple[State, ...]] = get_args(State)
-FINAL: Final = frozenset[State]({"ended"})
 READABLE: Final = frozenset[State]({"granted"})
 """States in which the requester may read."""
 LASTING: Final = READABLE | {"suspended"}

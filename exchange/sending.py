@@ -238,14 +238,14 @@ def _message(desk: Desk, mail: Mail, claimed: _Claimed) -> EmailMessage:
     message["To"] = claimed.address
     message["Subject"] = subject(claimed.kept.notice)
     message["Date"] = format_datetime(claimed.kept.made)
-    message["Message-ID"] = f"<notice-{claimed.kept.id}.{_of_platform(desk, claimed)}@xuanwu>"
+    message["Message-ID"] = f"<notice-{claimed.kept.id}.{_ident(claimed)}@xuanwu>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(body(claimed.kept.notice, desk.catalogue))
     return message
 
 
-def _of_platform(desk: Desk, claimed: _Claimed) -> str:
-    """Tells the notices of two platforms apart; the same whenever it is sent again."""
+def _ident(claimed: _Claimed) -> str:
+    """Tells a notice from those of the same number on other platforms; the same whenever it is sent again."""
     import hashlib
 
     return hashlib.sha256(f"{claimed.kept.notice.key} {claimed.kept.made}".encode()).hexdigest()[:16]
@@ -256,7 +256,7 @@ def _posted(desk: Desk, signer: Signer, claimed: _Claimed) -> str:
     import httpx
 
     notice = claimed.kept.notice
-    ident = f"notice_{claimed.kept.id}_{_of_platform(desk, claimed)}"
+    ident = f"notice_{claimed.kept.id}_{_ident(claimed)}"
     said = {
         "type": "delivery.failed" if notice.kind == "delivery" else f"request.{notice.kind}",
         "timestamp": claimed.kept.made.isoformat(),

@@ -10,7 +10,6 @@ the catalogue brings it there.
     is_mobile         YD/T 1-series   11 digits from 13 to 19
     is_bank_card      ISO/IEC 7812-1  13 to 19 digits, Luhn
     is_division_code  GB/T 2260       6 digits of a known province, or of a given list
-    is_email          RFC 5321, 5322  dot-atom at host name
 """
 
 from __future__ import annotations
@@ -45,10 +44,6 @@ _USCC_VALUES[_USCC_LETTERS] = np.arange(31, dtype=np.uint8)
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int32)
 _IS_PROVINCE = np.zeros(100, dtype=np.bool_)
 _IS_PROVINCE[list(PROVINCES)] = True
-_EMAIL = (
-    r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])$"
-)
 
 
 # ── the checks ────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,16 +118,6 @@ def is_division_code(values: Strings, known: Sequence[str] | None = None) -> Fla
         return _all_digits(digits) & _in_province(digits)
 
     return _by_width(values, 6, check)
-
-
-def is_email(values: Strings) -> Flags:
-    """Mail addresses in the everyday form of RFC 5322, 3.4.1 (a dot-atom, a host name with a dot), within the
-    lengths of RFC 5321, 4.5.3.1: 64 before the at sign, 254 in all."""
-    text = plain(values)
-    matches = pc.match_substring_regex(text, _EMAIL)
-    host = pc.less_equal(pc.find_substring(text, "@"), 64)
-    short = pc.and_(host, pc.less_equal(pc.binary_length(text), 254))
-    return flags(pc.fill_null(pc.and_(matches, short), False))
 
 
 def resident_id_check(values: Strings) -> pa.Array:

@@ -179,7 +179,7 @@ def _typed(work: Work, landed: Landed, rows: Rows) -> tuple[int, int]:
     if _has(work, landed, "standardise"):
         _restandardised(work, landed, uris)
     if checked:
-        _rechecked(work, landed, uris, checked, refused)
+        _rechecked(work, uris, checked, refused)
     return len(gone), passed
 
 
@@ -209,7 +209,7 @@ def _restandardised(work: Work, landed: Landed, uris: list[str]) -> None:
     recordstore.save(work.ctx.settings, record.model_copy(update=new), "standardise")
 
 
-def _rechecked(work: Work, landed: Landed, uris: list[str], record: Checked, refused: set[int]) -> None:
+def _rechecked(work: Work, uris: list[str], record: Checked, refused: set[int]) -> None:
     left = {seq for batch in _read(*uris) for seq in batch["_seq"].to_pylist()}
     out = len(left - refused)
     new = {"rows_in": len(left), "rows_out": out, "quarantined": len(left) - out}

@@ -175,7 +175,7 @@ def judge(opening: Opening) -> Judged:
         first = _try(connection, opening, limits)
         if first.within:
             return _judged(opening.plan, first)
-        lattice = _lattice(connection, opening, limits, first)
+        lattice = _lattice(connection, opening, limits)
         most, refused = int(limits.suppress_up_to * first.rows), [lattice.floor]
         while (proposal := lattice.search(most, refused)) and limits.generalise and len(refused) <= ATTEMPTS:
             coarser = replace(opening, plan={**opening.plan, **proposal.masks})
@@ -336,9 +336,7 @@ def _record(
 # ── what would do ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _lattice(
-    connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits, first: _Attempt
-) -> Lattice:
+def _lattice(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits) -> Lattice:
     """The coarser masks that may be taken; where the entry asks for none, those that could be written into it."""
     names = [name for name in limits.quasi if not limits.generalise or name in limits.generalise]
     return Lattice(connection, {name: opening.shapes[name] for name in names}, limits)
