@@ -20,6 +20,7 @@ from lake.ahead import ahead
 from lake.records import Landed, Standardised
 from pipelines.casting.converting import Tally, Work, good, plan
 from pipelines.context import Context
+from pipelines.drift.codes import told
 from pipelines.enrich import enrich
 from pipelines.quarantine.corrections import corrections_of
 from pipelines.quarantine.rejects import spill
@@ -55,9 +56,7 @@ def standardise(ctx: Context, entry: Entry, landed: Landed) -> Standardised:
         corrected=work.tally.corrected,
         corrections=corrections.acts,
         unmatched=enrich(ctx, entry, path),
-        unknown_codes={
-            column.field.name: dict(work.unknown[column.field.name])
-            for column in columns
-            if column.field.name in work.unknown
-        },
+        unknown_codes=told(
+            {c.field.name: work.unknown[c.field.name] for c in columns if c.field.name in work.unknown}
+        ),
     )

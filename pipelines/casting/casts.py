@@ -40,6 +40,11 @@ class Codebook:
     exact: tuple[pa.Array, pa.Array]
     upper: tuple[pa.Array, pa.Array]
 
+    @property
+    def longest(self) -> int:
+        """Characters of the longest code, label or alias."""
+        return pc.max(pc.utf8_length(self.exact[0])).as_py() or 0
+
 
 def codebook(codes: Sequence[Code]) -> Codebook:
     """Codes, their labels and aliases, each in half width. A code beats a label; a label of two codes names

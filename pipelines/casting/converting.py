@@ -136,13 +136,14 @@ def _piece(raw: pa.RecordBatch, file: LandedFile, work: Work) -> pa.RecordBatch:
 def _cast(column: Column, raw: pa.RecordBatch, laid: Laid | None, unknown: Unknown, *, excel: bool) -> Cast:
     """The source's column as the field; a corrected value is text, whatever the column's type at the source."""
     values, field = raw[column.source], column.field
+    longest = column.codes.longest if column.codes else 0
     found = cast(values, field, column.codes, excel=excel)
     if laid is None:
-        note(unknown, field, values, found.failed)
+        note(unknown, field, longest, values, found.failed)
         return found
-    note(unknown, field, values, pc.and_not(found.failed, laid.mask))
+    note(unknown, field, longest, values, pc.and_not(found.failed, laid.mask))
     own = cast(laid.texts, field, column.codes)
-    note(unknown, field, laid.texts, own.failed)
+    note(unknown, field, longest, laid.texts, own.failed)
     return Cast(
         pc.replace_with_mask(found.values, laid.mask, own.values),
         pc.replace_with_mask(found.failed, laid.mask, own.failed),

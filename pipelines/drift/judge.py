@@ -25,6 +25,7 @@ from pipelines.context import Context
 from pipelines.deciding import require
 from pipelines.drift.kinds import holds, step
 from pipelines.drift.renames import Candidate, candidates
+from pipelines.telling import safe
 from schemas.errors import ColumnsMissing
 from schemas.impact import impact
 from schemas.load import load_catalogue
@@ -178,7 +179,7 @@ def _became_of(entry: Entry, column: str, error: ColumnsMissing, before: Landed 
     if not found:
         return ""
     best = found[0]
-    return f"`{column}` seems to be called `{best.column}` now ({best.why})"
+    return f"`{column}` seems to be called `{safe([best.column])[0]}` now ({best.why})"
 
 
 def _next(told: list[str]) -> str:

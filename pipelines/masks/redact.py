@@ -72,14 +72,18 @@ def _found(values: pa.Array, rows: Places, kinds: Collection[str]) -> Iterator[F
 
 
 def redact(values: pa.Array, mask: Redact, field: Field) -> pa.Array:
-    """The column with identifiers of the kinds in `what` replaced by labels; rows without any are
-    untouched. Every distinct text is looked at once."""
+    """The column with identifiers of the kinds in `what` replaced by labels."""
+    return labelled(values, mask.what)
+
+
+def labelled(values: pa.Array, kinds: Collection[str] = tuple(LABELS)) -> pa.Array:
+    """The same of any column of strings; rows without any are untouched. Every distinct text is looked at once."""
     encoded = pc.dictionary_encode(values)
     texts = encoded.dictionary
-    for held, kinds in _may_hold(texts, mask.what):
+    for held, sought in _may_hold(texts, kinds):
         if held.any():
             chosen = pa.array(held)
-            written = [_redacted(part, kinds) for part in _slices(texts.filter(chosen))]
+            written = [_redacted(part, sought) for part in _slices(texts.filter(chosen))]
             texts = pc.replace_with_mask(texts, chosen, pa.concat_arrays(written))
     return values if texts is encoded.dictionary else texts.take(encoded.indices)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 from pipelines.readers.seen import Seen
+from pipelines.telling import listed
 from schemas.errors import ColumnsMissing, SourceError
-
-_SHOWN = 30
 
 
 def joined(rows: Sequence[Sequence[str]], *, guess: bool = True) -> list[str]:
@@ -37,8 +37,9 @@ def _left(row: Sequence[str], column: int) -> str:
 def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]:
     """The index of each wanted column. Other columns are noted: they are drift, not an error.
 
-    ColumnsMissing for a missing column, SourceError for an ambiguous one. The names found are shown only if one of
-    them was expected: else the row may be data in the header's place, and its values are not ours to show."""
+    ColumnsMissing for a missing column, SourceError for an ambiguous one. The names found are told only where at least
+    half of the wanted columns are among them: else the row may be data in the header's place, or the sheet lie on its
+    side, and its values are not ours to show."""
     seen.columns = {name: seen.columns.get(name, "") for name in found if name}
     missing = [name for name in wanted if name not in found]
     if missing and len(missing) == len(wanted):
@@ -50,15 +51,7 @@ def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]
             next_step="have the source send the file again, or correct source.delimiter, skip and header",
         )
     if missing:
-        raise ColumnsMissing(
-            f"column {', '.join(missing)} is missing{_near(missing, found)}",
-            missing=missing,
-            found=seen.columns,
-            file=seen.name,
-            field=", ".join(missing),
-            expected=f"{len(wanted)} columns; found {_shown(found)}",
-            next_step="ask the source why it changed, or correct the field's `source`",
-        )
+        raise _missing(missing, found, wanted, seen)
     twice = [name for name in wanted if list(found).count(name) > 1]
     if twice:
         raise SourceError(
@@ -70,15 +63,31 @@ def locate(found: Sequence[str], wanted: Sequence[str], seen: Seen) -> list[int]
         )
     extra = [name for name in found if name and name not in wanted]
     if extra:
-        seen.note(f"{len(extra)} column(s) not collected: {_shown(extra)}")
+        seen.note(f"{len(extra)} column(s) not collected: {listed(extra)}")
     return [list(found).index(name) for name in wanted]
 
 
-def _near(missing: Sequence[str], found: Sequence[str]) -> str:
-    near = {match for name in missing for match in get_close_matches(name, [n for n in found if n], n=2)}
-    return f" (near: {', '.join(sorted(near))})" if near else ""
+def _missing(missing: list[str], found: Sequence[str], wanted: Sequence[str], seen: Seen) -> ColumnsMissing:
+    """Of a row that hardly is a header, a name is told only if it is a missing one but for case, blanks and signs."""
+    is_header = 2 * len(missing) <= len(wanted)
+    names = [name for name in seen.columns if is_header or _letters(name) in map(_letters, missing)]
+    near = _near(missing, names) if is_header else names
+    hint = f" (near: {listed(near)})" if near else ""
+    shown = listed(found) if is_header else f"{len(wanted) - len(missing)} of them, in {len(found)} cells"
+    return ColumnsMissing(
+        f"column {', '.join(missing)} is missing{hint}",
+        missing=missing,
+        found={name: seen.columns[name] for name in names},
+        file=seen.name,
+        field=", ".join(missing),
+        expected=f"{len(wanted)} columns; found {shown}",
+        next_step="ask the source why it changed, or correct the field's `source`",
+    )
 
 
-def _shown(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+def _near(missing: Sequence[str], names: Sequence[str]) -> list[str]:
+    return sorted({match for name in missing for match in get_close_matches(name, names, n=2)})
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold())

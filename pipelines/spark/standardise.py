@@ -22,7 +22,7 @@ from lake.records import Landed, LandedFile, Standardised
 from lake.rejected import SCHEMA
 from pipelines.casting.converting import plan
 from pipelines.context import Context
-from pipelines.drift.codes import MOST, OTHERS
+from pipelines.drift.codes import Unknown, add, told
 from pipelines.quarantine.corrections import corrections_of
 from pipelines.spark import enrich
 from pipelines.spark.frames import stored_rows
@@ -119,11 +119,9 @@ def _require_all(unit: Unit, done: Done, dataset: str) -> None:
 
 
 def unknown_codes(done: Sequence[Done]) -> dict[str, dict[str, int]]:
-    """The workers' counts together, no more different texts of a field than `drift.codes` tells."""
-    found: dict[str, Counter[str]] = {}
+    """The workers' counts together, and what `drift.codes` tells of them."""
+    found: Unknown = {}
     for report in done:
         for name, texts in report.unknown.items():
-            counts = found.setdefault(name, Counter())
-            for text, rows in texts.items():
-                counts[text if text in counts or len(counts) < MOST else OTHERS] += rows
-    return {name: dict(texts) for name, texts in found.items()}
+            add(found.setdefault(name, Counter()), texts.items())
+    return told(found)

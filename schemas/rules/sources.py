@@ -21,6 +21,8 @@ _CRON_FIELDS = 5
 _AT_ONCE = 2
 """Engines that try the SQL of derived datasets. Python's own share of the work lets no more than two be busy."""
 _GROWS = ("string", "integer", "decimal", "number", "date", "timestamp")
+_TOLD_UP_TO = 2
+"""The highest grade of which a value may stand in a record (law 3; GB/T 43697)."""
 _TEXT = ("csv", "tsv")
 _FORMATS: dict[str, tuple[str, ...]] = {
     "encoding": ("csv", "tsv", "json", "jsonl"),
@@ -64,7 +66,8 @@ def _is_cron(text: str) -> bool:
 
 
 def database_cursor(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """A cursor is a field that grows, and reads only what is new: that cannot feed a snapshot."""
+    """A cursor is a field that grows, and reads only what is new: that cannot feed a snapshot. It is graded 1 or 2: its
+    highest value is written down, plain, in the batch's record (law 3)."""
     source, path = written.source, ("source", "cursor")
     if not isinstance(source, DatabaseSource):
         return
@@ -89,6 +92,9 @@ def database_cursor(written: EntryFile, draft: Draft, house: House) -> Iterator[
             f"`{field.name}` is of type {field.type}, which does not grow",
             "a number, date or timestamp",
         )
+    elif field is not None and field.grade > _TOLD_UP_TO:
+        why = f"`{field.name}` is graded {field.grade}, and a cursor's highest value is kept plain in each record"
+        yield Finding(path, why, "a field graded 1 or 2, such as the row's time of change, or no `cursor`")
     elif field is not None and source.overlap and field.type not in ("date", "timestamp"):
         why = f"is a time, and the cursor `{field.name}` is of type {field.type}"
         yield Finding(("source", "overlap"), why, "a cursor of type date or timestamp, or no `overlap`")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from expectations.known import Known
+from expectations.observed import WITHHELD
 from expectations.signatures import FILE
 from tests.expectations.conftest import END, Judge
 
@@ -84,3 +85,25 @@ def test_what_was_observed_is_told_of_public_fields_and_counts_only(judge: Judge
         {"a": [1, 2], "p": [7, 8]}, [{**c, "on_fail": "warn"} for c in checks], grades={"p": 3}
     )
     assert [result.observed for result in results] == ["2", None, None, "2", None, "2"]
+
+
+def test_what_slipped_into_a_public_field_is_withheld(judge: Judge) -> None:
+    """A telephone number in a column of numbers is its extreme; a bound as long says that numbers there are so."""
+    checks = [
+        {"expect": "expect_column_max_to_be_between", "column": "n", "max_value": 9},
+        {"expect": "expect_column_max_to_be_between", "column": "n", "max_value": 9_999_999_999},
+        {"expect": "expect_column_max_to_be_between", "column": "n", "max_value": 20_000_000_000},
+        {"expect": "expect_column_mean_to_be_between", "column": "n", "max_value": 9},
+        {"expect": "expect_column_min_to_be_between", "column": "n", "min_value": 9},
+        {"expect": "expect_column_max_to_be_recent", "column": "d", "within": "2d"},
+    ]
+    columns = {"n": [1, 13987651234], "d": [date(2026, 3, 1)] * 2}
+    results, _ = judge(columns, [{**c, "on_fail": "warn"} for c in checks], KNOWN)
+    assert [result.observed for result in results] == [
+        WITHHELD,
+        WITHHELD,
+        "13987651234",
+        WITHHELD,
+        "1",
+        "2026-03-01",
+    ]

@@ -31,6 +31,18 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
             "public_security/resident.yaml:6: source.cursor: `updated_at` is of type boolean, which does not grow; expected: a number, date or timestamp"
         ],
     ),
+    "cursor_grade": (
+        [
+            (
+                RESIDENT,
+                "updated_at: {type: timestamp, grade: 1",
+                "updated_at: {type: timestamp, grade: 3, mask: {share: {kind: generalise, to: month}, open: drop}",
+            )
+        ],
+        [
+            "public_security/resident.yaml:6: source.cursor: `updated_at` is graded 3, and a cursor's highest value is kept plain in each record; expected: a field graded 1 or 2, such as the row's time of change, or no `cursor`"
+        ],
+    ),
     "overlap_type": (
         [
             (

@@ -63,9 +63,12 @@ def test_codes_that_no_list_has_are_told_with_their_number(town: Town) -> None:
         "district: {type: string, grade: 1}", "district: {type: string, grade: 1, codes: division_nanjing}"
     )
     entry.write_text(text)
-    bad = [(*row[:4], "火星区") for row in rows(2, 3)] + [(*row[:4], "13912345678") for row in rows(3, 1)]
-    town.leave("02", csv_of([*bad, *rows(4)]))
+    slipped = ["13912345678"] * 6 + ["金丝雀氏某"] + ["望江路九百一十七号金丝雀小区三幢二单元五零二室"] * 6
+    bad = [(*row[:4], "火星区") for row in rows(2, 8)]
+    bad += [(*row[:4], text) for row, text in zip(rows(3, len(slipped)), slipped, strict=True)]
+    town.leave("02", csv_of([*bad, *rows(4, 40)]))
     town.run(2)
     said = town.xuanwu("drift", DATASET).stdout
-    assert "codes of `district` that are not in schemas/codes/division_nanjing.csv: `火星区` (3 rows)" in said
-    assert "13912345678" not in said, "what slipped into the column is a person's"
+    assert "codes of `district` that are not in schemas/codes/division_nanjing.csv: `火星区` (8 rows)" in said
+    assert "7 rows hold texts that are not told" in said, "one is rare, one longer than twenty characters"
+    assert not any(text in said for text in slipped), "what slipped into the column is a person's"

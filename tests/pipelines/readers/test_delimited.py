@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pipelines.readers import delimited, delimited_parse, encodings, malformed, read, scan
-from schemas.errors import SourceError
+from schemas.errors import ColumnsMissing, SourceError
 from tests.pipelines.readers.files import good, landed, numbers, rows, source
 
 
@@ -115,6 +115,29 @@ def test_a_file_without_its_header_shows_no_value(write) -> None:
         rows(write("320102199001011234,某某\n1,2\n"), "csv", ["id_no", "name"])
     assert "none of the 2 columns" in str(caught.value)
     assert "3201021990" not in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["姓名,张三,李四,13987651234", "no,张三,望江路917号,13987651234"])
+def test_a_row_that_hardly_is_a_header_shows_no_value(write, header: str) -> None:
+    """A sheet on its side, and data in the header's place that holds one of the names by chance."""
+    first = header.partition(",")[0]
+    with pytest.raises(ColumnsMissing) as caught:
+        rows(write(f"{header}\n1,2,3,4\n"), "csv", [first, "Phone No", "address"])
+    assert "found 1 of them, in 4 cells" in str(caught.value)
+    assert not any(cell in str(caught.value) for cell in header.split(",")[1:])
+    assert caught.value.found == {}
+
+
+def test_a_name_that_differs_in_case_and_signs_is_told_of_any_header(write) -> None:
+    with pytest.raises(ColumnsMissing) as caught:
+        rows(write("no,PHONE_NO,张三\n1,2,3\n"), "csv", ["no", "Phone No", "address"])
+    assert "(near: PHONE_NO)" in str(caught.value) and "张三" not in str(caught.value)
+
+
+def test_an_identifier_among_the_names_is_told_as_a_label(write) -> None:
+    notes: list[str] = []
+    rows(write("a,b,张伟13987651234\n1,2,3\n"), "csv", ["a", "b"], notes)
+    assert notes == ["list.csv: 1 column(s) not collected: [姓名][手机号]"]
 
 
 def test_a_column_twice(write) -> None:
