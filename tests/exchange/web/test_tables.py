@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 
@@ -15,6 +16,7 @@ from pyarrow import ipc
 from exchange.reading import Page
 from exchange.requests import take
 from exchange.web.formats import as_csv
+from lake.signing import canonical
 from tests.exchange.conftest import Clock
 from tests.exchange.web.conftest import PEOPLE, Exchange
 from tests.pipelines.publishing.making import ID, people
@@ -194,6 +196,23 @@ def test_who_read_what_for_which_purpose(exchange: Exchange) -> None:
         assert entry["snapshot"] == exchange.rows(limit=1).headers["x-snapshot"]
         assert "320102" not in json.dumps(entry)
     assert (outcome["rows"], outcome["result"]) == (10, "done")
+
+
+def test_the_digest_of_a_filter_is_keyed_and_tells_equal_filters(exchange: Exchange) -> None:
+    exchange.grant()
+    for where in ("district:eq:320102", "district:eq:320104", "district:eq:320102"):
+        exchange.rows(where=where, limit=10)
+    one, _, other, _, again, _ = (entry["filter"] for entry in exchange.log())
+    assert one == again != other
+    assert one != hashlib.sha256(canonical([["district", "eq", "320102"]])).hexdigest()
+
+
+def test_of_columns_that_are_not_there_only_their_number_is_logged(exchange: Exchange) -> None:
+    exchange.grant()
+    problem(exchange.rows(columns="13987651234,visit_no,id of 张三"), 422)
+    (refusal,) = exchange.log()
+    assert (refusal["columns"], refusal["unknown_columns"]) == (["visit_no"], 2)
+    assert not [text for text in ("13987651234", "张三") if text in json.dumps(refusal, ensure_ascii=False)]
 
 
 def test_where_the_log_cannot_be_written_nothing_is_read(exchange: Exchange) -> None:
