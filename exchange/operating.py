@@ -16,7 +16,6 @@ from typing import Any
 from exchange import accounts, notices
 from exchange.accounts import Token
 from exchange.state import State
-from exchange.trail import digest
 from lake.auditlog import AuditLog
 
 
@@ -69,18 +68,17 @@ class Shell:
         """As `exchange.notices.add_contact`."""
 
         def beside() -> None:
-            self._note("contact", "added", **_contact(department, channel, address))
+            self._note("contact", "added", **self._contact(department, channel, address))
 
         notices.add_contact(self.state, department, channel, address, beside=beside)
 
     def remove_contact(self, department: str, channel: str, address: str) -> None:
         notices.remove_contact(self.state, department, channel, address)
-        self._note("contact", "removed", **_contact(department, channel, address))
+        self._note("contact", "removed", **self._contact(department, channel, address))
 
     def deliver(self, numbers: Iterable[int]) -> None:
         """These deliveries are about to be made by hand. LakeError where it cannot be logged: then none is."""
         self._note("delivery", "by hand", subscriptions=list(numbers))
 
-
-def _contact(department: str, channel: str, address: str) -> dict[str, str]:
-    return {"department": department, "channel": channel, "address": digest(address)}
+    def _contact(self, department: str, channel: str, address: str) -> dict[str, str]:
+        return {"department": department, "channel": channel, "address": self.log.digest(address)}

@@ -90,7 +90,7 @@ def read(desk: Desk, table: Opened | None, session: Session, access: Access, ask
     more; Unfit for an unknown column, a value that is not of the column's type, or a limit out of bounds. All of it is
     logged, the refusals too.
     """
-    told = _told(session, access, asked)
+    told = _told(desk, table, session, access, asked)
     try:
         page = _page(table, access, asked)
     except ExchangeError as error:
@@ -194,9 +194,16 @@ def _cut(
 # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _told(session: Session, access: Access, asked: Asked) -> trail.Told:
+def _told(desk: Desk, table: Opened | None, session: Session, access: Access, asked: Asked) -> trail.Told:
+    """Of columns that the table does not have only how many they are: their names are the caller's own text."""
     conditions = [[each.column, each.compare, each.value] for each in asked.conditions]
-    return trail.told(session, access, "api", asked.columns, conditions) | {"after": asked.after}
+    names = table.schema.names if table else ()
+    known = [name for name in asked.columns if name in names]
+    said = trail.told(desk, session, access, "api", columns=known, conditions=conditions) | {
+        "after": asked.after
+    }
+    unknown = len(asked.columns) - len(known)
+    return said | {"unknown_columns": unknown} if unknown else said
 
 
 def _noted(

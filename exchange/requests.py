@@ -5,7 +5,6 @@ The log gets ids and a digest of what was said, never the texts: they may name p
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ from exchange.people import Principal
 from exchange.process import LASTING, READABLE, Event, Request, Rule, Step, Terms, require, sides, was_granted
 from exchange.state import EVENTS, REQUESTS, State
 from lake.auditlog import AuditLog
-from lake.signing import canonical
 from schemas.load import Catalogue
 from schemas.policy import policies
 
@@ -164,7 +162,7 @@ def _add(desk: Desk, connection: sa.Connection, request: Request, principal: Pri
             "department": principal.department,
             "dataset": request.terms.dataset,
             "policy": request.terms.policy,
-            "said": hashlib.sha256(canonical(dict(event.said))).hexdigest(),
+            "said": desk.log.digest(dict(event.said)),
         }
     )
 

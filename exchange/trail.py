@@ -1,12 +1,11 @@
 """Who read what, in one form for every door: an entry of the audit log before anything leaves, and one when it has.
 
-Names, ids, counts and digests only: the values of a condition may be a person's. Where the log cannot be written
+Names, ids, counts and keyed digests only: the values of a condition may be a person's. Where the log cannot be written
 nothing is read.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -15,7 +14,6 @@ from exchange.access import Access
 from exchange.accounts import Session
 from exchange.errors import ExchangeError
 from exchange.requests import Desk
-from lake.signing import canonical
 from schemas.errors import XuanwuError
 
 Door = Literal["api", "delta", "iceberg", "push", "file"]
@@ -26,13 +24,16 @@ Told = dict[str, Any]
 
 
 def told(
+    desk: Desk,
     session: Session,
     access: Access,
     door: Door,
+    *,
     columns: Sequence[str] = (),
     conditions: Any = None,
 ) -> Told:
-    """What every entry of one read says. No columns are all of them; conditions are told as a digest."""
+    """What every entry of one read says. No columns are all of them; they are names of the table's, never a caller's
+    own text. Conditions are told as a keyed digest."""
     return {
         "action": "read",
         "door": door,
@@ -43,12 +44,8 @@ def told(
         "dataset": access.entry.id,
         "policy": access.policy,
         "columns": list(columns),
-        "filter": digest(conditions) if conditions else "",
+        "filter": desk.log.digest(conditions) if conditions else "",
     }
-
-
-def digest(value: Any) -> str:
-    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def log(desk: Desk, said: Told, phase: Phase, **more: Any) -> int:
@@ -66,7 +63,7 @@ def refused(
     desk: Desk, session: Session, door: Door, *, table: tuple[str, str], error: ExchangeError
 ) -> None:
     """Log that somebody was not let in to a table (dataset and policy). Names that the catalogue does not have are told
-    as a digest."""
+    as a keyed digest."""
     dataset, policy = table
     entry = desk.catalogue.entries.get(dataset)
     said = {
@@ -75,7 +72,7 @@ def refused(
         "by": session.principal.name,
         "token": session.token,
         "department": session.principal.department,
-        "dataset": dataset if entry else hashlib.sha256(dataset.encode(errors="replace")).hexdigest(),
+        "dataset": dataset if entry else desk.log.digest(dataset.encode(errors="replace").decode()),
         "policy": policy if entry and policy in entry.share.policies else "",
     }
     log(desk, said, "refused", rule=type(error).__name__)

@@ -44,6 +44,7 @@ SEGMENT: Final = 1000
 TURN: Final = 100
 """Entries that are written in one turn at most."""
 CHECKPOINT: Final = "checkpoint"
+DIGEST: Final = "audit log digest"
 Entry = Mapping[str, Any]
 
 
@@ -95,6 +96,11 @@ class AuditLog:
     def _in_one_turn(self, entries: list[Entry]) -> list[int]:
         with self.turn() as append:
             return append(*entries)
+
+    def digest(self, value: Any) -> str:
+        """What an entry says of a value that may be a person's: by the signing key, so that nobody without it can try
+        values, and equal ones have equal digests while it is the same. TypeError as for `append`."""
+        return self.signer.secret(DIGEST, canonical(value).decode())
 
     @contextmanager
     def turn(self) -> Iterator[Callable[..., list[int]]]:

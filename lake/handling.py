@@ -1,7 +1,7 @@
 """What people did about rows that were set aside: each act is written once, logged, and never changed.
 
     handling/<department>/<dataset>/<batch>/00001-1f0c9a2e.parquet    the rows, by file and number; of a correction the
-                                                                      values too
+                                                                      values too; and a salt
                                             00001-1f0c9a2e.json       who, when, why, and the digest of the Parquet
 
     log: attempt, with the digest ── Parquet ── JSON ── log: outcome
@@ -9,6 +9,10 @@
 An act counts once its JSON is there, and a correction only if the log holds it as it is. Acts are kept apart from the
 quarantine's rows: those are replaced whenever their batch is run again, and what was decided about them stays.
 Acts count in the order of their names; two that were written at the same moment have the same number, and both count.
+
+The log keeps the digest for good, of rows that were erased too, and of few values all are soon tried: so the Parquet's
+metadata hold a salt, and nobody who has neither the file nor the signing key can try any. The salt is a keyed digest of
+the rows instead of random, so that an erasure that was killed writes the same file again. Older files have none.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from schemas.settings import Settings
 
 Kind = Literal["assign", "dismiss", "export", "correct"]
 ACTION: Final = "handle"
+SALT: Final = "xuanwu.salt"
 PLACES: Final = pa.schema([("file", pa.string()), ("row", pa.int64())])
 VALUES: Final = pa.schema([*PLACES, ("column", pa.string()), ("value", pa.string())])
 """`column` is the source's, `value` the text that stands there from now on; null says that there is no value."""
@@ -98,7 +103,7 @@ def record(
     """Write an act about a dataset's batch down and return it: `rows` are in `PLACES`, of a correction in `VALUES`.
     `number` is that of an act whose place this one takes. LakeError where it cannot be logged; it does not count then.
     """
-    data = _parquet(rows)
+    data = _parquet(_salted(log, about, rows))
     digest = digest_of(data)
     name = f"{number or _last(settings, *about) + 1:05d}-{digest[:8]}"
     uri = store.join(folder(settings, *about), f"{name}.parquet")
@@ -130,6 +135,13 @@ def _parquet(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def _salted(log: AuditLog, about: tuple[str, str], rows: pa.Table) -> pa.Table:
+    """The rows, with what makes the digest of their Parquet one that cannot be guessed."""
+    plain = rows.replace_schema_metadata()
+    salt = log.digest([SALT, *about, digest_of(_parquet(plain))])
+    return plain.replace_schema_metadata({SALT: salt})
+
+
 def _last(settings: Settings, dataset: str, batch: str) -> int:
     names = [uri.rsplit("/", 1)[-1] for uri in store.list_files(folder(settings, dataset, batch))]
     return max((int(name[:5]) for name in names if name[:5].isdecimal()), default=0)
@@ -155,7 +167,7 @@ def address(settings: Settings, act: Act) -> str:
 
 
 def rows_of(settings: Settings, act: Act) -> pa.Table:
-    """The rows of an act. LakeError where they are missing, or not the ones that were written."""
+    """The rows of an act, without the salt. LakeError where they are missing, or not the ones that were written."""
     uri = address(settings, act)
     data = store.read_bytes(uri) if store.exists(uri) else b""
     if digest_of(data) != act.sha256:
@@ -166,7 +178,7 @@ def rows_of(settings: Settings, act: Act) -> pa.Table:
             file=uri,
             next_step="run `xuanwu verify`, and find out who changed it; the batch is not run before",
         )
-    return pq.read_table(pa.BufferReader(data))
+    return pq.read_table(pa.BufferReader(data)).replace_schema_metadata()
 
 
 def told(act: Act, path: str, entry: Mapping[str, Any]) -> bool:

@@ -181,9 +181,8 @@ def query(
     if asked.startingVersion is not None:
         raise _no_changes()
     at = _version(house, right, asked.version, asked.timestamp)
-    said = trail.told(
-        linking.session, right, "delta", (), asked.conditions if any(asked.conditions) else None
-    )
+    hints = asked.conditions if any(asked.conditions) else None
+    said = trail.told(house.desk, linking.session, right, "delta", conditions=hints)
     said |= {"snapshot": str(at.snapshot)}
     looks.note_whole(house.desk, trail.log(house.desk, said, "attempt"), right)
     lines = [actions.protocol(form), _metadata(house, right, form, at)]

@@ -157,7 +157,7 @@ def _note(house: House, who: Bearer, key: str, rows: int | None) -> None:
     what = (who.shown.token, who.shown.until, key)
     if rows is None or not _seen.new(what):
         return
-    said = trail.told(who.session, who.access, who.shown.door)
+    said = trail.told(house.desk, who.session, who.access, who.shown.door)
     try:
         number = trail.log(house.desk, said, "fetched", file=key.rpartition("/")[2], file_rows=rows)
         looks.note_whole(house.desk, number, who.access)

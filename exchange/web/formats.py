@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import ipc
 
 from exchange.reading import Page
+from schemas.spreadsheets import no_formula
 
 Chunks = Iterator[bytes]
 AT_ONCE: Final = 1_000
@@ -55,13 +56,22 @@ def as_lines(page: Page) -> Chunks:
 
 
 def as_csv(page: Page) -> Chunks:
-    """UTF-8 with a header; texts are quoted, NULL is empty and unquoted."""
+    """UTF-8 with a header; texts are quoted, NULL is empty and unquoted. A text that would be a formula in a
+    spreadsheet gets an apostrophe, as in downloads; numbers, negative ones too, stay numbers."""
     options = pa_csv.WriteOptions(include_header=False, quoting_style="needed")
     yield (",".join(f'"{name}"' for name in page.schema.names) + "\n").encode()
     for batch in page.rows:
         sink = io.BytesIO()
-        pa_csv.write_csv(batch, sink, options)
+        cells = pa.RecordBatch.from_arrays([_cells(column) for column in batch], names=batch.schema.names)
+        pa_csv.write_csv(cells, sink, options)
         yield sink.getvalue()
+
+
+def _cells(column: pa.Array) -> pa.Array:
+    """Texts without formulas; binary as base64, as in JSON."""
+    if pa.types.is_binary(column.type):
+        return pa.array([None if each is None else _plain(each) for each in column.to_pylist()], pa.string())
+    return no_formula(column) if pa.types.is_string(column.type) else column
 
 
 def as_arrow(page: Page) -> Chunks:

@@ -154,7 +154,7 @@ def load(
     if if_none_match == tag:
         return Response(status_code=304, headers={"ETag": tag})
     current = metadata["current-snapshot-id"]
-    said = trail.told(giving.session, right, "iceberg") | {"snapshot": str(current)}
+    said = trail.told(house.desk, giving.session, right, "iceberg") | {"snapshot": str(current)}
     trail.log(house.desk, said, "attempt")
     if snapshots == "refs":
         named = {each["snapshot-id"] for each in metadata["refs"].values()}
@@ -178,16 +178,17 @@ def _tag(house: House, place: str, snapshots: str) -> str:
 
 @router.get(f"{TABLE}/credentials", summary="更新凭证 New credentials for a table's files")
 def credentials(house: TheHouse, giving: Giving) -> Item:
-    trail.log(house.desk, trail.told(giving.session, giving.right, "iceberg"), "attempt")
+    trail.log(house.desk, trail.told(house.desk, giving.session, giving.right, "iceberg"), "attempt")
     return {"storage-credentials": giving.stored()}
 
 
 @router.post(f"{TABLE}/metrics", status_code=204, summary="扫描报告 What a reader's engine scanned")
 def metrics(house: TheHouse, caller: Caller, right: Right, report: Annotated[Item, Body()]) -> Response:
-    """Kept in the audit log: snapshot, columns, rows of a scan, its filter as a digest. A reader's own word."""
+    """Kept in the audit log: snapshot, columns, rows of a scan, its filter as a keyed digest. A reader's own word."""
     columns = report.get("projected-field-names")
     known = [each for each in columns if each in right.entry.fields] if isinstance(columns, list) else []
-    said = trail.told(caller, right, "iceberg", known, report.get("filter") and str(report["filter"]))
+    asked = report.get("filter") and str(report["filter"])
+    said = trail.told(house.desk, caller, right, "iceberg", columns=known, conditions=asked)
     counted = report.get("metrics")
     trail.log(
         house.desk,

@@ -74,8 +74,8 @@ def _delivered(ctx: Context, desk: Desk, found: Subscription, access: Access) ->
         raise LakeError("nothing was published yet", next_step="it is delivered as soon as it is")
     began = desk.clock()
     schema = ctx.tables.schema(access.table)
-    told = trail.told(found.session, access, found.door, schema.names) | {"subscription": found.number}
-    told |= {"snapshot": str(snapshot)}
+    told = trail.told(desk, found.session, access, found.door, columns=schema.names)
+    told |= {"subscription": found.number, "snapshot": str(snapshot)}
     looks.note_whole(desk, trail.log(desk, told, "attempt"), access)
     counts, result = Counts(), "broken off"
     try:

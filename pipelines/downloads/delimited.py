@@ -16,7 +16,8 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from lake import store
-from pipelines.downloads.cells import as_text, no_formula
+from pipelines.downloads.cells import as_text
+from schemas.spreadsheets import no_formula
 
 OPTIONS = pacsv.WriteOptions(eol="\r\n")
 _NO_HEADER: Final = pacsv.WriteOptions(eol="\r\n", include_header=False)

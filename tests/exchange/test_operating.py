@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from exchange.accounts import is_closed, tokens
 from exchange.notices import contacts
 from exchange.state import State
 from lake.auditlog import AuditLog
-from lake.signing import load_signer
+from lake.signing import canonical, load_signer
 from lake.verify import Copy, journal
 from pipelines.cli import app
 from pipelines.connections import from_environment
@@ -67,6 +68,8 @@ def test_each_is_told_by_whom_and_without_its_secret(shell: Settings) -> None:
     assert (opened["account"], opened["department"], opened["roles"]) == ("wang", "education", ["requester"])
     assert opened["password"] is True
     assert (made["token"], made["scopes"], found[4]["token"]) == (ident, ["read"], ident)
+    added, removed = (each["address"] for each in found[2:4])
+    assert added == removed != hashlib.sha256(canonical(MAIL)).hexdigest()
     everything = json.dumps(found)
     assert not [secret for secret in (PASSWORD, text, text.split("_")[2], MAIL) if secret in everything]
     log = AuditLog(shell, load_signer(shell, from_environment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from exchange.requests import Desk, draft, find, granted, listed, take
 from exchange.state import EVENTS, METADATA, State
 from lake import store
 from lake.auditlog import read_line, segment_name
+from lake.signing import canonical
 from lake.verify import Copy, verify
 from schemas.settings import Settings
 from tests.exchange.conftest import (
@@ -82,6 +84,9 @@ def test_every_step_is_in_the_audit_log_and_no_text_of_it(desk: Desk, settings: 
     ]
     log = b"".join(store.read_bytes(uri) for uri in store.list_files(desk.log.folder)).decode()
     assert not any(text in log for text in ("生育登记核验", "符合职责", "条例第三条"))
+    _, approved, proposed, _ = (each["said"] for each in entries(desk))
+    assert approved != proposed
+    assert approved != hashlib.sha256(canonical({})).hexdigest(), "the digest is keyed"
 
 
 def test_where_the_log_cannot_be_written_no_step_counts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import subprocess
 import sys
@@ -49,6 +50,15 @@ def test_entries_are_numbered_and_proved(log: AuditLog) -> None:
     findings, found = read(log)
     assert findings == []
     assert len(found.roots) == 20
+
+
+def test_a_value_is_told_by_a_digest_of_the_key(log: AuditLog, settings: Settings) -> None:
+    value = [["phone", "eq", "13987651234"]]
+    assert log.digest(value) == log.digest([("phone", "eq", "13987651234")])
+    assert log.digest(value) != log.digest([["phone", "eq", "13987651235"]])
+    assert log.digest(value) != hashlib.sha256(canonical(value)).hexdigest()
+    other = AuditLog(settings, Signer(Ed25519PrivateKey.generate()))
+    assert log.digest(value) != other.digest(value)
 
 
 def test_a_new_segment_after_the_last_is_full(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lake import handling
 from lake.auditlog import AuditLog
-from lake.handling import PLACES, VALUES, Act, Said
+from lake.handling import PLACES, SALT, VALUES, Act, Said
 from lake.signing import Signer
+from lake.verify import Copy, verify
 from schemas.errors import LakeError
 from schemas.settings import Settings
 from tests.conftest import NOW
@@ -81,6 +85,51 @@ def test_an_act_that_takes_another_s_place_keeps_its_number(settings: Settings, 
     handling.remove(settings, old)
     assert handling.acts(settings, *ABOUT)[0] == new
     assert handling.corrections(handling.acts(settings, *ABOUT), settings)["value"].to_pylist() == ["丙"]
+
+
+def plain_digest(table: pa.Table) -> str:
+    """Of the Parquet that anybody can write of these rows."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_statistics=False)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def test_the_value_of_a_correction_cannot_be_tried_against_the_log(settings: Settings, log: AuditLog) -> None:
+    act = correct(settings, log, values(x2="13987651234"))
+    assert (log.entry(act.entry) or {})["handled"]["sha256"] == act.sha256
+    assert act.sha256 != plain_digest(values(x2="13987651234"))
+    assert act.sha256 != correct(settings, log, values(x2="13987651235")).sha256
+    other = AuditLog(settings, Signer(Ed25519PrivateKey.generate()), lambda: NOW)
+    assert handling._salted(log, ABOUT, values(x2="甲")).schema.metadata.keys() == {SALT.encode()}
+    assert act.sha256 != plain_digest(handling._salted(other, ABOUT, values(x2="13987651234")))
+    assert handling.rows_of(settings, act).schema.metadata is None
+
+
+def test_an_act_that_is_written_again_is_the_same_file(settings: Settings, log: AuditLog) -> None:
+    """As by an erasure that was killed before the act was gone whose place it takes."""
+    old = correct(settings, log, values(x2="甲", x3="乙"))
+    left = handling.rows_of(settings, old).slice(1)
+    new, again = (correct(settings, log, left, number=1) for _ in range(2))
+    assert (again.name, again.sha256) == (new.name, new.sha256)
+    assert handling.acts(settings, *ABOUT) in ([old, again], [again, old])
+
+
+def test_acts_from_before_the_salt_are_read_verified_and_written_anew(
+    settings: Settings, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(handling, "_salted", lambda log, about, rows: rows)
+        old = correct(settings, log, values(x2="甲", x3="乙"))
+    assert old.sha256 == plain_digest(values(x2="甲", x3="乙"))
+    new = correct(settings, log, values(x2="丙"))
+    handling.require_logged(log, [old, new], settings)
+    found = handling.corrections([old, new], settings)
+    assert found.schema == VALUES
+    assert {(row["row"], row["value"]) for row in found.to_pylist()} == {(2, "丙"), (3, "乙")}
+    assert list(verify(Copy(settings.lake_root), log.signer.trust)) == []
+    left = handling.rows_of(settings, old).slice(1)
+    once, twice = (correct(settings, log, left, number=1) for _ in range(2))
+    assert once.sha256 == twice.sha256 != plain_digest(left)
 
 
 def test_an_act_that_cannot_be_logged_is_none(settings: Settings, log: AuditLog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 
@@ -12,7 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import ipc
 
+from exchange.reading import Page
 from exchange.requests import take
+from exchange.web.formats import as_csv
+from lake.signing import canonical
 from tests.exchange.conftest import Clock
 from tests.exchange.web.conftest import PEOPLE, Exchange
 from tests.pipelines.publishing.making import ID, people
@@ -137,7 +141,7 @@ def test_every_format_holds_the_same_rows(exchange: Exchange) -> None:
     lines = exchange.rows(format="jsonl", limit=1000).text.splitlines()
     assert [json.loads(line) for line in lines] == whole
     rows = list(csv.DictReader(io.StringIO(exchange.rows(format="csv", limit=1000).text)))
-    assert [(row["visit_no"], row["memo"]) for row in rows] == [
+    assert [(row["visit_no"], row["memo"].removeprefix("'")) for row in rows] == [
         (row["visit_no"], row["memo"]) for row in whole
     ]
     arrow = ipc.open_stream(exchange.rows(format="arrow", limit=1000).content).read_all()
@@ -145,6 +149,26 @@ def test_every_format_holds_the_same_rows(exchange: Exchange) -> None:
     assert arrow.equals(parquet)
     assert arrow.column("visit_no").to_pylist() == names
     assert str(arrow.schema.field("fee").type).startswith("decimal")
+
+
+def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers(exchange: Exchange) -> None:
+    exchange.grant()
+    formulas = ("=cmd|' /C calc'!A0", "@SUM(1)", "+1+1", "-1+1", "\t=1", "＝1", "1=1")
+    rows = [{**row, "memo": memo} for row, memo in zip(people(7), formulas, strict=True)]
+    exchange.city.publish(exchange.city.curate(2, rows))
+    text = exchange.rows(format="csv").text
+    found = {row["visit_no"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
+    assert {row["visit_no"]: found[row["visit_no"]]["memo"] for row in rows} == {
+        row["visit_no"]: row["memo"] if row["memo"] == "1=1" else "'" + row["memo"] for row in rows
+    }
+    assert {row["balance"] for row in found.values()} == {str(row["balance"]) for row in rows}
+    assert {row["memo"] for row in exchange.rows().json()["rows"]} == set(formulas)
+
+
+def test_binary_is_base64_in_a_csv() -> None:
+    rows = pa.record_batch({"scan": pa.array([b"=1+1", b"\xff", None], pa.binary())})
+    text = b"".join(as_csv(Page(1, rows.schema, iter([rows])))).decode()
+    assert list(csv.DictReader(io.StringIO(text))) == [{"scan": "PTErMQ=="}, {"scan": "/w=="}]
 
 
 def test_the_same_question_has_the_same_etag(exchange: Exchange) -> None:
@@ -172,6 +196,23 @@ def test_who_read_what_for_which_purpose(exchange: Exchange) -> None:
         assert entry["snapshot"] == exchange.rows(limit=1).headers["x-snapshot"]
         assert "320102" not in json.dumps(entry)
     assert (outcome["rows"], outcome["result"]) == (10, "done")
+
+
+def test_the_digest_of_a_filter_is_keyed_and_tells_equal_filters(exchange: Exchange) -> None:
+    exchange.grant()
+    for where in ("district:eq:320102", "district:eq:320104", "district:eq:320102"):
+        exchange.rows(where=where, limit=10)
+    one, _, other, _, again, _ = (entry["filter"] for entry in exchange.log())
+    assert one == again != other
+    assert one != hashlib.sha256(canonical([["district", "eq", "320102"]])).hexdigest()
+
+
+def test_of_columns_that_are_not_there_only_their_number_is_logged(exchange: Exchange) -> None:
+    exchange.grant()
+    problem(exchange.rows(columns="13987651234,visit_no,id of 张三"), 422)
+    (refusal,) = exchange.log()
+    assert (refusal["columns"], refusal["unknown_columns"]) == (["visit_no"], 2)
+    assert not [text for text in ("13987651234", "张三") if text in json.dumps(refusal, ensure_ascii=False)]
 
 
 def test_where_the_log_cannot_be_written_nothing_is_read(exchange: Exchange) -> None:
