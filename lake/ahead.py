@@ -15,6 +15,8 @@ from contextvars import copy_context
 from queue import Queue
 from typing import Generic, TypeVar
 
+from lake.closing import first_error
+
 S = TypeVar("S")
 T = TypeVar("T")
 _HELD = 1
@@ -58,20 +60,22 @@ class _Maker(Generic[T]):
         self._thread.start()
 
     def _make(self) -> None:
+        """Whatever happens, the end is told: who takes the items would wait for it for ever."""
         last: BaseException | None = None
-        source = iter(self._items)
         try:
+            self._give()
+        except BaseException as error:
+            last = error
+        self._made.put(last)
+
+    def _give(self) -> None:
+        source = iter(self._items)
+        with first_error(source):
             for item in source:
                 self._made.put((item,))
                 del item  # not held while the next one is made
                 if self._stopped.is_set():
                     break
-        except BaseException as error:
-            last = error
-        finally:
-            if (close := getattr(source, "close", None)) is not None:
-                close()
-            self._made.put(last)
 
     def __iter__(self) -> Iterator[T]:
         while (made := self._made.get()) is not None:
@@ -81,7 +85,7 @@ class _Maker(Generic[T]):
             del made
 
     def stop(self) -> None:
-        """Have the thread end, whatever it still has to give."""
+        """Have the thread end, whatever it still has to give, or to raise."""
         self._stopped.set()
         while self._thread.is_alive():
             while not self._made.empty():

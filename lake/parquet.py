@@ -8,6 +8,7 @@ less time, and is a sixth smaller. Pages end by their bytes alone: ending them b
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Final
 
 import pyarrow as pa
@@ -77,6 +78,10 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """The footer; a file of no rows has one too."""
-        if kind is None or self._writer is not None:
+        """The footer; a file of no rows has one too. Where the rows raised, theirs is the error that is told: that a
+        footer found no room says less."""
+        if kind is None:
             self._opened(self._schema.empty_table()).close()
+        elif self._writer is not None:
+            with suppress(Exception):
+                self._writer.close()

@@ -23,6 +23,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from lake import parquet, s3
+from lake.closing import first_error
 from schemas.errors import LakeError
 
 BLOCK = 1 << 20
@@ -111,7 +112,7 @@ def output(uri: str) -> Iterator[IO[bytes]]:
     make_folder(uri.rpartition("/")[0])
     try:
         with full_disk_is_ours(uri):
-            with store.open_output_stream(hidden, compression=None) as stream:
+            with store.open_output_stream(hidden, compression=None) as stream, first_error(stream):
                 yield stream
             _settle(store, hidden)
             _rename(store, hidden, path)
@@ -213,6 +214,7 @@ def write_parquet(
         Digested(stream) as passed,
         # a call of Python for each block, not for each page
         pa.output_stream(passed, buffer_size=BLOCK) as blocks,
+        first_error(blocks),
         parquet.Writer(blocks, schema, statistics=statistics) as writer,
     ):
         for group in groups:

@@ -217,11 +217,17 @@ def _read(work: _Work, draw: Draw) -> pa.Array:
 
 
 def _typed(noisy: pa.Array, field: Field, mask: Noise) -> pa.Array:
-    """In the field's type, no lower than the mask's minimum. What is done to the result spends nothing."""
+    """In the field's type, no lower than the mask's minimum; beyond what a decimal holds it is its greatest or least.
+    What is done to the result spends nothing (Dwork & Roth 2014, proposition 2.1: post-processing)."""
     kind = field_type(field)
     if field.type == "decimal":
-        units = noisy.cast(pa.decimal128(38, 0))
+        units = _clamped(noisy, 10**field.precision - 1).cast(pa.decimal128(38, 0))
         noisy = pa.Array.from_buffers(pa.decimal128(38, field.scale), len(units), units.buffers()).cast(kind)
     if mask.min is None:
         return noisy
     return pc.max_element_wise(noisy, pa.scalar(mask.min).cast(kind), skip_nulls=False)
+
+
+def _clamped(numbers: pa.Array, most: int) -> pa.Array:
+    """The numbers from `-most` to `most`, those beyond as the nearest of the two."""
+    return pc.min_element_wise(pc.max_element_wise(numbers, -most), most)

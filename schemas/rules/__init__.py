@@ -63,6 +63,7 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (limits.ladders_fit, ("fields",)),
     (limits.aggregates_counted, ("subject", "source", "open", "fields")),
     (limits.noise_budgeted, ("share", "open", "subject", "fields")),
+    (limits.noise_fits, ("open", "fields")),
     (retention.kept_no_longer, ("retention", "subject")),
     (checks.own_checks, ()),
     (checks.engine_does, ("engine", "checks")),

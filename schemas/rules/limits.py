@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from schemas.draft import Draft
 from schemas.findings import Finding, KeyPath, listed
 from schemas.house import House
-from schemas.model import EntryFile, Generalise, LakeSource, Limits, Noise, Policy, Step, Zone
+from schemas.model import EntryFile, Field, Generalise, LakeSource, Limits, Noise, Policy, Step, Zone
 from schemas.policy import mask_of
 from schemas.rules.masks import PLACES, TIMES, misfit
 from schemas.rules.names import known_fields
 
+NOISED_DIGITS = 18
+"""Of which every number fits into 64 bits."""
 _STRICT = ("public", "controlled", "enclave")
 Bins = tuple[float, ...]
 
@@ -120,14 +122,33 @@ def noise_budgeted(written: EntryFile, draft: Draft, house: House) -> Iterator[F
         yield Finding(
             ("open", "budget"), "is missing, and noise is drawn", "epsilon of all releases together"
         )
-    elif budget is not None and sum(spent.values()) > budget:
-        why = f"is {budget:g}, and one release spends {sum(spent.values()):g}"
+    elif budget is not None and (needed := sum(mask.epsilon for mask in spent.values())) > budget:
+        why = f"is {budget:g}, and one release spends {needed:g}"
         yield Finding(("open", "budget"), why, "more, or masks with a smaller epsilon")
 
 
-def _noised(policy: Policy, draft: Draft, zone: Zone) -> dict[str, float]:
-    """Published fields with noise, and their epsilon."""
+def noise_fits(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
+    """Noise on decimals is drawn in units of their last place, which are whole numbers of 64 bits; and the least that
+    is shown is a number of the field's type."""
+    for name, mask in _noised(written.open, draft, "open").items():
+        field = draft.fields[name]
+        if field.type == "decimal" and field.precision > NOISED_DIGITS:
+            why = f"is {field.precision}, and the field has noise, which is drawn in 64 bits"
+            yield Finding(("fields", name, "precision"), why, f"{NOISED_DIGITS} digits or fewer")
+        if mask.min is not None and not _holds(field, mask.min):
+            why = f"noise has min {mask.min:g}, which is no number of the field's type"
+            yield Finding(("fields", name), why, "a `min` that the field could hold")
+
+
+def _holds(field: Field, number: float) -> bool:
+    if field.type == "decimal":
+        return round(abs(number), field.scale) < 10 ** (field.precision - field.scale)
+    return field.type != "integer" or (number.is_integer() and abs(number) < 2**63)
+
+
+def _noised(policy: Policy, draft: Draft, zone: Zone) -> dict[str, Noise]:
+    """Published fields with noise, and their masks."""
     named = policy.fields or (() if zone == "open" else tuple(draft.fields))
     fields = [draft.fields[name] for name in named if name in draft.fields and name not in policy.drop]
     masks = {field.name: mask_of(field, zone, policy) for field in fields}
-    return {name: mask.epsilon for name, mask in masks.items() if isinstance(mask, Noise)}
+    return {name: mask for name, mask in masks.items() if isinstance(mask, Noise)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import NoReturn
 
 import pytest
 
@@ -57,6 +59,54 @@ def test_what_is_raised_there_is_raised_here_after_what_came_before() -> None:
         for number in ahead(items()):
             taken.append(number)
     assert taken == [1]
+
+
+class _Unreadable:
+    def __iter__(self) -> NoReturn:
+        raise ZeroDivisionError
+
+
+class _Unclosable:
+    """Whose closing raises; and whose items do before, if there is an `error`."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self._items, self._error = iter([1, 2]), error
+
+    def __iter__(self) -> _Unclosable:
+        return self
+
+    def __next__(self) -> int:
+        if self._error is not None:
+            raise self._error
+        return next(self._items)
+
+    def close(self) -> NoReturn:
+        raise ZeroDivisionError
+
+
+def _raised(items: Iterable[int]) -> BaseException | None:
+    """By the taking of all items, for which nobody here waits for ever."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(list, ahead(items)).exception(timeout=60)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@pytest.mark.parametrize("kind", [_Unreadable, _Unclosable])
+def test_a_source_that_cannot_be_begun_or_closed_is_no_wait_for_ever(kind: type[Iterable[int]]) -> None:
+    assert isinstance(_raised(kind()), ZeroDivisionError)
+
+
+def test_of_a_source_that_breaks_and_cannot_be_closed_the_first_error_is_told() -> None:
+    error = KeyError("first")
+    assert _raised(_Unclosable(error)) is error
+
+
+def test_who_stops_early_is_not_told_of_a_source_that_cannot_be_closed() -> None:
+    with closing(ahead(_Unclosable())) as numbers:
+        assert next(numbers) == 1
+    assert "ahead" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_who_stops_early_leaves_no_thread_and_the_source_closed() -> None:

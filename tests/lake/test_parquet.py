@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from lake import parquet
+from lake import parquet, store
+from schemas.errors import CheckFailed
 
 ROWS = 20_000
 
@@ -77,3 +83,47 @@ def test_text_as_numbers_in_a_dictionary_is_text_to_readers() -> None:
         "last",
         *(f"place {number}" for number in range(1000, 1007)),
     }
+
+
+# ── the first error is the one that is told ───────────────────────────────────────────────────────────────
+
+NUMBERS = pa.table({"number": range(10)})
+
+
+class _Disk(io.BytesIO):
+    """As long as it is not `full` it takes what comes."""
+
+    full = False
+
+    def write(self, data: object) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+def test_a_full_disk_does_not_hide_the_error_of_the_rows() -> None:
+    disk = _Disk()
+    with pytest.raises(CheckFailed, match="the rows"), parquet.Writer(disk, NUMBERS.schema) as writer:
+        writer.write_table(NUMBERS)
+        disk.full = True
+        raise CheckFailed("the rows")
+
+
+def test_nor_does_what_a_buffer_still_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows() -> Iterator[pa.Table]:
+        yield NUMBERS
+        raise CheckFailed("the rows")
+
+    disk = _Disk()
+    disk.full = True
+    monkeypatch.setattr(store.Digested, "write", lambda _, data: disk.write(data))
+    with pytest.raises(CheckFailed, match="the rows"):
+        store.write_parquet(str(tmp_path / "a.parquet"), rows(), NUMBERS.schema)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_footer_that_finds_no_room_is_an_error_where_the_rows_were_whole() -> None:
+    disk = _Disk()
+    with pytest.raises(OSError, match="No space left"), parquet.Writer(disk, NUMBERS.schema) as writer:
+        writer.write_table(NUMBERS)
+        disk.full = True

@@ -36,6 +36,10 @@ def couples(said: str, fields: str = "registered: {type: integer, grade: 1}") ->
 
 
 NOISE = "registered: {type: integer, grade: 1, mask: {open: {kind: noise, epsilon: 0.5, sensitivity: 1}}}"
+DECIMALS = (
+    "registered: {{type: decimal, precision: {precision}, scale: 2, grade: 1, "
+    "mask: {{open: {{kind: noise, epsilon: 0.5, sensitivity: 1, min: {min}}}}}}}"
+)
 AT, WRITTEN = "civil_affairs/marriage.yaml:18: ", "theme/couples.yaml:"
 CASES: dict[str, tuple[list[Edit], list[str]]] = {
     "all_right": (
@@ -116,6 +120,30 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
         [
             WRITTEN
             + "18: open.budget: is 0.4, and one release spends 0.5; expected: more, or masks with a smaller epsilon"
+        ],
+    ),
+    "noise_on_decimals": (couples(", counts: [], budget: 1", DECIMALS.format(precision=18, min="-1.5")), []),
+    "noise_on_decimals_of_more_than_64_bits": (
+        couples(", counts: [], budget: 1", DECIMALS.format(precision=19, min=0)),
+        [
+            WRITTEN
+            + "21: fields.registered.precision: is 19, and the field has noise, which is drawn in 64 bits; expected: 18 digits or fewer"
+        ],
+    ),
+    "noise_of_a_min_with_more_digits": (
+        couples(", counts: [], budget: 1", DECIMALS.format(precision=4, min=99.996)),
+        [
+            WRITTEN
+            + "21: fields.registered: noise has min 99.996, which is no number of the field's type; expected: a `min` that the field could hold"
+        ],
+    ),
+    "noise_of_a_min_between_whole_numbers": (
+        couples(
+            ", counts: [registered], budget: 1", NOISE.replace("sensitivity: 1", "sensitivity: 1, min: 0.5")
+        ),
+        [
+            WRITTEN
+            + "21: fields.registered: noise has min 0.5, which is no number of the field's type; expected: a `min` that the field could hold"
         ],
     ),
     "noise_that_is_shared": (

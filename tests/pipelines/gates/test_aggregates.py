@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,27 @@ def test_the_same_data_have_the_same_noise_and_spend_nothing_again(hospital: Tow
     assert spent(hospital) == 0.5
     opened(hospital, wards(301), 4)
     assert spent(hospital) == 1.0
+
+
+def test_a_noisy_decimal_is_no_more_than_its_type_holds(hospital: Town) -> None:
+    """Of 60 draws near the greatest number every second would be beyond it."""
+    fields = {**FIELDS, "fees": {**FIELDS["fees"], "precision": 4}}
+    said = {"type": "unconditional", "fields": list(FIELDS), "counts": ["patients"], "budget": 2}
+    hospital.write(WARDS, entry(WARDS, fields, open={**said, "mask": {"fees": SUM}}, subject="thing"))
+    rows = [{**row, "fees": Decimal("99.50") * (-1) ** place} for place, row in enumerate(wards(60))]
+    shown = {row["fees"] for row in hospital.rows(opened(hospital, rows))}
+    assert (min(shown), max(shown)) == (Decimal("-99.99"), Decimal("99.99"))
+    assert spent(hospital) == 0.25
+
+
+def test_the_greatest_decimals_that_take_noise(hospital: Town) -> None:
+    fields = {**FIELDS, "fees": {**FIELDS["fees"], "precision": 18, "scale": 18}}
+    said = {"type": "unconditional", "fields": list(FIELDS), "counts": ["patients"], "budget": 2}
+    mask = {"fees": {**SUM, "sensitivity": 1e-15}}
+    hospital.write(WARDS, entry(WARDS, fields, open={**said, "mask": mask}, subject="thing"))
+    true = Decimal("0." + "9" * 18)
+    shown = [row["fees"] for row in hospital.rows(opened(hospital, [{**r, "fees": true} for r in wards(30)]))]
+    assert len(shown) == 30 and all(abs(true - fees) < Decimal("1e-12") for fees in shown)
 
 
 def test_a_killed_run_has_spent_once(hospital: Town, monkeypatch: pytest.MonkeyPatch) -> None:
