@@ -38,6 +38,8 @@ _DIGITS = 11
 """Of a number, from which on it may be an identifier."""
 NUMBERS = {"integer": 10**7, "decimal": 10**10, "number": 10**10}
 """Types of numbers, and the smallest that is compared with others: whole ones, of sums those that are no sum."""
+_BLANKS = r"[\p{Z}\p{Cf}\p{Cc}]+"
+_UNUSUAL = r"[\p{Z}\p{Cf}\p{Cc}\x{FF01}-\x{FF5E}]"
 _NEVER_PUBLIC = ("resident_id", "bank_card")
 _SAID = {
     "resident_id": "resident ids",
@@ -169,6 +171,8 @@ class _Found:
         self.tallies[name].look(distinct, rows)
         if store is not None and len(distinct) and self.publication.entry.fields[name].codes is None:
             store.add(name, distinct)
+            if len(plainer := _plainer(distinct)):
+                store.add(name, plainer)
 
     def tokens(self, name: str, values: pa.Array, often: pa.Array | None) -> None:
         """A column of tokens holds tokens and nothing else, whatever made it."""
@@ -220,6 +224,13 @@ def _texts(values: pa.Array) -> pa.Array | None:
         return None
     found = pc.if_else(pc.and_(long, _is_whole(values)), values, None)
     return found.cast(whole, safe=False).cast(pa.string())
+
+
+def _plainer(texts: pa.Array) -> pa.Array:
+    """What is written another way than usual, as it usually is: without blanks and invisible characters, full-width
+    letters and digits as others (NFKC, Unicode annex 15). 张　三 in a list is 张三."""
+    unusual = texts.filter(pc.match_substring_regex(texts, _UNUSUAL))
+    return pc.utf8_normalize(pc.replace_substring_regex(unusual, _BLANKS, ""), "NFKC").unique()
 
 
 def _is_whole(values: pa.Array) -> pa.Array:

@@ -12,6 +12,9 @@ sums and small numbers: equal ones are everyday coincidence. Two questions are a
   before, so that of a table that grows the same share is looked at, and what was drawn is drawn again. Shorter values
   than 4 characters (most names) count at the start or the end or between separators only.
 
+Texts are compared as they are, and without blanks and with ordinary letters for full-width ones (`leak`); a personal
+value that is written so itself is compared as it is only.
+
 The values seen are kept as 64-bit digests in a table of DuckDB, which spills beyond its memory; the personal values
 are streamed past it and never kept. At 10 million values on either side a collision has a chance of 1 in 200,000.
 In data files that an earlier publication has looked through only what is new is looked for (`absent`).

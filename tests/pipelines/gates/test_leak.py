@@ -145,6 +145,22 @@ def test_a_personal_number_of_any_type_stands_in_no_text(
     assert town.publish(town.curate(rows(lambda place: place * 12345))).rows_out == COUNT
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("name", lambda name: f"{name[0]}\u3000{name[1:]}"),
+        ("name", lambda name: f" {name[0]}\u200b{name[1:]}"),
+        ("address", lambda address: address.translate({n: n + 0xFEE0 for n in range(0x30, 0x3A)})),
+        ("address", lambda address: " ".join(address)),
+    ],
+)
+def test_a_personal_value_is_seen_written_with_blanks_or_full_width(
+    town: Town, name: str, written: Callable[[str], str]
+) -> None:
+    rows = [{**row, "remark": written(row[name])} for row in persons(COUNT)]
+    assert f"police.person.{name}" in str(stopped(town, rows))
+
+
 def test_common_words_of_a_personal_field_may_stand_elsewhere(town: Town) -> None:
     rows = filled("address", lambda row: "暂无备注")
     assert town.publish(town.curate(rows)).rows_out == COUNT
