@@ -5,7 +5,8 @@ One draw is one column of one state of the data: its digest goes over keys and v
 same data, published again, have the same noise and spend nothing, whatever run, batch or snapshot brings them; new data
 spend epsilon from the dataset's budget (`lake.budget`) before they are drawn.
 
-What was drawn lies in `released/noise/<dataset>/`, with no true value in it: noisy values in the order of the keys.
+What was drawn lies in `released/noise/<dataset>/`, with no true value in it: noisy values in the order of the keys. The
+digest of few true numbers can be guessed, so it stands in the ledger's database alone: the audit log has a keyed one.
 """
 
 from __future__ import annotations
@@ -145,9 +146,10 @@ def _digest(work: _Work, name: str, mask: Noise) -> str:
 
 def _spend(work: _Work, budget: Budget, draw: Draw) -> None:
     """Spend, and say so in the audit log; where it cannot be written nothing is drawn."""
-    log, _ = certifying.open_log(work.ctx)
+    log, signer = certifying.open_log(work.ctx)
     allowed = work.entry.open.budget or 0.0
-    said = {"action": "noise", "dataset": work.entry.id, "field": draw.field, "draw": draw.draw}
+    said = {"action": "noise", "dataset": work.entry.id, "field": draw.field}
+    said["draw"] = signer.secret("noise", draw.draw)
     said |= {"epsilon": f"{draw.epsilon:g}", "budget": f"{allowed:g}"}
     log.append({**said, "phase": "attempt"})
     if budget.spend(draw, allowed):
@@ -158,7 +160,7 @@ def _draw(work: _Work, budget: Budget, draw: Draw, mask: Noise) -> None:
     """Draw into a file of its own. Of two runs the first to name its file has drawn; the other's is removed unseen."""
     field = work.entry.fields[draw.field]
     measure = _mechanism(field, mask)
-    file = f"{draw.draw[:16]}-{uuid.uuid4().hex[:8]}.parquet"
+    file = f"{uuid.uuid4().hex}.parquet"
     uri, kind = work.uri(file), pa.float64() if field.type == "number" else pa.int64()
     schema = pa.schema([("noisy", kind)])
     rows = work.connection.execute(f"SELECT u_{draw.field} AS u FROM truth ORDER BY {work.by}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,19 @@ def test_no_true_number_is_kept_beside_the_noise(hospital: Town) -> None:
     files = list(Path(str(hospital.settings.lake_root)).rglob("released/noise/**/*.parquet"))
     assert files
     assert all(7_654_321 not in pq.read_table(path).column("noisy").to_pylist() for path in files)
+
+
+def test_what_was_drawn_for_stands_in_the_ledger_alone(hospital: Town) -> None:
+    """Whoever tries true numbers finds the digest of none of them in the lake: not in its log, nor in a file's name."""
+    hospital.write(WARDS, noisy())
+    opened(hospital, wards(50))
+    with sqlite3.connect(hospital.settings.home / "ledger.db") as ledger:
+        draws = [draw for (draw,) in ledger.execute("SELECT draw FROM noise_draws")]
+    lake = hospital.settings.lake_root
+    assert draws and len({len(draw) for draw in draws}) == 1
+    written = b"".join(_lines(lake)).decode() + " ".join(store.list_files(store.join(lake, "released")))
+    assert '"draw"' in written
+    assert not [draw for draw in draws if draw[:16] in written]
 
 
 def test_noise_that_is_lost_is_not_drawn_again(hospital: Town) -> None:
