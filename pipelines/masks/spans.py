@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ ALONE = "name alone"
 """Where no name stands beside a label or a title, only those that stand alone are looked for."""
 APART = b" -\n"
 """What may stand between the characters of one number, in a shadow."""
+TOGETHER = 20_000
+"""Candidates looked at in one go. They overlap, so that all those of a text may hold fifty times its characters."""
 _BETWEEN = np.isin(np.arange(256), list(APART))
 _OF_NUMBERS = np.isin(np.arange(256), list(b"0123456789" + APART))
 _UPPER = np.frombuffer(bytes(range(256)).upper(), np.uint8)
@@ -42,7 +45,7 @@ class Spans(NamedTuple):
     starts: Places = _NOTHING
     ends: Places = _NOTHING
 
-    def at(self, chosen: Flags | Places) -> Spans:
+    def at(self, chosen: Flags | Places | slice) -> Spans:
         return Spans(self.starts[chosen], self.ends[chosen])
 
     @property
@@ -74,7 +77,7 @@ def marked(text: Shadowed, kinds: Collection[str]) -> Marked:
             text.dark[spans.inside] = 0
             found.append((finder.kind, spans))
     found += [("name", Spans(*np.array(list(_names(text, kinds)), np.int64).reshape(-1, 2).T))]
-    every = Spans(*map(np.concatenate, zip(*(spans for _, spans in found), strict=True)))
+    every = _joined(spans for _, spans in found)
     named = np.repeat([kind for kind, _ in found], [len(spans.starts) for _, spans in found])
     order = np.argsort(every.starts, kind="stable")
     return Marked(*_shortened(every.at(order)), named[order].tolist())
@@ -112,15 +115,23 @@ def _left(text: Shadowed) -> str:
 
 def _proven(text: Shadowed, finder: Finder) -> Spans:
     """Candidates that are what they look like, as their check digits and the words around them say."""
-    several = [_candidates(text.dark, pattern) for pattern in finder.patterns]
-    found = Spans(*map(np.concatenate, zip(*several, strict=True)))
-    if "\n" in text.text:  # on two lines at most
-        lines = np.cumsum(text.points == ord("\n"))
+    found = _joined([_candidates(text.dark, pattern) for pattern in finder.patterns])
+    if "\n" in text.text and len(found.starts):  # on two lines at most
+        lines = np.cumsum(text.points == ord("\n"), dtype=np.int32)
         found = found.at(lines[found.ends - 1] - lines[found.starts] <= 1)
+    together = (slice(at, at + TOGETHER) for at in range(0, len(found.starts), TOGETHER))
+    return _joined([_true(text, found.at(each), finder) for each in together])
+
+
+def _true(text: Shadowed, found: Spans, finder: Finder) -> Spans:
     found = found.at(_in_place(text, found, finder))
     if finder.proves is None or not len(found.starts):
         return found
     return found.at(finder.proves(_numbers(text.dark, found)))
+
+
+def _joined(several: Iterable[Spans]) -> Spans:
+    return Spans(*map(np.concatenate, zip(Spans(), *several, strict=True)))
 
 
 def _numbers(dark: Bytes, found: Spans) -> pa.Array:
@@ -138,11 +149,11 @@ def _candidates(dark: Bytes, pattern: Pattern) -> Spans:
     follow one another."""
     whole, regex = dark.data, pattern.regex
     if not pattern.least:
-        found = [(each.start(), each.end(1)) for each in regex.finditer(whole)]
+        found = ((each.start(), each.end(1)) for each in regex.finditer(whole))
     else:
         places = _places(dark, pattern)
-        found = [(at, each.end(1)) for at in places if (each := regex.match(whole, at)) is not None]
-    return Spans(*np.array(found, np.int64).reshape(-1, 2).T)
+        found = ((at, each.end(1)) for at in places if (each := regex.match(whole, at)) is not None)
+    return Spans(*np.fromiter(chain.from_iterable(found), np.int64).reshape(-1, 2).T)
 
 
 def _places(dark: Bytes, pattern: Pattern) -> list[int]:
@@ -171,10 +182,10 @@ def _speaks(before: str, finder: Finder) -> bool:
 def _near(text: Shadowed, places: Places, most: int, way: int) -> pa.Array:
     """So many characters from each place on, forwards (1) or backwards (-1), four bytes each; the separator for what
     comes after the first one, and for what lies outside the text."""
-    outside = np.full(most, ord(SEPARATOR), text.points.dtype)
-    padded = np.concatenate((outside, text.points, outside))
-    found = padded[(places + most)[:, None] + way * np.arange(most)]
-    found[np.logical_or.accumulate(found == ord(SEPARATOR), axis=1)] = ord(SEPARATOR)
+    around = places[:, None] + way * np.arange(most)
+    found = text.points.take(around, mode="clip")
+    last = (found == ord(SEPARATOR)) | (around < 0) | (around >= len(text.points))
+    found[np.logical_or.accumulate(last, axis=1)] = ord(SEPARATOR)
     return pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(4 * most), len(found), [None, pa.py_buffer(found.tobytes())]
     )

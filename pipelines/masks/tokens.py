@@ -32,6 +32,8 @@ from schemas.model import Fpe, Hmac
 TOKEN_BYTES = 16
 CACHED = 1 << 17
 """Distinct values whose results are remembered from batch to batch, per mask: some 10 MB of identifiers."""
+CACHED_BYTES = 32 << 20
+"""Bytes of them at most: of long texts fewer are remembered."""
 SELDOM, RESTING = 8, 7
 """Where fewer than one value in eight was known, the next seven batches are not looked up."""
 TOGETHER = "pipelines.masks.sm3"
@@ -81,13 +83,14 @@ class Tokens:
         found = pc.index_in(values, value_set=lately.values)
         missing = found.is_null()
         new = values.filter(missing)
-        known = pa.concat_arrays([lately.values, new])
         results = pa.concat_arrays([lately.results, made(new)])
-        nth_new = pc.add(pc.cumulative_sum(missing.cast(pa.int64())), len(known) - len(new) - 1)
+        nth_new = pc.add(pc.cumulative_sum(missing.cast(pa.int64())), len(lately.values) - 1)
         wanted = results.take(pc.if_else(missing, nth_new, found))
         seldom = len(lately.values) > 0 and SELDOM * (len(values) - len(new)) < len(values)
-        if len(known) > CACHED:
-            known, results = values.slice(0, CACHED), wanted.slice(0, CACHED)
+        if len(results) <= CACHED and lately.values.nbytes + new.nbytes <= CACHED_BYTES:
+            known = pa.concat_arrays([lately.values, new])
+        else:
+            known, results = _first(values, wanted)
         self._known[mask] = _Known(known, results, RESTING if seldom else 0)
         return wanted
 
@@ -100,6 +103,14 @@ class Tokens:
         many = max(self._hashed, expected) >= MANY or TOGETHER in sys.modules
         self._hashed += len(values)
         return hash_values(values, self.key.derive(f"token/{domain}", mask.hash), mask.hash, many=many)
+
+
+def _first(values: pa.Array, results: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """As many of these as may be remembered, copied: a slice would keep all of its batch in memory."""
+    offsets, _ = buffers(values)
+    fit = min(CACHED, int(np.searchsorted(offsets - offsets[0], CACHED_BYTES, "right")) - 1)
+    chosen = pa.array(np.arange(fit))
+    return values.take(chosen), results.take(chosen)
 
 
 def canonical(values: pa.Array) -> pa.Array:

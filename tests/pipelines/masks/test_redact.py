@@ -5,15 +5,19 @@ No person's number: the ids are the example of GB 11643 and numbers computed for
 from __future__ import annotations
 
 import sys
+import tracemalloc
 
 import pyarrow as pa
 import pytest
 
-from pipelines.masks import apply
+from pipelines.masks import apply, spans
+from pipelines.masks.finders import LABELS
 from pipelines.masks.shadow import shadowed
+from pipelines.masks.spans import marked
 from schemas.model import Redact
 from tests.pipelines.masks.fields import field
 
+NUMBERS = tuple(kind for kind in LABELS if kind != "name")
 FOUND = [
     ("身份证11010519491231002X。", "身份证[身份证号]。"),
     ("11010519491231002x", "[身份证号]"),
@@ -138,6 +142,30 @@ def test_a_name_right_before_a_plate_is_found_as_any_other(name: str, plate: str
     found = [f"昨日{name}驾车", f"昨日{name}{plate}驾车", f"昨日{name} {plate}"]
     masked = apply(pa.array(found), mask, field()).to_pylist()
     assert masked == ["昨日[姓名]驾车", "昨日[姓名][车牌号]驾车", "昨日[姓名] [车牌号]"]
+
+
+def test_text_full_of_candidates_takes_memory_in_proportion_to_its_length() -> None:
+    """At every digit of it one begins that is some fifty characters long: all at once take 300 bytes for each."""
+    text = shadowed(" 1 " * 100_000)
+    marked(shadowed("13812345678"), NUMBERS)
+    tracemalloc.start()
+    try:
+        marked(text, NUMBERS)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100 * len(text.text)
+
+
+@pytest.mark.parametrize("together", [1, 3, 7])
+def test_candidates_looked_at_in_turns_are_found_as_at_once(
+    monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    text = "\n".join([*(text for text, _ in FOUND), *LEFT_ALONE])
+    at_once = list(marked(shadowed(text), NUMBERS))
+    monkeypatch.setattr(spans, "TOGETHER", together)
+    assert list(marked(shadowed(text), NUMBERS)) == at_once
+    assert len(at_once) > 40
 
 
 def test_a_shadow_has_a_byte_for_each_character() -> None:

@@ -155,9 +155,13 @@ def test_small_decimals_have_no_exponent() -> None:
 MASKS = [Hmac(), Hmac(hash="sha256"), Fpe(form="alphanumeric")]
 
 
+@pytest.mark.parametrize("bound", [{"CACHED": 5}, {"CACHED_BYTES": 25}, {"CACHED_BYTES": 3}], ids=str)
 @pytest.mark.parametrize("mask", MASKS, ids=lambda mask: mask.kind)
-def test_the_cache_is_bounded_and_changes_nothing(mask: Hmac | Fpe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens_module, "CACHED", 5)
+def test_the_cache_is_bounded_and_changes_nothing(
+    mask: Hmac | Fpe, bound: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, most in bound.items():
+        monkeypatch.setattr(tokens_module, name, most)
     state = Tokens(KEY, "share")
     batches = [
         ["a", "b", None, "a"],
@@ -172,6 +176,21 @@ def test_the_cache_is_bounded_and_changes_nothing(mask: Hmac | Fpe, monkeypatch:
         column = pa.array([value and f"{value.upper()}0000" for value in batch], pa.string())
         assert state.of(column, mask).to_pylist() == Tokens(KEY, "share").of(column, mask).to_pylist()
     assert all(len(known.values) == len(known.results) <= 5 for known in state._known.values())
+
+
+@pytest.mark.parametrize("many", [30, 100])
+def test_of_long_texts_so_many_bytes_are_remembered(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no batch is kept in memory for those of its texts that are."""
+    monkeypatch.setattr(tokens_module, "CACHED_BYTES", 50_000)
+    state = Tokens(KEY, "share")
+    for number in range(3):
+        texts = [f"{max(0, n - number)}".ljust(1000) for n in range(many)]
+        state.of(pa.array(texts), Hmac())
+        (known,) = state._known.values()
+        assert len(known.values) == len(known.results) == min(many, 50)
+        assert known.values.get_total_buffer_size() <= 51_000
+    state.of(pa.array(["x" * 60_000]), Hmac())
+    assert [len(known.values) for known in state._known.values()] == [0]
 
 
 def test_each_distinct_value_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
