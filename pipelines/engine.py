@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from functools import partial
 
 import duckdb
+import pyarrow as pa
 
 from lake import progress, scratch
+from schemas.errors import EngineError
 from schemas.settings import Settings
 from schemas.sql import literal
 
@@ -45,6 +47,18 @@ def _share(connection: duckdb.DuckDBPyConnection) -> float:
         return float(connection.query_progress()) / 100
     except duckdb.Error:
         return -1.0
+
+
+@contextmanager
+def engine_errors(doing: str, stage: str) -> Iterator[None]:
+    """DuckDB's messages, and Arrow's, may quote values: ours names the kind of failure."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise EngineError(
+            f"the local engine could not {doing} ({type(error).__name__})",
+            next_step=f"see XUANWU_MEMORY and the free space of XUANWU_HOME, then run {stage} again",
+        ) from None
 
 
 def confine(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:

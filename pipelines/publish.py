@@ -33,6 +33,7 @@ from lake.records import Disclosure, Merged, Published
 from lake.signing import load_signer
 from pipelines import downloads
 from pipelines.context import Context
+from pipelines.engine import engine_errors
 from pipelines.gates import disclosure, released
 from pipelines.masks.plan import planned
 from pipelines.proof import certifying
@@ -69,6 +70,7 @@ def publish(ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str)
     return publish_by(ctx, entry, merged, zone, policy, masking=local)
 
 
+@engine_errors("publish the batch", "publish")
 def publish_by(
     ctx: Context, entry: Entry, merged: Merged, zone: Zone, policy: str, *, masking: Masking
 ) -> Published:
@@ -77,8 +79,8 @@ def publish_by(
     Where it raises nothing is committed and the publication before stands: LeakFound where a column holds
     what it must not; DisclosureRisk where persons would be singled out; BudgetSpent where noise would cost more
     epsilon than is left; MaskError where a mask does not fit
-    or its key is missing; Unbalanced where rows were lost on the way; CommitConflict if another run published
-    meanwhile: run it again.
+    or its key is missing; Unbalanced where rows were lost on the way; EngineError where the local engine failed;
+    CommitConflict if another run published meanwhile: run it again.
     """
     job, standing = _planned(ctx, entry, merged, zone, policy)
     source = _source(job, standing)

@@ -9,11 +9,9 @@ are not compacted: each publication writes them whole, and their certificates na
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import duckdb
 import pyarrow as pa
 
 from lake import balance, datafiles, progress, properties
@@ -21,9 +19,9 @@ from lake.deletes import Part
 from lake.version import code_version
 from lake.zones import Identifier, identifier
 from pipelines.context import Context
-from pipelines.engine import engine
+from pipelines.engine import engine, engine_errors
 from pipelines.merging import sql
-from schemas.errors import CommitConflict, EngineError, Unbalanced
+from schemas.errors import CommitConflict, Unbalanced
 from schemas.model import Entry
 from schemas.sql import quote
 
@@ -83,7 +81,8 @@ def compact(ctx: Context, table: Identifier, order: tuple[str, ...]) -> Compacte
     if len(small) < LEAST:
         return Compacted()
     expected = sum(part.rows for part in small)
-    with progress.going(f"compact {table[1]}", expected), _engine_errors(table):
+    failing = engine_errors(f"compact {'.'.join(table)}", "upkeep")
+    with progress.going(f"compact {table[1]}", expected), failing:
         rows = _rows(ctx, table, small, order, expected)
         written: list[str] = []
 
@@ -141,15 +140,3 @@ def _said(ctx: Context, table: Identifier, base: int) -> dict[str, str]:
     newest = next((end for end in ends if end), None)
     kept = {"newest_end": newest} if newest else {}
     return properties.named(compacted=str(base), code_version=code_version(), **kept)
-
-
-@contextmanager
-def _engine_errors(table: Identifier) -> Iterator[None]:
-    """DuckDB's messages may quote values: ours names the kind of failure."""
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException) as error:
-        raise EngineError(
-            f"the local engine could not compact {'.'.join(table)} ({type(error).__name__})",
-            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then run upkeep again",
-        ) from None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
@@ -20,7 +23,15 @@ from pipelines.masks.keys import Key
 from pipelines.masks.tokens import hash_values
 from pipelines.publishing import rows as made
 from pipelines.publishing.withdrawal import withdraw
-from schemas.errors import CommitConflict, LakeError, MaskError, Unbalanced
+from schemas.errors import (
+    CommitConflict,
+    EngineError,
+    LakeError,
+    LeakFound,
+    MaskError,
+    Unbalanced,
+    XuanwuError,
+)
 from schemas.load import Catalogue
 from schemas.settings import Settings
 from tests.leaks import bytes_below
@@ -403,3 +414,49 @@ def test_a_folder_that_a_killed_drop_left_is_removed(city: City) -> None:
     city.change(share={"type": "unconditional", "policies": {"default": {}}})
     assert withdraw(city.ctx, city.entry) == ["share.health__visit__statistics"]
     assert not Path(city.ctx.tables.location(("share", "health__visit__statistics"))).exists()
+
+
+# ── what the engine says ──────────────────────────────────────────────────────────────────────────────────
+
+SAYS = "Could not convert '张秘密00001'"
+
+
+@pytest.mark.parametrize("room", ["drawn", "_judged", "_with_downloads"])
+@pytest.mark.parametrize("kind", [duckdb.OutOfMemoryException, duckdb.ConversionException, pa.ArrowInvalid])
+def test_an_engine_that_fails_is_an_error_of_ours_that_quotes_no_value(
+    city: City, monkeypatch: pytest.MonkeyPatch, room: str, kind: type[Exception]
+) -> None:
+    merged = city.curate(1, people())
+    monkeypatch.setattr(module, room, _raising(kind(SAYS)))
+    with pytest.raises(EngineError) as caught:
+        city.publish(merged, "open")
+    told = "".join(traceback.format_exception(caught.value))
+    assert kind.__name__ in told and "XUANWU_MEMORY" in told and "张秘密" not in told
+
+
+def test_too_little_memory_is_an_error_of_ours(city: City) -> None:
+    """Rows that repeat are counted by the engine."""
+    city.change(open={**OPEN, "fields": ["district"]})
+    city.ctx = replace(city.ctx, settings=city.settings.model_copy(update={"memory": "1KB"}))
+    with pytest.raises(EngineError, match="could not publish the batch"):
+        city.publish(city.curate(1, people(3000)), "open")
+
+
+@pytest.mark.parametrize(
+    "error", [LeakFound("a leak"), MaskError("no key"), EngineError("an engine of its own")]
+)
+def test_an_error_of_ours_passes_as_it_is(
+    city: City, monkeypatch: pytest.MonkeyPatch, error: XuanwuError
+) -> None:
+    merged = city.curate(1, people())
+    monkeypatch.setattr(module, "_judged", _raising(error))
+    with pytest.raises(XuanwuError) as caught:
+        city.publish(merged, "open")
+    assert caught.value is error
+
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fails
