@@ -10,6 +10,7 @@ from lake.batch import Batch
 from lake.ledger import Attempt
 from lake.records import STAGES, Stage
 from pipelines.context import Context
+from pipelines.outcome import still_wanted, telling
 from pipelines.stages import parts
 from schemas.model import Entry
 
@@ -27,7 +28,7 @@ def stuck_at(
     for each in attempts:
         if each.state == "stuck":
             return each.stage
-    last = attempts[-1]
+    last = telling(last_run(attempts))
     if entry is None or last.state != "done" or not last.finished or now - last.finished < IDLE:
         return None
     if last.stage == "collect" and not last.counts.get("files"):
@@ -55,7 +56,7 @@ def stuck(
 ) -> Iterator[tuple[Batch, Stage]]:
     """Every batch of these datasets that is stuck, the oldest first, with the stage to take it up at; by the ledger,
     or by these attempts, which were read from it."""
-    found = ctx.ledger.runs() if attempts is None else attempts
+    found = still_wanted(ctx, ctx.ledger.runs()) if attempts is None else attempts
     for dataset in datasets:
         batches: dict[str, list[Attempt]] = {}
         for attempt in (each for each in found if each.batch.dataset == dataset):

@@ -179,7 +179,12 @@ def _published(ctx: Context, entry: Entry, batch: Batch) -> Iterator[tuple[str, 
     share, opened = zones
     with ThreadPoolExecutor(1, "publish") as pool:
         beside = pool.submit(copy_context().run, lambda: [publish(part) for part in opened])
-        yield from map(publish, share)
+        try:
+            yield from map(publish, share)
+        except XuanwuError:
+            with suppress(XuanwuError):  # the ledger holds it
+                yield from beside.result()
+            raise
         yield from beside.result()
 
 

@@ -12,6 +12,7 @@ from lake.ledger import Attempt
 from lake.records import Stage
 from pipelines.context import Context
 from pipelines.intervals import latest_interval
+from pipelines.outcome import still_wanted, telling
 from pipelines.resuming import stuck
 from schemas.model import Entry
 
@@ -49,7 +50,7 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
     """Every batch of the named datasets (default: all), by dataset and interval."""
     chosen = set(datasets) if datasets is not None else set(ctx.catalogue.entries)
     groups: dict[tuple[str, str], list[Attempt]] = {}
-    attempts = ctx.ledger.runs()
+    attempts = still_wanted(ctx, ctx.ledger.runs())
     for attempt in attempts:
         if attempt.batch.dataset in chosen:
             groups.setdefault((attempt.batch.dataset, attempt.batch.id), []).append(attempt)
@@ -57,7 +58,7 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
     found = [
         _status(ctx.catalogue.entries.get(key[0]), each, at.get(key)) for key, each in sorted(groups.items())
     ]
-    return [_held(ctx, row, groups[row.dataset, row.batch][-1]) for row in found]
+    return [_held(ctx, row, telling(groups[row.dataset, row.batch])) for row in found]
 
 
 def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:
@@ -67,10 +68,10 @@ def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:
 
 
 def _status(entry: Entry | None, attempts: list[Attempt], stuck_at: Stage | None) -> BatchStatus:
-    """One batch: numbers come from each stage's latest done attempt, the state from its latest attempt, unless it is
-    stuck."""
+    """One batch: numbers come from each stage's latest done attempt, the state from the attempt that tells how it
+    stands, unless it is stuck."""
     done = {(a.stage, a.part): a for a in attempts if a.state == "done"}
-    last = attempts[-1]
+    last = telling(attempts)
     state: str = last.state
     collected, merged = done.get(("collect", "")), done.get(("merge", ""))
     if state == "done" and last.stage == "collect" and collected and not collected.counts.get("files"):

@@ -49,9 +49,11 @@ def run(
 def resume(
     datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
 ) -> None:
-    """续跑 Take up every batch that is stuck because its process ended, at the stage where it stopped."""
+    """续跑 Take up every batch that is stuck because its process ended, at the stage where it stopped; name those that
+    failed."""
     from pipelines.resuming import stuck
     from pipelines.stages import run_batch
+    from pipelines.status import batch_statuses
 
     ctx = open_context()
     wanted = {ctx.catalogue.entry(name).id for name in datasets or ctx.catalogue.entries}
@@ -62,6 +64,9 @@ def resume(
             typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
     if not found:
         typer.echo("没有停滞的批次 no batch is stuck")
+    for row in (each for each in batch_statuses(ctx, wanted) if each.state == "failed"):
+        again = f"xuanwu run {row.dataset} --batch {row.batch} --from {row.stage.split()[0]}"
+        typer.echo(f"失败 failed, not taken up: {row.dataset} {row.batch} {row.stage}; run it again: {again}")
 
 
 def counted(record: Any) -> str:

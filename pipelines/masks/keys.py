@@ -57,24 +57,24 @@ class Key:
         return self.derive("check", "sm3")[:4].hex()
 
 
-def load_key(version: str, connect: Callable[[str], str]) -> Key:
-    """The key of a version. Raises MaskError, with what to do and without the key, where it is missing or too
-    weak."""
+def load_key(version: str, connect: Callable[[str], str], part: str = "") -> Key:
+    """The key of a version, for the publication `part` where it is for one. Raises MaskError, with what to do and
+    without the key, where it is missing or too weak."""
     if not _VERSION.fullmatch(version):
         raise MaskError("not the name of a key version", expected="letters, digits and _, such as 1 or 2026a")
     text = os.environ.get(f"XUANWU_KEY_{version}") or _from_connection(version, connect)
     if not text:
         raise MaskError(
-            f"no masking key of version {version}: nothing was published", next_step=_next_step(version)
+            f"no masking key of version {version}: {_unpublished(part)}", next_step=_next_step(version)
         )
     try:
         secret = bytes.fromhex(text.strip())
     except ValueError:  # its message would quote the key
-        raise _weak(version, "it is not hexadecimal") from None
+        raise _weak(version, "it is not hexadecimal", part) from None
     if len(secret) < LENGTH:
-        raise _weak(version, f"it has {len(secret)} bytes")
+        raise _weak(version, f"it has {len(secret)} bytes", part)
     if len(set(secret)) < FEWEST_DISTINCT:
-        raise _weak(version, "it is a placeholder, not a random number")
+        raise _weak(version, "it is a placeholder, not a random number", part)
     return Key(version, secret)
 
 
@@ -86,12 +86,16 @@ def _from_connection(version: str, connect: Callable[[str], str]) -> str | None:
     return next(iter(parse_qs(urlsplit(url).query).get(version, [])), None)
 
 
-def _weak(version: str, why: str) -> MaskError:
+def _weak(version: str, why: str, part: str) -> MaskError:
     return MaskError(
-        f"the masking key of version {version} cannot be used: {why}; nothing was published",
+        f"the masking key of version {version} cannot be used: {why}; {_unpublished(part)}",
         expected=f"at least {2 * LENGTH} hexadecimal digits ({LENGTH} bytes) from a random source",
         next_step=_next_step(version),
     )
+
+
+def _unpublished(part: str) -> str:
+    return f"nothing was published to {part}" if part else "nothing was published"
 
 
 def _next_step(version: str) -> str:

@@ -43,7 +43,8 @@ def planned(
             next_step=f"see `{zone}:` in {entry.file}",
         )
     keyed = any(isinstance(mask, Hmac | Fpe) for mask in plan.values())
-    key = load_key(key_version or ctx.settings.key_version, ctx.connect) if keyed else None
+    version = key_version or ctx.settings.key_version
+    key = load_key(version, ctx.connect, f"{zone}/{policy}") if keyed else None
     work = Planned(plan, key, domain_of(zone, policy, granted))
     check_plan(plan, entry.fields, work.tokens())
     return work
