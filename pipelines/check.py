@@ -27,6 +27,7 @@ from pipelines import checksql as sql
 from pipelines.context import Context
 from pipelines.engine import confine, engine
 from pipelines.sqlrows import AT, FILE, left, parquet
+from pipelines.telling import file_name
 from schemas.errors import CheckFailed, EngineError
 from schemas.model import Entry
 from schemas.sql import quote
@@ -272,5 +273,5 @@ def _sentence(found: Judgement, result: CheckResult, rows: int) -> str:
         seen = f" (it is {result.observed})" if result.observed is not None else ""
         return f"{where}: does not hold for the {rows} rows{seen}"
     places = found.places(result.number, PLACES)
-    first = ", ".join(f"{file} row {row}" for file, row in places)
+    first = ", ".join(f"{file_name(file)} row {row}" for file, row in places)
     return f"{where}: {result.failed} of {result.evaluated} rows failed, the first at {first}"

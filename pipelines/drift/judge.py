@@ -25,7 +25,7 @@ from pipelines.context import Context
 from pipelines.deciding import require
 from pipelines.drift.kinds import holds, step
 from pipelines.drift.renames import Candidate, candidates
-from pipelines.telling import safe
+from pipelines.telling import identifying
 from schemas.errors import ColumnsMissing
 from schemas.impact import impact
 from schemas.load import load_catalogue
@@ -176,10 +176,10 @@ def _place(error: ColumnsMissing) -> Mapping[str, str]:
 
 def _became_of(entry: Entry, column: str, error: ColumnsMissing, before: Landed | None) -> str:
     found: list[Candidate] = candidates(entry, column, error.found, before, error.landed)
-    if not found:
+    if not found or identifying([found[0].column]):
         return ""
     best = found[0]
-    return f"`{column}` seems to be called `{safe([best.column])[0]}` now ({best.why})"
+    return f"`{column}` seems to be called `{best.column}` now ({best.why})"
 
 
 def _next(told: list[str]) -> str:

@@ -23,6 +23,7 @@ from typing_extensions import Buffer
 
 from lake import store
 from lake.records import LandedFile
+from pipelines.telling import file_name
 from schemas.errors import SourceError
 
 GZIP = b"\x1f\x8b"
@@ -112,17 +113,19 @@ def members(path: str, origin: str, file_format: str, pattern: str | None) -> tu
     with open_raw(path) as raw:
         if origin.lower().endswith((".zip", ".gz")) and not raw.read(1):
             raise SourceError(
-                "zero bytes: not an archive", file=origin, next_step="have the source send the file again"
+                "zero bytes: not an archive",
+                file=file_name(origin),
+                next_step="have the source send the file again",
             )
         if not is_archive(raw, file_format):
             if origin.lower().endswith(".zip"):
                 raise SourceError(
                     "not a zip archive, though it is named so",
-                    file=origin,
+                    file=file_name(origin),
                     next_step="have the source send the file again",
                 )
             return ()
-        with _archive(raw, origin) as archive:
+        with _archive(raw, file_name(origin)) as archive:
             names = sorted(info.filename for info in archive.infolist() if not _ignored(info))
     chosen = tuple(name for name in names if pattern is None or _matches(name, pattern))
     if not chosen:
@@ -130,7 +133,7 @@ def members(path: str, origin: str, file_format: str, pattern: str | None) -> tu
             f"no member of the archive matches {pattern!r}; it holds {len(names)}"
             if pattern
             else "the archive is empty",
-            file=origin,
+            file=file_name(origin),
             next_step="correct source.member, or have the source send the file again",
         )
     return chosen
@@ -167,12 +170,12 @@ def open_bytes(file: LandedFile, pattern: str | None = None) -> Iterator[IO[byte
     """The file's content as one stream, without its gzip or zip; seekable only if it was not compressed.
 
     `pattern` finds the member of a zip where the record does not name it."""
-    name = f"{file.origin}!{file.member}" if file.member else file.origin
+    name = file_name(f"{file.origin}!{file.member}" if file.member else file.origin)
     with ExitStack() as stack:
         stream = stack.enter_context(open_raw(file.path))
         if is_archive(stream, file.format):
             member = file.member or members(file.path, file.origin, file.format, pattern)[0]
-            archive = stack.enter_context(_archive(stream, file.origin))
+            archive = stack.enter_context(_archive(stream, file_name(file.origin)))
             stream = stack.enter_context(_member(archive, member, name))
         magic = stream.peek(2)[:2] if isinstance(stream, io.BufferedReader) else _peek(stream)
         if magic == GZIP:
@@ -222,7 +225,7 @@ def open_seekable(
         if limit is not None and size > limit:
             raise SourceError(
                 f"{size} bytes; a {file.format} file is read whole, up to {limit} bytes",
-                file=file.origin,
+                file=file_name(file.origin),
                 next_step="ask the source for CSV, JSON Lines or Parquet, or for smaller files",
             )
         yield stream

@@ -15,6 +15,7 @@ from lake.records import LandedFile
 from pipelines.readers import columnar, delimited, encodings, malformed
 from pipelines.readers.opening import open_bytes, open_seekable
 from pipelines.readers.seen import Seen
+from pipelines.telling import file_name
 from schemas.errors import SourceError
 from schemas.model import FileSource, HttpSource, Source
 
@@ -83,7 +84,8 @@ def scan(file: LandedFile, source: Source, columns: Sequence[str], opened: Openi
 
 
 def _name(file: LandedFile) -> str:
-    return f"{file.origin}!{file.member}" if file.member else file.origin
+    """For messages and notes: a file may be called after a person."""
+    return file_name(f"{file.origin}!{file.member}" if file.member else file.origin)
 
 
 def _batches(

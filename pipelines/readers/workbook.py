@@ -136,7 +136,7 @@ def _sheet(workbook: CalamineWorkbook, source: FileSource, file: str) -> Calamin
             f"there is no sheet {wanted!r}",
             file=file,
             rule="source.sheet",
-            expected=f"one of {', '.join(names)}",
+            expected="the name of a sheet, or its number: the workbook has " + str(len(names)),
             next_step="correct source.sheet, or ask the source why it changed",
         )
     try:

@@ -25,6 +25,7 @@ from pipelines.readers import Scan, members
 from pipelines.sources.placeholders import filled, is_dated
 from pipelines.sources.places import ChangedError, Found, Place, chunks, find, outside, place
 from pipelines.sources.scanned import columns_of, notes_on, scanned, scanned_passing, seen_columns
+from pipelines.telling import file_name
 from schemas.errors import LakeError, SourceError
 from schemas.model import Entry, FileSource
 
@@ -109,7 +110,7 @@ def _take(
     taken = Taken(_known(ctx, entry), columns_of(entry))
     for file in found:
         if source.settle and ctx.clock() - file.modified < source.settle:
-            taken.unsettled.append(file.name)
+            taken.unsettled.append(file_name(file.name))
             continue
         with _left_alone_if_changed(taken):
             _take_one(where, file, source, taken, writer)
@@ -141,12 +142,12 @@ def _take_one(
 ) -> None:
     known = taken.known
     if file.size in known.sizes and known.is_old(file.name, _sha256(where, file), revise=source.revise):
-        taken.skipped.append(file.name)
+        taken.skipped.append(file_name(file.name))
         return
     if file.name in known.names and not source.revise:
         raise SourceError(
             "a file of this name was loaded before, with other bytes",
-            file=file.name,
+            file=file_name(file.name),
             rule="source.revise",
             expected="the same bytes, or a new name",
             next_step="ask the source which is right; if it may revise its files, set source.revise: true",
@@ -196,7 +197,8 @@ def _read_once(
         each = (file.model_copy(update={"member": name}) for name in names)
         read.extend(scanned(one, source, taken.columns) for one in each)
     scans = [seen for _, seen in read]
-    return tuple(file for file, _ in read), notes_on(scans, taken.columns, source.path), seen_columns(scans)
+    files = tuple(file for file, _ in read)
+    return files, notes_on(scans, taken.columns, source.path), seen_columns(scans, taken.columns)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def collect_http(ctx: Context, entry: Entry, batch: Batch) -> Landed:
             rows=rows,
             counted=total,
             notes=notes_on(scans, columns, source.path),
-            columns=seen_columns(scans),
+            columns=seen_columns(scans, columns),
             collected_at=ctx.clock(),
         )
         return writer.commit(judged(ctx, entry, landed))

@@ -12,6 +12,7 @@ from lake.records import LandedFile, SourceColumn
 from pipelines.readers import Opening, Scan, encoding_of, is_packed, open_bytes, scan
 from pipelines.readers.header import locate
 from pipelines.readers.seen import Seen
+from pipelines.telling import identifying
 from schemas.errors import ColumnsMissing, SourceError
 from schemas.model import Entry, Source
 
@@ -68,12 +69,17 @@ def _scanned(
     return file.model_copy(update={"rows": seen.rows}), seen
 
 
-def seen_columns(scans: Sequence[Scan]) -> tuple[SourceColumn, ...]:
-    """The columns of all files, each once, in the order in which they are met; of JSON its keys, by name."""
+def seen_columns(scans: Sequence[Scan], columns: Sequence[str]) -> tuple[SourceColumn, ...]:
+    """The columns of all files, each once, in the order in which they are met; of JSON its keys, by name. Those that
+    are not collected are left out where an identifier is among them."""
     found: dict[str, str] = {}
     for one in scans:
         found |= dict.fromkeys(sorted(one.keys), "") if one.keys is not None else dict(one.columns)
-    return tuple(SourceColumn(name=name, type=kind) for name, kind in found.items())
+    wanted = {*columns, *(name.split(".")[0] for name in columns)}
+    all_told = not identifying([name for name in found if name not in wanted])
+    return tuple(
+        SourceColumn(name=name, type=kind) for name, kind in found.items() if all_told or name in wanted
+    )
 
 
 def notes_on(scans: Sequence[Scan], columns: Sequence[str], where: str) -> tuple[str, ...]:

@@ -164,6 +164,22 @@ def test_archives_give_one_file_per_member(drop: Path, collect: Collect) -> None
     assert Path(landed.files[0].path).read_bytes()[:2] == b"\x1f\x8b"
 
 
+def test_names_that_hold_an_identifier_are_not_told(drop: Path, collect: Collect, settings: Settings) -> None:
+    """Keys, files and members called after persons: the record keeps a file's name, by which the file is known."""
+    (drop / "13987651234.jsonl").write_text('{"a": 1, "张伟": 2, "13987651234": 3}\n[]\n')
+    landed = collect("*.jsonl", "a", format="jsonl")
+    assert landed.notes == (
+        "*.jsonl: 2 column(s) not collected: names withheld, for an identifier is among them",
+        "*.jsonl: 1 malformed row(s)",
+    )
+    assert [column.name for column in landed.columns] == ["a"]
+    assert collect("*.jsonl", "a", format="jsonl", day=2).skipped == ("[手机号].jsonl",)
+    with zipfile.ZipFile(drop / "a.zip", "w") as archive:
+        archive.writestr("13987651234.csv", "x,y\n1,2\n")
+    with pytest.raises(SourceError, match=r"file a\.zip!\[手机号\]\.csv"):
+        collect("a.zip", "a", day=3)
+
+
 def test_columns_of_json_may_be_absent_in_one_record_not_in_all(drop: Path, collect: Collect) -> None:
     (drop / "1.jsonl").write_text('{"a":1}\n')
     (drop / "2.jsonl").write_text('{"b":{"c":2},"new":3}\n')
