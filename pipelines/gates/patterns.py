@@ -5,7 +5,8 @@ publication for every tenth serial number (Luhn's sum has one digit) would soon 
 
 - **Serial numbers.** Where the whole value is a number of a form (or a few letters and a number: `NJ2026030200001`),
   it counts only if more than half of the column's values of that length prove to be identifiers. Of serial
-  numbers one in ten has Luhn's sum, one in eleven the check digit of GB 11643; of identifiers all have.
+  numbers one in ten has Luhn's sum, one in eleven the check digit of GB 11643; of identifiers all have. A resident id
+  of 18 digits has a province and a day of birth besides: there a tenth is enough.
 - **Cards** begin with a number that ISO/IEC 7812 gave to a payment scheme, and no Latin letter touches them; nor
   one of the 15-digit resident ids, which have no check digit.
 - **Credit codes** (GB 32100) are looked for where the column is not itself one.
@@ -80,7 +81,7 @@ class Tally:
         """Rows that hold an identifier, by kind."""
         total = Counter(self.inside)
         for (length, kind), rows in self.proven.items():
-            if 2 * rows > self.serial[length]:
+            if rows > _BY_CHANCE.get((length, kind), 0.5) * self.serial[length]:
                 total[kind] += rows
         return +total
 
@@ -102,6 +103,10 @@ def _proven(numbers: pa.Array, length: int, lettered: Flags) -> Iterator[tuple[s
             places.setdefault(found.kind, set()).add(found.row)
         for kind, rows in places.items():
             yield kind, np.isin(np.arange(len(numbers)), list(rows))
+
+
+_BY_CHANCE = {(18, "resident_id"): 0.1}
+"""The share of a column's numbers of that length, up to which they may be such by chance; of all others half."""
 
 
 def _is_called(numbers: pa.Array) -> Flags:

@@ -78,3 +78,10 @@ def test_a_card_number_that_letters_touch_is_none() -> None:
 def test_a_row_with_several_is_one_row() -> None:
     several = "致电13812345678或13912345678，再试13712345678"
     assert held(several, several, "致电13612345678") == {"phone": 3}
+
+
+def test_resident_ids_among_serial_numbers_are_seen_where_chance_does_not_make_so_many() -> None:
+    ids = people(np.arange(10), 329).id_no.to_pylist()
+    serials = [f"2026030212345{number:05}" for number in range(80)]
+    assert held(*ids, *serials) == {"resident_id": 10}
+    assert held(*ids[:8], *serials) == {}
