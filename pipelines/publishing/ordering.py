@@ -5,7 +5,8 @@ in that of what is published of them, which packs well where few values are publ
 release must of which every class has 21 or more, are counted and only the distinct ones sorted.
 
 A shuffle deals the rows at random into buckets on local disk, and reads bucket after bucket, each put into a random
-order in memory: every order of all rows may come of it, at one extra write and read of masked rows.
+order in memory: every order of all rows may come of it, at one extra write and read of masked rows; and of those once
+more that lie in a bucket which turns out too large.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -25,12 +26,15 @@ from lake import memory, scratch
 from lake.ahead import ahead
 from pipelines.engine import engine
 from pipelines.publishing.counting import TIMES, keeping, repeated, repeats
+from schemas.buffers import Places
 from schemas.errors import EngineError, XuanwuError
 from schemas.settings import Settings
 
 BATCH_ROWS: Final = 32 * 1024
 BUCKET_ROWS: Final = 128 * 1024
 BUCKET_BYTES: Final = 48 << 20
+TOO_LARGE: Final = 2
+"""So many times `BUCKET_BYTES` a bucket is not read whole."""
 MOST_BUCKETS: Final = 512
 """Files that are open at once."""
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -52,21 +56,60 @@ def _shuffled(
     first = next(pieces, None)
     if first is None:
         return
-    width = max(1, first.nbytes // max(1, first.num_rows))
-    buckets = min(MOST_BUCKETS, -(-count // max(1, min(BUCKET_ROWS, BUCKET_BYTES // width))))
+    buckets = _needed(count, count * first.nbytes // max(1, first.num_rows))
+    pieces = itertools.chain([first], pieces)
+    del first
     with scratch.folder(settings, "shuffle") as folder:
-        paths = [folder / f"{number}.arrow" for number in range(max(1, buckets))]
-        with ExitStack() as stack:
-            writers = [stack.enter_context(pa.ipc.new_stream(path, schema, options=_LZ4)) for path in paths]
-            _deal(_again(first, pieces), writers, random)
-        del first
-        memory.give_back()
-        for path in paths:
-            bucket = _bucket(path)
-            path.unlink()
-            yield from _turned(bucket, random)
-            del bucket
-            memory.give_back()  # of its size is nothing that those who take the rows ask for
+        yield from _mixed(_dealt(folder, schema, pieces, buckets, random), schema, random)
+
+
+class _Bucket(NamedTuple):
+    """Where rows lie that were dealt, how many, and about how many bytes they take in memory."""
+
+    path: Path
+    rows: int
+    size: int
+
+
+def _needed(rows: int, size: int) -> int:
+    """Buckets for so many rows of so many bytes."""
+    return max(1, min(MOST_BUCKETS, max(-(-rows // BUCKET_ROWS), -(-size // BUCKET_BYTES))))
+
+
+def _dealt(
+    folder: Path, schema: pa.Schema, pieces: Iterable[pa.Table], buckets: int, random: np.random.Generator
+) -> list[_Bucket]:
+    paths = [folder / f"{number}.arrow" for number in range(buckets)]
+    with ExitStack() as stack:
+        writers = [stack.enter_context(pa.ipc.new_stream(path, schema, options=_LZ4)) for path in paths]
+        rows, sizes = _deal(pieces, writers, random)
+    memory.give_back()
+    return list(map(_Bucket, paths, rows.tolist(), sizes.tolist()))
+
+
+def _dealt_again(bucket: _Bucket, schema: pa.Schema, random: np.random.Generator) -> list[_Bucket]:
+    folder = bucket.path.with_suffix("")
+    folder.mkdir()
+    with pa.OSFile(str(bucket.path)) as file, pa.ipc.open_stream(file) as reader:
+        dealt = _dealt(folder, schema, _gathered(reader), _needed(bucket.rows, bucket.size), random)
+    bucket.path.unlink()
+    return dealt
+
+
+def _mixed(
+    buckets: Iterable[_Bucket], schema: pa.Schema, random: np.random.Generator
+) -> Iterator[pa.RecordBatch]:
+    """The rows of bucket after bucket, of each in a random order. One far too large to be read, as all are where long
+    rows came after short ones, is dealt again: that too gives every order of its rows the same chance."""
+    for bucket in buckets:
+        if bucket.rows > 1 and bucket.size > TOO_LARGE * BUCKET_BYTES:
+            yield from _mixed(_dealt_again(bucket, schema, random), schema, random)
+            continue
+        rows = _read(bucket.path)
+        bucket.path.unlink()
+        yield from _turned(rows, random)
+        del rows
+        memory.give_back()  # of its size is nothing that those who take the rows ask for
 
 
 def _gathered(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -83,25 +126,25 @@ def _gathered(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def _again(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from rest
-
-
 def _deal(
     pieces: Iterable[pa.Table], writers: Sequence[pa.ipc.RecordBatchStreamWriter], random: np.random.Generator
-) -> None:
+) -> tuple[Places, Places]:
+    """How many rows each was dealt, and how many bytes they take if those of a piece are alike."""
+    rows, sizes = np.zeros((2, len(writers)), np.int64)
     for piece in pieces:
         bucket = random.integers(len(writers), size=piece.num_rows, dtype=np.int32)
         order = np.argsort(bucket, kind="stable")
-        ends = np.cumsum(np.bincount(bucket, minlength=len(writers)))
+        counts = np.bincount(bucket, minlength=len(writers))
         dealt = piece.take(pa.array(order)).combine_chunks()
-        for writer, end, size in zip(writers, ends, np.diff(ends, prepend=0), strict=True):
-            if size:
-                writer.write_table(dealt.slice(end - size, size))
+        for writer, end, count in zip(writers, np.cumsum(counts), counts, strict=True):
+            if count:
+                writer.write_table(dealt.slice(end - count, count))
+        rows += counts
+        sizes += counts * piece.nbytes // max(1, piece.num_rows)
+    return rows, sizes
 
 
-def _bucket(path: Path) -> pa.Table:
+def _read(path: Path) -> pa.Table:
     with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
         return reader.read_all().combine_chunks()  # one bucket, in one piece: it is taken from several times
 

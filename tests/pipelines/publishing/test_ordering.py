@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
 
+from lake import memory
 from pipelines.publishing import counting, ordering
 from pipelines.publishing.counting import repeats
 from schemas.errors import LeakFound
@@ -43,6 +46,42 @@ def test_first_rows_may_come_last(settings: Settings, monkeypatch: pytest.Monkey
     places = [place for place, n in enumerate(found) if n < 200]
     assert places[0] < 500
     assert places[-1] > 1500
+
+
+NOTES = pa.schema([("n", pa.int64()), ("note", pa.string())])
+
+
+@pytest.mark.parametrize("most", [512, 3])
+def test_long_rows_after_short_ones_are_not_read_all_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """The first rows tell nothing of those to come: a bucket for so many of them may hold a hundred times as much."""
+    monkeypatch.setattr(ordering, "BUCKET_BYTES", 10_000)
+    monkeypatch.setattr(ordering, "MOST_BUCKETS", most)
+    notes = [None] * 500 + ["x" * 500] * 1500
+    table = pa.table({"n": range(2000), "note": notes}, schema=NOTES)
+    batches = list(ordering.shuffled(settings, NOTES, table.to_batches(max_chunksize=100), 2000))
+    assert max(batch.nbytes for batch in batches) < 3 * 10_000
+    found = pa.Table.from_batches(batches)
+    assert found.sort_by("n").equals(table)
+    assert found["n"].to_pylist() != sorted(found["n"].to_pylist())
+    assert not any(settings.scratch.iterdir())
+
+
+def test_rows_dealt_again_come_in_every_order_as_often(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six orders of three rows, of which a bucket holds two; drawn with known seeds."""
+    monkeypatch.setattr(ordering, "BUCKET_BYTES", 64)
+    monkeypatch.setattr(memory, "give_back", lambda: None)
+    table = pa.table({"n": range(3), "note": ["x" * 50] * 3}, schema=NOTES)
+    orders: Counter[tuple[int, ...]] = Counter()
+    for seed in range(240):
+        monkeypatch.setattr(secrets, "randbits", lambda _, seed=seed: seed)
+        batches = ordering.shuffled(settings, NOTES, table.to_batches(), 0)
+        orders[tuple(n for batch in batches for n in batch["n"].to_pylist())] += 1
+    assert len(orders) == 6
+    assert sum((seen - 40) ** 2 / 40 for seen in orders.values()) < 15  # chi-square: one seed in a hundred
 
 
 def test_an_error_of_the_rows_comes_through(settings: Settings) -> None:
