@@ -166,10 +166,21 @@ def run_batch(ctx: Context, batch: Batch, start: Stage = "collect") -> Iterator[
 
 def _published(ctx: Context, entry: Entry, batch: Batch) -> Iterator[tuple[str, Record]]:
     """Publish the batch under every policy of the catalogue: of a little one the zones abreast, as the tasks of a DAG
-    are, in each zone one policy after the other. Where one fails, the other zone is finished all the same."""
+    are, in each zone one policy after the other. Where one fails, the other zone is finished all the same, and its
+    records are given before the error is raised; where both fail, the first zone's error notes the second's."""
+    failed: dict[str, Exception] = {}
 
     def publish(part: str) -> tuple[str, Record]:
         return part, run_stage(ctx, "publish", batch, part)
+
+    def tried(zone: list[str]) -> Iterator[tuple[str, Record]]:
+        for part in zone:
+            try:
+                done = publish(part)
+            except Exception as error:
+                failed[part] = error
+                return
+            yield done
 
     zones = [list(of_zone) for _, of_zone in itertools.groupby(parts(entry, "publish"), _zone_of)]
     several = ctx.settings.threads > 1 and engine_of(ctx, entry) == "local"
@@ -178,14 +189,20 @@ def _published(ctx: Context, entry: Entry, batch: Batch) -> Iterator[tuple[str, 
         return
     share, opened = zones
     with ThreadPoolExecutor(1, "publish") as pool:
-        beside = pool.submit(copy_context().run, lambda: [publish(part) for part in opened])
-        try:
-            yield from map(publish, share)
-        except XuanwuError:
-            with suppress(XuanwuError):  # the ledger holds it
-                yield from beside.result()
-            raise
+        beside = pool.submit(copy_context().run, lambda: list(tried(opened)))
+        yield from tried(share)
         yield from beside.result()
+    if failed:
+        raise _first(batch, {part: failed[part] for part in (*share, *opened) if part in failed})
+
+
+def _first(batch: Batch, failed: dict[str, Exception]) -> Exception:
+    """The first of the errors, by the parts that failed. It notes the others."""
+    (_, first), *others = failed.items()
+    for part, error in others:
+        log.error("%s %s publish %s failed too: %s", batch.dataset, batch.id, part, _reason(error))
+        first.add_note(f"publish {part} failed too: {_reason(error)}")
+    return first
 
 
 def _is_little(ctx: Context, batch: Batch) -> bool:

@@ -77,7 +77,8 @@ def main() -> None:
         _problems(error)
         sys.exit(1)
     except XuanwuError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        told = "\n".join((f"error: {error}", *getattr(error, "__notes__", ())))
+        typer.secho(told, fg="red", err=True)
         sys.exit(1)
     except OSError as error:
         from lake.store import refused

@@ -25,7 +25,7 @@ from schemas.buffers import Flags, Places, buffers, flags
 from schemas.model import Field, Redact
 
 SLICE_BYTES = 1 << 20
-"""Text looked at in one go: it takes up to some twenty-five times as much memory meanwhile, as much again in every
+"""Text looked at in one go: it takes up to some forty times as much memory meanwhile, as much again in every
 thread. Four times as much text at once takes as long."""
 _NO_LETTERS = bytes(byte for byte in range(256) if not chr(byte).isalpha() or byte >= 0x80)
 

@@ -10,7 +10,7 @@ import pytest
 from lake.records import Record
 from pipelines import stages
 from pipelines.stages import run_batch
-from schemas.errors import LeakFound
+from schemas.errors import LeakFound, MaskError
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
 
 
@@ -20,9 +20,12 @@ def town(town: Town) -> Town:
     return town
 
 
-def published(town: Town, monkeypatch: pytest.MonkeyPatch, before: Any) -> list[str]:
-    """The parts in the order of their records; `before` is called when each is begun, in its thread."""
-    real = stages.run_stage
+def published(
+    town: Town, monkeypatch: pytest.MonkeyPatch, before: Any, given: list[str] | None = None
+) -> list[str]:
+    """The parts in the order of their records; `before` is called when each is begun, in its thread. They are `given`
+    one by one too."""
+    real, given = stages.run_stage, [] if given is None else given
 
     def noted(ctx: Any, stage: Any, batch: Any, part: str = "") -> Record:
         if stage == "publish":
@@ -30,7 +33,8 @@ def published(town: Town, monkeypatch: pytest.MonkeyPatch, before: Any) -> list[
         return real(ctx, stage, batch, part)
 
     monkeypatch.setattr(stages, "run_stage", noted)
-    return [part for stage, part, _ in run_batch(town.ctx, batch_of(1)) if stage == "publish"]
+    given.extend(part for stage, part, _ in run_batch(town.ctx, batch_of(1)) if stage == "publish")
+    return given
 
 
 def test_the_zones_of_a_little_batch_are_published_abreast(
@@ -71,8 +75,10 @@ def test_where_one_fails_the_other_that_is_under_way_is_finished(
         if part == "share/default":
             raise LeakFound("a leak")
 
-    with pytest.raises(LeakFound, match="a leak"):
-        published(town, monkeypatch, fails)
+    given: list[str] = []
+    with pytest.raises(LeakFound, match="a leak") as caught:
+        published(town, monkeypatch, fails, given)
+    assert given == ["open/open"] and not hasattr(caught.value, "__notes__")
     assert town.ctx.tables.current_snapshot(("open", "police__person")) is not None
     assert town.ctx.tables.current_snapshot(("share", "police__person__default")) is None
     monkeypatch.undo()
@@ -81,3 +87,29 @@ def test_where_one_fails_the_other_that_is_under_way_is_finished(
         "share/default",
         "open/open",
     ]
+
+
+@pytest.mark.parametrize(
+    ("second", "told"), [(MaskError("no key"), "no key"), (ValueError("张秘密"), "ValueError")]
+)
+def test_where_both_fail_the_first_zones_error_notes_the_second(
+    town: Town,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    second: Exception,
+    told: str,
+) -> None:
+    """Whichever fails sooner; of an error that is not ours its kind."""
+    opened = threading.Event()
+
+    def fails(part: str) -> None:
+        if part == "open/open":
+            opened.set()
+            raise second
+        opened.wait(timeout=60)
+        raise LeakFound("a leak")
+
+    with pytest.raises(LeakFound, match="a leak") as caught:
+        published(town, monkeypatch, fails)
+    assert caught.value.__notes__ == [f"publish open/open failed too: {told}"]
+    assert f"publish open/open failed too: {told}" in caplog.text and "张秘密" not in caplog.text

@@ -19,7 +19,7 @@ from pipelines.gates import released
 from pipelines.gates.classes import Release
 from pipelines.gates.held import Held
 from pipelines.publishing import counting
-from schemas.errors import LeakFound, Unbalanced
+from schemas.errors import EngineError, LeakFound, Unbalanced
 from schemas.load import Catalogue
 from schemas.settings import Settings
 from tests.pipelines.gates.clinic import DISTRICTS, PATIENT, QUASI, made, measured, opened, patients
@@ -266,3 +266,9 @@ def test_downloads_of_counted_rows_are_those_of_the_table(
     files = [Path(path).read_bytes() for path in town.ctx.tables.data_files(identifier("open", PATIENT))]
     assert (Path(parquet).read_bytes() in files, len(files) == 1) == (one, one)
     assert one or datafiles.row_groups(parquet) == [0, 1000, 2000]
+
+
+def test_too_little_memory_to_count_in_is_an_error_of_ours(clinic: Town) -> None:
+    clinic.settings = clinic.settings.model_copy(update={"memory": "1KB"})
+    with pytest.raises(EngineError, match=r"could not publish the batch \(OutOfMemoryException\)"):
+        opened(clinic, patients(3000))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -432,14 +431,6 @@ def test_an_engine_that_fails_is_an_error_of_ours_that_quotes_no_value(
         city.publish(merged, "open")
     told = "".join(traceback.format_exception(caught.value))
     assert kind.__name__ in told and "XUANWU_MEMORY" in told and "张秘密" not in told
-
-
-def test_too_little_memory_is_an_error_of_ours(city: City) -> None:
-    """Rows that repeat are counted by the engine."""
-    city.change(open={**OPEN, "fields": ["district"]})
-    city.ctx = replace(city.ctx, settings=city.settings.model_copy(update={"memory": "1KB"}))
-    with pytest.raises(EngineError, match="could not publish the batch"):
-        city.publish(city.curate(1, people(3000)), "open")
 
 
 @pytest.mark.parametrize(
