@@ -203,6 +203,13 @@ class Ledger:
         with self._begin() as connection:
             return bool(connection.execute(sa.update(ATTEMPTS).where(*ours).values(**self._lease())).rowcount)
 
+    def leave(self) -> None:
+        """End the leases of this process, which is about to end: what it was at is stuck from now on."""
+        c = ATTEMPTS.c
+        ours = (c.state == "running", c.owner == lease.holder())
+        with self._begin() as connection:
+            connection.execute(sa.update(ATTEMPTS).where(*ours).values(lease=None))
+
     def finish(self, attempt: int, record: Record) -> None:
         """Close the attempt as done, if its rows balance: within the record, and with the stage before.
 

@@ -13,6 +13,7 @@ from pipelines.context import Context
 from pipelines.outcome import still_wanted, telling
 from pipelines.stages import parts
 from schemas.model import Entry
+from schemas.policy import written
 
 IDLE: Final = timedelta(hours=1)
 """So long a batch may wait between two stages, as it does for a place among Airflow's tasks, before it is stuck."""
@@ -67,3 +68,12 @@ def stuck(
             if stage is not None:
                 yield own[-1].batch, stage
             before = own
+
+
+def leave(ctx: Context, batch: Batch, stage: Stage) -> None:
+    """Write down that this process ends while the batch is at this stage, or about to come to it: from now on it is
+    stuck there for every machine, not only for those that see the process die."""
+    if not any(each.state == "running" for each in ctx.ledger.attempts(batch.id, batch.dataset)):
+        for part in parts(written(ctx.catalogue.entry(batch.dataset)), stage)[:1]:
+            ctx.ledger.begin(batch, stage, part)
+    ctx.ledger.leave()

@@ -17,6 +17,7 @@ from pipelines.cli import (
     exchange,
     files,
     grants,
+    interrupting,
     keys,
     notices,
     quarantine,
@@ -68,7 +69,10 @@ app.add_typer(notices.contact_app, name="contact")
 
 
 def main() -> None:
-    """Run a command. An error of ours is one message on standard error and exit code 1, never a traceback."""
+    """Run a command. An error of ours is one message on standard error and exit code 1, never a traceback; an
+    interruption one message and exit code 130."""
+    if not interrupting.OTHERWISE & set(sys.argv[1:2]):
+        interrupting.watch()
     seldom_collected()
     os.umask(0o077)  # as `lake.store.owner_only`, which would load pyarrow for `--help`
     try:

@@ -236,20 +236,15 @@ def quarantine_replay(
     ] = False,
 ) -> None:
     """重放 Run batches again from standardise: those with new corrections, one, or all with rows set aside."""
-    from pipelines.cli.way import counted
-    from pipelines.console.showing import shown
+    from pipelines.cli.way import follow
     from pipelines.quarantine.replaying import to_replay
-    from pipelines.stages import run_batch
 
     ctx = open_context()
     found = 0
     for dataset in (name for name in ctx.catalogue.order() if name in _wanted(ctx, datasets)):
         for each in to_replay(ctx, ctx.catalogue.entry(dataset), batch, every=every):
             found += 1
-            typer.secho(f"{dataset} {each.id}", bold=True)
-            with shown():
-                for stage, part, record in run_batch(ctx, each, "standardise"):
-                    typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
+            follow(ctx, each, "standardise")
     if not found:
         typer.echo("没有待重放的批次 no batch has new corrections: --all or --batch replays others", err=True)
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli import interrupting
 from pipelines.cli.common import AsJson, Datasets, open_context
 from pipelines.cli.common import day as as_day
+
+if TYPE_CHECKING:
+    from lake.batch import Batch
+    from lake.records import Stage
+    from pipelines.context import Context
 
 
 def run(
@@ -26,24 +32,20 @@ def run(
     """运行 Run datasets from their source to the share and open zones, without Airflow."""
     from lake.records import STAGES
     from pipelines.batches import batch_by_id, batch_for, newest_batch
-    from pipelines.console.showing import shown
-    from pipelines.stages import run_batch
 
     if start not in STAGES:
         raise typer.BadParameter(f"one of {', '.join(STAGES)}", param_hint="--from")
     ctx = open_context(datasets)
     wanted = {ctx.catalogue.entry(name).id for name in datasets}
-    for dataset in (name for name in ctx.catalogue.order() if name in wanted):
+    ordered = [name for name in ctx.catalogue.order() if name in wanted]
+    for place, dataset in enumerate(ordered, 1):
         entry = ctx.catalogue.entry(dataset)
         if one is not None:
             batch = batch_by_id(ctx, entry, one)
         else:
             later = start != "collect" and day is None
             batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
-        typer.secho(f"{dataset} {batch.id}", bold=True)
-        with shown():
-            for stage, part, record in run_batch(ctx, batch, start):
-                typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
+        follow(ctx, batch, start, tuple(ordered[place:]))
 
 
 def resume(
@@ -52,21 +54,32 @@ def resume(
     """续跑 Take up every batch that is stuck because its process ended, at the stage where it stopped; name those that
     failed."""
     from pipelines.resuming import stuck
-    from pipelines.stages import run_batch
     from pipelines.status import batch_statuses
 
     ctx = open_context()
     wanted = {ctx.catalogue.entry(name).id for name in datasets or ctx.catalogue.entries}
     found = list(stuck(ctx, (name for name in ctx.catalogue.order() if name in wanted)))
     for batch, start in found:
-        typer.secho(f"{batch.dataset} {batch.id}", bold=True)
-        for stage, part, record in run_batch(ctx, batch, start):
-            typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
+        follow(ctx, batch, start)
     if not found:
         typer.echo("没有停滞的批次 no batch is stuck")
     for row in (each for each in batch_statuses(ctx, wanted) if each.state == "failed"):
         again = f"xuanwu run {row.dataset} --batch {row.batch} --from {row.stage.split()[0]}"
         typer.echo(f"失败 failed, not taken up: {row.dataset} {row.batch} {row.stage}; run it again: {again}")
+
+
+def follow(ctx: Context, batch: Batch, start: Stage, then: tuple[str, ...] = ()) -> None:
+    """Run a batch from a stage to its end, with a line for each record. Who interrupts it is told how it goes on, and
+    which datasets were to follow."""
+    from lake.records import STAGES
+    from pipelines.console.showing import shown
+    from pipelines.stages import run_batch
+
+    typer.secho(f"{batch.dataset} {batch.id}", bold=True)
+    with interrupting.going(ctx, batch, start, then) as at, shown():
+        for stage, part, record in run_batch(ctx, batch, start):
+            at.stage = STAGES[STAGES.index(stage) :][:2][-1]
+            typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
 
 
 def counted(record: Any) -> str:

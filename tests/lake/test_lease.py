@@ -82,6 +82,16 @@ def test_a_process_elsewhere_is_believed_until_its_lease_expires(
     assert later.begin(batch_of(1), "collect") == 2
 
 
+def test_who_leaves_is_not_believed_elsewhere_either(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        at(url).begin(batch_of(1), "collect")
+        at(url).leave()
+    assert at(url).runs()[0].state == "stuck"
+    assert at(url).begin(batch_of(1), "collect") == 2
+    assert at(url).runs()[-1].state == "running", "another process's lease"
+
+
 def test_who_outlived_its_lease_cannot_close_what_another_took(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

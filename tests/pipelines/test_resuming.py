@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from pipelines.cli import app, interrupting
 from pipelines.resuming import IDLE, stuck, stuck_at
-from pipelines.stages import run_stage
+from pipelines.stages import run_batch, run_stage
 from pipelines.status import batch_statuses
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
 
@@ -34,6 +35,11 @@ stages._step = lambda ctx, entry, stage, *rest: os._exit(9) if stage == {stage!r
 from pipelines.cli import main
 main()
 """
+    assert ended(town, code).returncode == 9
+
+
+def ended(town: Town, code: str) -> subprocess.CompletedProcess[str]:
+    """What came of a process that runs the first day by this code."""
     variables = {
         **{name: value for name, value in os.environ.items() if not name.startswith("XUANWU_")},
         "XUANWU_HOME": str(town.settings.home),
@@ -42,7 +48,7 @@ main()
         "XUANWU_KEY_1": KEY,
     }
     command = [sys.executable, "-c", code, "run", "police.person", "--date", "2026-03-01"]
-    assert subprocess.run(command, env=variables, check=False, capture_output=True).returncode == 9
+    return subprocess.run(command, env=variables, check=False, capture_output=True, text=True, timeout=100)
 
 
 def test_a_stuck_batch_is_seen_and_resumed_by_the_command_line(
@@ -60,6 +66,81 @@ def test_a_stuck_batch_is_seen_and_resumed_by_the_command_line(
     assert "no batch is stuck" in CliRunner().invoke(app, ["resume", "police.person"]).output
     assert [status.state for status in batch_statuses(town.ctx)] == ["done"]
     assert [each.state for each in town.ctx.ledger.runs() if each.stage == "merge"] == ["lost", "done"]
+
+
+INTERRUPTED = """
+import os, signal, time
+from pipelines.cli import interrupting, main
+interrupting.watch()  # before what is imported begins threads
+interrupting.watch = lambda: None
+from pipelines import resuming, stages
+
+def interrupted(*_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep({after})
+    {then}
+    time.sleep(60)
+
+{where}
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "stage"),
+    [
+        ("stages._step = interrupted", "collect"),
+        ("stages.lineage.Turn = lambda *_: interrupted()", "collect"),
+        ("from pipelines import merge; merge.merge = interrupted", "merge"),
+        ("from pipelines.cli import way; way.counted = interrupted", "standardise"),
+        ("stages._published = interrupted", "publish"),
+    ],
+)
+def test_an_interrupted_batch_is_stuck_at_once_in_a_stage_and_between_two(
+    town: Town, where: str, stage: str
+) -> None:
+    found = ended(town, INTERRUPTED.format(after=0, then="", where=where))
+    assert found.returncode == 130
+    assert found.stderr.count("\n") == 1, found.stderr
+    assert f"已中断 interrupted: police.person {batch_of(1).id}" in found.stderr
+    assert "xuanwu resume police.person" in found.stderr
+    assert [(each.state, each.stage) for each in batch_statuses(town.ctx)] == [("stuck", stage)]
+    [(batch, start)] = stuck(town.ctx, ["police.person"])
+    for _ in run_batch(town.ctx, batch, start):
+        pass
+    assert [each.state for each in batch_statuses(town.ctx)] == ["done"]
+
+
+def test_an_interruption_before_any_batch_says_to_begin_again(town: Town) -> None:
+    where = "import pipelines.cli as cli; cli.seldom_collected = interrupted"
+    found = ended(town, INTERRUPTED.format(after=0, then="", where=where))
+    assert (found.returncode, found.stdout) == (130, "")
+    assert found.stderr == interrupting.AGAIN + "\n"
+
+
+@pytest.mark.parametrize("then", ["os.kill(os.getpid(), signal.SIGINT)", "interrupting.LIMIT"])
+def test_a_ledger_that_does_not_answer_is_not_waited_for(town: Town, then: str) -> None:
+    """A second interruption ends the process at once; without one it ends after a while, and has said how to go on."""
+    where = "resuming.leave = lambda *_: time.sleep(60); stages._step = interrupted"
+    begun = time.monotonic()
+    found = ended(town, INTERRUPTED.format(after=0.2, then=then, where=where))
+    assert found.returncode == 130
+    assert time.monotonic() - begun < 30
+    assert ("xuanwu resume police.person" in found.stderr) == ("LIMIT" in then)
+    assert [each.state for each in batch_statuses(town.ctx)] == ["stuck"]
+
+
+def test_a_process_told_to_ignore_interruptions_does(town: Town) -> None:
+    code = """
+import os, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from pipelines import stages
+from pipelines.cli import main
+step = stages._step
+stages._step = lambda *given: os.kill(os.getpid(), signal.SIGINT) or step(*given)
+main()
+"""
+    assert ended(town, code).returncode == 0
 
 
 def later(town: Town, hours: float) -> list[tuple[str, str]]:
