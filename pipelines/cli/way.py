@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -41,9 +41,10 @@ def run(
             later = start != "collect" and day is None
             batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
         typer.secho(f"{dataset} {batch.id}", bold=True)
+        began = ctx.clock()
         with shown():
             for stage, part, record in run_batch(ctx, batch, start):
-                typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
+                typer.echo(line(stage, part, record, began))
 
 
 def resume(
@@ -60,13 +61,25 @@ def resume(
     found = list(stuck(ctx, (name for name in ctx.catalogue.order() if name in wanted)))
     for batch, start in found:
         typer.secho(f"{batch.dataset} {batch.id}", bold=True)
+        began = ctx.clock()
         for stage, part, record in run_batch(ctx, batch, start):
-            typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
+            typer.echo(line(stage, part, record, began))
     if not found:
         typer.echo("没有停滞的批次 no batch is stuck")
     for row in (each for each in batch_statuses(ctx, wanted) if each.state == "failed"):
         again = f"xuanwu run {row.dataset} --batch {row.batch} --from {row.stage.split()[0]}"
         typer.echo(f"失败 failed, not taken up: {row.dataset} {row.batch} {row.stage}; run it again: {again}")
+
+
+def line(stage: str, part: str, record: Any, began: datetime) -> str:
+    """What is printed of a stage that is done, in a run that began then: landing is write-once, so that what was
+    collected before that was not asked for again."""
+    said = f"  {f'{stage} {part}'.strip():<28}{counted(record)}"
+    if stage == "collect" and record.collected_at < began:
+        said += (
+            f"  此前已落地 landed before, {record.collected_at:%Y-%m-%d %H:%M} UTC; the source was not asked"
+        )
+    return said
 
 
 def counted(record: Any) -> str:
