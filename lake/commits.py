@@ -167,7 +167,9 @@ def require_base(table: Table, base: Base) -> None:
     """CommitConflict unless the table still stands on the snapshot that a change was planned on."""
     current = table.current_snapshot()
     if base not in {"current", None if current is None else current.snapshot_id}:
-        raise CommitConflict(f"{name_of(table)} has moved on since the plan was made", next_step="plan again")
+        raise CommitConflict(
+            f"{name_of(table)} has moved on since the plan was made", next_step="run it again"
+        )
 
 
 def commit(
@@ -198,7 +200,7 @@ def commit(
                 raise
             catalogue.wait()
             table.refresh()
-    raise CommitConflict(f"another run committed to {name_of(table)} first", next_step="plan again")
+    raise CommitConflict(f"another run committed to {name_of(table)} first", next_step="run it again")
 
 
 def _chosen(
@@ -208,7 +210,7 @@ def _chosen(
         return list(standing)
     if not {*remove, *deleted} <= standing.keys():
         raise CommitConflict(
-            f"{name_of(table)} no longer has the files to be replaced", next_step="plan again"
+            f"{name_of(table)} no longer has the files to be replaced", next_step="run it again"
         )
     return list(remove)
 

@@ -143,7 +143,7 @@ def _commit(table: Table, updates: tuple[TableUpdate, ...], base: int | None) ->
         table.catalog.commit_table(table, unmoved, updates)
     except CommitFailedException:
         raise CommitConflict(
-            f"{'.'.join(table.name())} has moved on since the plan was made", next_step="plan again"
+            f"{'.'.join(table.name())} has moved on since the plan was made", next_step="run it again"
         ) from None
     except (SQLAlchemyError, OSError) as error:
         raise _Unknown from error

@@ -21,6 +21,7 @@ from expectations.known import Known, referenced_datasets
 from expectations.sqltables import BATCH, dataset_view
 from expectations.wording import expected
 from lake import quarantine, store, zones
+from lake.batch import Batch
 from lake.records import Checked, Standardised, Verdict
 from lake.zones import identifier
 from pipelines import checksql as sql
@@ -263,8 +264,13 @@ def _check_failed(
         field=", ".join(dict.fromkeys(result.column for result in stopped if result.column)) or None,
         rule=", ".join(dict.fromkeys(result.expect for result in stopped)),
         expected="; ".join(expected(result.expect, result.arguments) for result in stopped),
-        next_step="have the source corrected and collect again, or correct the check; then run it again",
+        next_step="mended at the source, the rows come with the next batch, for what landed is not collected again; "
+        f"or correct the check and replay: {_replay(standardised.batch)}",
     )
+
+
+def _replay(batch: Batch) -> str:
+    return f"xuanwu run {batch.dataset} --batch {batch.id} --from check"
 
 
 def _sentence(found: Judgement, result: CheckResult, rows: int) -> str:

@@ -22,7 +22,7 @@ from pipelines import lineage, loading
 from pipelines.context import Context
 from pipelines.proof import certifying
 from pipelines.proof.attesting import attest_changed
-from schemas.errors import LakeError, XuanwuError
+from schemas.errors import CommitConflict, LakeError, XuanwuError
 from schemas.model import Engine, Entry
 from schemas.policy import ZONES, policies, written
 
@@ -46,12 +46,12 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
     Raises XuanwuError with the batch in its place; the attempt is then failed in the ledger with the same message.
     """
     entry = ctx.catalogue.entry(batch.dataset)
-    with _placed(batch):
+    with _placed(batch, stage):
         attempt = ctx.ledger.begin(batch, stage, part)
     turn = lineage.Turn(batch, stage, part, attempt)
     lineage.tell(ctx, turn)
     try:
-        with _placed(batch), ctx.ledger.holding(attempt):
+        with _placed(batch, stage), ctx.ledger.holding(attempt):
             record = _step(ctx, entry, stage, batch, part)
             recordstore.save(ctx.settings, record, stage, part)
             certifying.judged(ctx, batch, stage, record)
@@ -72,14 +72,17 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
 
 
 @contextmanager
-def _placed(batch: Batch) -> Iterator[None]:
-    """Errors that leave this block name the batch. What the system refused (a right, a folder that is a file, a
-    disk without space where no room of ours expected it) becomes ours; such errors hold a path and no value."""
+def _placed(batch: Batch, stage: Stage) -> Iterator[None]:
+    """Errors that leave this block name the batch, and where another run was first the command to go on. What the
+    system refused (a right, a folder that is a file, a disk without space where no room of ours expected it) becomes
+    ours; such errors hold a path and no value."""
     try:
         yield
     except XuanwuError as error:
         error.place.setdefault("dataset", batch.dataset)
         error.place.setdefault("batch", batch.id)
+        if isinstance(error, CommitConflict):
+            error.next_step = f"xuanwu run {batch.dataset} --batch {batch.id} --from {stage}"
         raise
     except OSError as error:
         ours = store.refused(error)

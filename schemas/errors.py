@@ -6,7 +6,7 @@ XuanwuError                 where (dataset, file, row, field), what rule, what w
 ├── LakeError               lake: a zone, a table or the ledger
 │   ├── Unbalanced          rows in and rows out differ: the batch stops (law 2)
 │   ├── BudgetSpent         a dataset's privacy budget does not do for one more draw of noise
-│   ├── CommitConflict      another run committed first; plan again
+│   ├── CommitConflict      another run committed first; run it again
 │   └── StageHeld           another process is at the same stage of the same batch; wait for it
 ├── SourceError             pipelines: a source is unreachable, changed its form, or sent something unreadable
 │   └── ColumnsMissing      pipelines: the source lacks columns that the entry collects

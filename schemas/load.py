@@ -50,7 +50,7 @@ class Catalogue:
             f"no dataset `{dataset}` in the catalogue"
             + near(dataset, {*self.entries, *dataset_names(self.root)}),
             expected="department.dataset, as in the catalogue",
-            next_step="`xuanwu status` lists the datasets",
+            next_step="`xuanwu catalogue list` lists the datasets",
         )
 
     def order(self) -> list[str]:

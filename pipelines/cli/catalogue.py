@@ -67,6 +67,16 @@ def pools() -> None:
 app = typer.Typer(no_args_is_help=True, help="目录条目 Entries of the catalogue.")
 
 
+@app.command("list")
+def list_entries() -> None:
+    """列出数据集 Every dataset of the catalogue, with its title."""
+    from schemas.load import load_catalogue
+    from schemas.settings import Settings
+
+    for name, entry in sorted(load_catalogue(Settings().catalogue).entries.items()):
+        typer.echo(f"{name:<40}{entry.title.zh} {entry.title.en}")
+
+
 @app.command("import")
 def import_entry(
     dataset: Annotated[str, typer.Argument(help="as the other platform names it: department.dataset")],

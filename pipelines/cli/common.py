@@ -19,10 +19,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="as JSON, for programs")]
 
 
 def open_context(datasets: Collection[str] | None = None) -> Context:
-    """The context of the environment's settings; its catalogue may hold no more than these datasets need."""
+    """The context of the environment's settings; its catalogue may hold no more than these datasets need. A home that
+    is made for it is told where its path is relative, as `.xuanwu`: it is another one in every directory."""
     from pipelines.context import open_context as opened
+    from schemas.settings import Settings
 
-    return opened(datasets=datasets)
+    settings = Settings()
+    new = not settings.home.is_absolute() and not settings.home.exists()
+    ctx = opened(settings=settings, datasets=datasets)
+    if new:
+        typer.echo(
+            f"新建 a new home is made: {settings.home.resolve()} (XUANWU_HOME chooses another)", err=True
+        )
+    return ctx
 
 
 def day(value: str) -> date:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,10 +76,22 @@ def follow(ctx: Context, batch: Batch, start: Stage, then: tuple[str, ...] = ())
     from pipelines.stages import run_batch
 
     typer.secho(f"{batch.dataset} {batch.id}", bold=True)
+    began = ctx.clock()
     with interrupting.going(ctx, batch, start, then) as at, shown():
         for stage, part, record in run_batch(ctx, batch, start):
             at.stage = STAGES[STAGES.index(stage) :][:2][-1]
-            typer.echo(f"  {f'{stage} {part}'.strip():<28}{counted(record)}")
+            typer.echo(line(stage, part, record, began))
+
+
+def line(stage: str, part: str, record: Any, began: datetime) -> str:
+    """What is printed of a stage that is done, in a run that began then: landing is write-once, so that what was
+    collected before that was not asked for again."""
+    said = f"  {f'{stage} {part}'.strip():<28}{counted(record)}"
+    if stage == "collect" and record.collected_at < began:
+        said += (
+            f"  此前已落地 landed before, {record.collected_at:%Y-%m-%d %H:%M} UTC; the source was not asked"
+        )
+    return said
 
 
 def counted(record: Any) -> str:

@@ -199,7 +199,9 @@ def test_a_stop_names_the_checks_and_the_rows_and_sets_nothing_aside(city: Calla
         in text
     )
     assert "expect_table_row_count_to_be_between: does not hold for the 4 rows (it is 4)" in text
-    assert "row count to be between (min_value 10)" in text and caught.value.next_step
+    assert "row count to be between (min_value 10)" in text
+    assert "the rows come with the next batch" in text and "collect again" not in text
+    assert text.endswith(f"xuanwu run civil.people --batch {batch_of().id} --from check")
     assert set_aside(ctx) == []
     folder = zones.folder(ctx.settings, "verdicts", "civil.people", batch_of().id)
     assert [Path(path).name for path in store.list_files(folder)] == ["verdict.json"]

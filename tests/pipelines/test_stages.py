@@ -10,7 +10,7 @@ import pytest
 from lake.records import Record
 from pipelines import stages
 from pipelines.stages import run_batch
-from schemas.errors import LeakFound, MaskError
+from schemas.errors import CommitConflict, LeakFound, MaskError
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
 
 
@@ -113,3 +113,20 @@ def test_where_both_fail_the_first_zones_error_notes_the_second(
         published(town, monkeypatch, fails)
     assert caught.value.__notes__ == [f"publish open/open failed too: {told}"]
     assert f"publish open/open failed too: {told}" in caplog.text and "张秘密" not in caplog.text
+
+
+def test_who_lost_a_race_is_told_the_command_to_go_on(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = stages._step
+
+    def late(ctx: Any, entry: Any, stage: Any, *rest: Any) -> Record:
+        if stage == "publish":
+            raise CommitConflict("the table has moved on since the plan was made", next_step="run it again")
+        return real(ctx, entry, stage, *rest)
+
+    monkeypatch.setattr(stages, "_step", late)
+    with pytest.raises(CommitConflict) as caught:
+        town.run(1)
+    command = f"xuanwu run police.person --batch {batch_of(1).id} --from publish"
+    assert caught.value.next_step == command
+    (message, *_) = [each.message for each in town.ctx.ledger.runs() if each.state == "failed"]
+    assert message.endswith(command)

@@ -1,0 +1,54 @@
+"""What the command line says of a run beyond its rows: what landed before, where a new home is, which datasets there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipelines.cli import app
+from schemas.errors import XuanwuError
+from tests.pipelines.badinput.town import Town, csv_of, rows
+
+
+@pytest.fixture
+def town(town: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
+    town.leave("01", csv_of(rows(1)))
+    for name, value in (("HOME", town.settings.home), ("CATALOGUE", town.catalogue), ("UNTIL", "2026-03-01")):
+        monkeypatch.setenv(f"XUANWU_{name}", str(value))
+    monkeypatch.setenv("XUANWU_CONN_POLICE", town.urls["police"])
+    return town
+
+
+def xuanwu(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def collected(result: Result) -> str:
+    (line,) = [each for each in result.stdout.splitlines() if each.startswith("  collect")]
+    return line
+
+
+def test_what_landed_before_is_not_printed_as_collected(town: Town) -> None:
+    run = ("run", "police.person", "--date", "2026-03-01")
+    assert "landed before" not in collected(xuanwu(*run))
+    town.leave("01", csv_of(rows(1, 21)))
+    again = collected(xuanwu(*run))
+    assert "rows 20" in again and "landed before" in again and "the source was not asked" in again
+
+
+def test_a_new_home_is_told_once(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XUANWU_HOME")
+    monkeypatch.chdir(tmp_path)
+    first, second = xuanwu("status"), xuanwu("status")
+    (line,) = first.stderr.splitlines()
+    assert str(tmp_path / ".xuanwu") in line and "XUANWU_HOME" in line
+    assert (tmp_path / ".xuanwu").is_dir() and second.stderr == ""
+
+
+def test_the_next_step_after_an_unknown_dataset_lists_those_there_are(town: Town) -> None:
+    error = xuanwu("status", "police.persons").exception
+    assert isinstance(error, XuanwuError) and "`xuanwu catalogue list`" in str(error.next_step)
+    listed = xuanwu("catalogue", "list")
+    assert listed.exit_code == 0 and listed.stdout.split() == ["police.person", "人员", "Persons"]
