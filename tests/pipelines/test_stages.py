@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lake.records import Record
-from pipelines import stages
+from pipelines import cli, stages
 from pipelines.stages import run_batch
 from schemas.errors import LeakFound, MaskError
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
@@ -113,3 +113,19 @@ def test_where_both_fail_the_first_zones_error_notes_the_second(
         published(town, monkeypatch, fails)
     assert caught.value.__notes__ == [f"publish open/open failed too: {told}"]
     assert f"publish open/open failed too: {told}" in caplog.text and "张秘密" not in caplog.text
+
+
+def test_the_command_line_tells_the_second_error_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        error = LeakFound("a leak")
+        error.add_note("publish open/open failed too: no key")
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setattr(cli, "seldom_collected", lambda: None)
+    monkeypatch.setattr(cli.os, "umask", lambda _: 0)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "error: a leak\npublish open/open failed too: no key\n"
