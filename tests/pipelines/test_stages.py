@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lake.records import Record
-from pipelines import stages
+from pipelines import cli, stages
 from pipelines.stages import run_batch
 from schemas.errors import CommitConflict, LeakFound, MaskError
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
@@ -130,3 +130,19 @@ def test_who_lost_a_race_is_told_the_command_to_go_on(town: Town, monkeypatch: p
     assert caught.value.next_step == command
     (message, *_) = [each.message for each in town.ctx.ledger.runs() if each.state == "failed"]
     assert message.endswith(command)
+
+
+def test_the_command_line_tells_the_second_error_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        error = LeakFound("a leak")
+        error.add_note("publish open/open failed too: no key")
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setattr(cli, "seldom_collected", lambda: None)
+    monkeypatch.setattr(cli.os, "umask", lambda _: 0)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "error: a leak\npublish open/open failed too: no key\n"
