@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -114,12 +114,15 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pipelines.cli", *arguments]
 
 
-def interrupt(variables: Mapping[str, str], at: float) -> Interrupted:
-    """Run the dataset and interrupt it after so many seconds; what does not end is interrupted again, and killed."""
+def interrupt(variables: Mapping[str, str], at: float, *, begun: bool = False) -> Interrupted:
+    """Run the dataset and interrupt it so many seconds after its start, or after its batch has `begun`; what does not
+    end is interrupted again, and killed."""
     home = Path(variables["XUANWU_HOME"])
     home.parent.mkdir(parents=True, exist_ok=True)
     with (home.parent / f"{home.name}.said").open("w+", encoding="utf-8") as said:
         process = subprocess.Popen(command("run", DATASET), env=dict(variables), stdout=said, stderr=said)
+        while begun and not os.fstat(said.fileno()).st_size and process.poll() is None:
+            time.sleep(0.01)
         time.sleep(at)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -141,12 +144,12 @@ def _ended(process: subprocess.Popen[bytes]) -> int | None:
         return None
 
 
-def gone_on(variables: Mapping[str, str]) -> str:
-    """What is wrong after `xuanwu resume` of what was interrupted; nothing where the batch is done."""
-    resumed = subprocess.run(
-        command("resume"), env=dict(variables), capture_output=True, text=True, check=False
-    )
-    told = subprocess.run(command("status", "--json"), env=dict(variables), capture_output=True, check=True)
+def gone_on(variables: Mapping[str, str], said: str) -> str:
+    """What is wrong after the command by which the interrupted one said that it goes on; nothing where the batch is
+    done."""
+    again = command("resume") if "xuanwu resume" in said else command("run", DATASET)
+    known: dict[str, Any] = {"env": dict(variables), "capture_output": True, "text": True, "check": False}
+    resumed, told = (subprocess.run(each, **known) for each in (again, command("status", "--json")))
     states = [batch["state"] for batch in json.loads(told.stdout)["batches"]]
     return "" if resumed.returncode == 0 and states == ["done"] else f"{states} {resumed.stderr}"
 
