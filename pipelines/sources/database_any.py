@@ -26,9 +26,11 @@ from pipelines.sources.database_request import (
     Reason,
     Request,
     Rows,
+    broken,
     drift,
     failure,
     match,
+    miswritten,
     no_table,
     unknown,
 )
@@ -213,20 +215,20 @@ def _our_errors(request: Request, *, connecting: bool = False) -> Iterator[None]
     except SourceError:
         raise
     except sa.exc.DBAPIError as error:
-        raise failure(request, _reason(error, connecting)) from None
+        raise failure(request, _reason(error, connecting, since=request.since is not None)) from None
     except (sa.exc.SQLAlchemyError, ValueError, TypeError, OSError) as error:
         raise failure(request, unknown(type(error).__name__)) from None
 
 
-def _reason(error: sa.exc.DBAPIError, connecting: bool) -> Reason:
+def _reason(error: sa.exc.DBAPIError, connecting: bool, *, since: bool) -> Reason:
     """By SQLSTATE where the driver tells one; by SQLAlchemy's judgement whether the connection is gone."""
     state = getattr(error.orig, "sqlstate", None) or ""
     if state.startswith("28") or (connecting and "password" in str(error.orig)):
         return REFUSED
     if connecting and not state:
-        return UNREACHABLE
+        return miswritten(str(error.orig)) or UNREACHABLE
     if error.connection_invalidated or state[:2] in ("08", "57"):
         return LOST
     if state.startswith("22"):
-        return FORM
+        return FORM if since else broken(state)
     return unknown(f"SQLSTATE {state}" if state else type(error).__name__)

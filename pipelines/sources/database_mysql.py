@@ -8,6 +8,7 @@ is asked for as DOUBLE, because the server rounds a FLOAT's text to six digits.
 from __future__ import annotations
 
 import re
+import socket
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,11 +26,13 @@ from sqlalchemy.engine import URL
 
 from pipelines.sources import mysql_wire
 from pipelines.sources.database_request import (
+    BAD_OPTION,
     BUSY,
     DENIED,
     FORM,
     LOST,
     NO_DATABASE,
+    NO_HOST,
     REFUSED,
     UNREACHABLE,
     Reason,
@@ -62,7 +65,7 @@ Types = dict[str, tuple[str, str]]
 @contextmanager
 def read_mysql(url: URL, request: Request) -> Iterator[Rows]:
     """The rows of a table or view, counted in the snapshot that they are read from."""
-    with _our_errors(request):
+    with _our_errors(request), _options_fit(request):
         connection = _connect(url)
     cursor = SSCursor(connection)
     with closing(connection):
@@ -84,6 +87,15 @@ def _connect(url: URL) -> Any:
         for statement in _SESSION:
             cursor.execute(statement)
     return connection
+
+
+@contextmanager
+def _options_fit(request: Request) -> Iterator[None]:
+    """PyMySQL takes options as arguments: Python refuses one that it does not have."""
+    try:
+        yield
+    except (TypeError, ValueError):
+        raise failure(request, BAD_OPTION) from None
 
 
 def _abandon(cursor: SSCursor) -> None:
@@ -237,7 +249,8 @@ def _our_errors(request: Request) -> Iterator[None]:
         yield
     except pymysql.MySQLError as error:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        raise failure(request, _reason(code)) from None
+        lost_name = isinstance(getattr(error, "original_exception", None), socket.gaierror)
+        raise failure(request, NO_HOST if lost_name else _reason(code)) from None
     except (OSError, IndexError, struct.error):
         raise failure(request, LOST) from None
     except pa.ArrowInvalid:

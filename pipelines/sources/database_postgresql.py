@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
+from adbc_driver_manager._reader import AdbcRecordBatchReader
 from sqlalchemy.engine import URL
 
 from pipelines.sources.database_request import (
@@ -27,9 +29,11 @@ from pipelines.sources.database_request import (
     Reason,
     Request,
     Rows,
+    broken,
     drift,
     failure,
     match,
+    miswritten,
     no_table,
     streamed,
     unknown,
@@ -59,6 +63,8 @@ _CLIENT = {
     "keepalives_count": "6",
     "fallback_application_name": "xuanwu",
 }
+_EXPRESSION = ("21", "22", "42", "P0")
+"""Classes of what is wrong with a value, a statement, or a function's own doing."""
 _SESSION = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "SET LOCAL TimeZone = 'UTC'",
@@ -97,13 +103,19 @@ def _rows(cursor: Any, request: Request) -> Rows:
     notes = [
         f"`{name}`: {count} values beyond the years 1 to 9999, landed as text" for name, count in odd.items()
     ]
-    reader = streamed(schema, _batches(cursor.fetch_record_batch(), request))
+    reader = streamed(schema, _batches(_stream(cursor), request))
     return Rows(counted, position, reader, (*drift(list(found), matched), *notes), declared)
 
 
-def _batches(reader: pa.RecordBatchReader, request: Request) -> Iterator[pa.RecordBatch]:
-    with _our_errors(request):
-        yield from reader
+def _stream(cursor: Any) -> Iterator[pa.RecordBatch]:
+    """The driver's own reader, which tells the SQLSTATE of what failed in the middle; Arrow's tells none."""
+    handle = cursor.fetch_arrow()  # holds what is imported until it is
+    return iter(AdbcRecordBatchReader._import_from_c(handle.address))
+
+
+def _batches(stream: Iterator[pa.RecordBatch], request: Request) -> Iterator[pa.RecordBatch]:
+    with _our_errors(replace(request, since=None)):
+        yield from stream
 
 
 def _types(cursor: Any, request: Request) -> dict[str, str]:
@@ -181,12 +193,13 @@ def _our_errors(request: Request) -> Iterator[None]:
     try:
         yield
     except (adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
-        raise failure(request, _reason(str(error), getattr(error, "sqlstate", None))) from None
+        reason = _reason(str(error), getattr(error, "sqlstate", None), since=request.since is not None)
+        raise failure(request, reason) from None
 
 
-def _reason(text: str, state: str | None) -> Reason:
+def _reason(text: str, state: str | None, *, since: bool) -> Reason:
     """SQLSTATE where the server gave one (PostgreSQL, appendix A); libpq's words where the connection
-    failed."""
+    failed. A value or a function that does not fit is the position's, where the statement compares with one `since`."""
     if state is None:
         return _unconnected(text)
     known = {
@@ -195,10 +208,13 @@ def _reason(text: str, state: str | None) -> Reason:
         "57014": BUSY,
         "55P03": BUSY,
         "40001": BUSY,
-        "42883": FORM,
     }
-    classes = {"08": LOST, "57": LOST, "28": REFUSED, "22": FORM}
-    return known.get(state) or classes.get(state[:2]) or unknown(f"SQLSTATE {state}")
+    classes = {"08": LOST, "57": LOST, "28": REFUSED}
+    if found := known.get(state) or classes.get(state[:2]):
+        return found
+    if since and (state == "42883" or state.startswith("22")):
+        return FORM
+    return broken(state) if state[:2] in _EXPRESSION else unknown(f"SQLSTATE {state}")
 
 
 def _unconnected(text: str) -> Reason:
@@ -206,4 +222,4 @@ def _unconnected(text: str) -> Reason:
         return LOST
     if "authentication" in text or "password" in text or "pg_hba" in text or 'role "' in text:
         return REFUSED
-    return NO_DATABASE if 'database "' in text else UNREACHABLE
+    return miswritten(text) or (NO_DATABASE if 'database "' in text else UNREACHABLE)

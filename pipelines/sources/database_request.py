@@ -57,6 +57,14 @@ class Reason(NamedTuple):
 
 REFUSED = Reason("the user or password was refused", "correct the connection's user and password")
 UNREACHABLE = Reason("the server cannot be reached", "check the connection's host and port, then run again")
+NO_HOST = Reason(
+    "its host name cannot be found",
+    "check the connection's host; in user and password special characters are percent-encoded, @ as %40",
+)
+BAD_OPTION = Reason(
+    "the driver refuses an option of the connection's URL",
+    "correct what follows the ?; in user and password special characters are percent-encoded, ? as %3F",
+)
 NO_DATABASE = Reason("there is no such database", "correct the database's name in the connection")
 DENIED = Reason("the user may not read it", "ask the department to grant SELECT to the connection's user")
 LOST = Reason("the connection was lost; nothing was landed", "run the batch again when the source is back")
@@ -78,6 +86,22 @@ def failure(request: Request, reason: Reason) -> SourceError:
 def unknown(code: str) -> Reason:
     """A failure that we have no words for. The driver's own may quote a value, so only its code is told."""
     return Reason(f"the database reported {code}", "look for this code in the database's own log")
+
+
+def broken(state: str) -> Reason:
+    """An expression that failed on the server, by its SQLSTATE: the server's words would quote the value."""
+    return Reason(
+        f"the view, or a computed column, failed on the server (SQLSTATE {state}); nothing was landed",
+        "ask the department to correct it: the database's own log says which value it failed on",
+    )
+
+
+def miswritten(text: str) -> Reason | None:
+    """What a URL that is no right one comes to, by the words of libpq and psycopg."""
+    if "could not translate host name" in text or "failed to resolve host" in text:
+        return NO_HOST
+    bad = ("invalid URI query parameter", "invalid connection option", 'value: "')
+    return BAD_OPTION if any(words in text for words in bad) else None
 
 
 def no_table(request: Request, tables: Sequence[str]) -> SourceError:

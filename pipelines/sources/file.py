@@ -23,7 +23,7 @@ from pipelines.context import Context
 from pipelines.drift.judge import judged
 from pipelines.readers import Scan, members
 from pipelines.sources.placeholders import filled, is_dated
-from pipelines.sources.places import ChangedError, Found, Place, chunks, find, outside, place
+from pipelines.sources.places import ChangedError, Found, Place, absent, chunks, find, outside, place
 from pipelines.sources.scanned import columns_of, notes_on, scanned, scanned_passing, seen_columns
 from pipelines.telling import file_name
 from schemas.errors import LakeError, SourceError
@@ -100,6 +100,13 @@ def _take(
     """Copy what is new. SourceError where nothing could be taken that had to be."""
     where, pattern = _where(ctx, source)
     found = find(where, pattern)
+    if not found and absent(where):
+        raise SourceError(
+            "the folder of the connection is not there",
+            file=where.root,
+            expected="a folder that the pipeline's user may list",
+            next_step=f"correct the connection {source.connection!r}, or mount the folder, then run again",
+        )
     if not found:
         raise SourceError(
             "no file matches",

@@ -118,6 +118,12 @@ def find(where: Place, pattern: str) -> list[Found]:
     return sorted(found, key=lambda file: file.name)
 
 
+def absent(where: Place) -> bool:
+    """Whether the folder of a connection is not there at all. A store has no folders, only names that begin alike."""
+    local = where.confined and isinstance(where.system, fs.LocalFileSystem)
+    return local and not Path(where.root).is_dir()
+
+
 def _inside(pattern: str) -> list[str]:
     parts = pattern.split("/")
     if pattern.startswith("/") or "://" in pattern or ".." in parts or "\0" in pattern:

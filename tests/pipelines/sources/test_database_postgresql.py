@@ -171,6 +171,33 @@ def test_pg_terminate_backend_in_the_middle(settings: Settings, postgresql: Depa
     assert time.monotonic() - began < 4
 
 
+@pytest.mark.parametrize(
+    ("view", "state"),
+    [
+        ("SELECT 1 / (i - 5) AS v FROM t", "22012"),
+        ("SELECT CASE WHEN i > 90000 THEN ('KNRY7Q' || i)::integer ELSE i END AS v FROM t", "22P02"),
+        ("SELECT (SELECT a.i FROM t a WHERE a.i <> t.i * 0 LIMIT 2) AS v FROM t", "21000"),
+        ("SELECT raised(i) AS v FROM t", "P0001"),
+    ],
+)
+def test_a_view_that_fails_on_the_server_is_not_a_lost_connection(
+    settings: Settings, postgresql: Department, view: str, state: str
+) -> None:
+    """In the middle of the rows, which the count before had no need to work out."""
+    postgresql.run(
+        "CREATE TABLE t AS SELECT i FROM generate_series(1, 100000) i",
+        "CREATE FUNCTION raised(i integer) RETURNS integer LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'KNRY7Q'; END $$",
+        f"CREATE VIEW w AS {view}",
+    )
+    with pytest.raises(
+        SourceError, match=f"failed on the server .SQLSTATE {state}.; nothing was landed"
+    ) as error:
+        collect_table(settings, postgresql.url, "w", ["v"])
+    assert "KNRY7Q" not in str(error.value) and "the department" in str(error.value.next_step)
+    assert landing.landed(settings, batch_of("police.t")) is None
+
+
 def test_what_may_not_be_read(settings: Settings, postgresql: Department) -> None:
     role = f"reader_{abs(hash(postgresql.url)) % 10**8}"
     postgresql.run("CREATE TABLE t (v integer)", f"CREATE ROLE {role} LOGIN")

@@ -249,6 +249,14 @@ def test_a_late_source(collect: Collect) -> None:
     assert "run again when the file has come" in str(caught.value)
 
 
+def test_a_connection_s_folder_that_is_not_there(drop: Path, collect: Collect) -> None:
+    drop.rmdir()
+    with pytest.raises(SourceError, match="the folder of the connection is not there") as caught:
+        collect("in/{date}.csv")
+    assert caught.value.place["file"] == str(drop)
+    assert "mount the folder" in str(caught.value.next_step)
+
+
 def test_a_young_file_is_left_alone(drop: Path, ctx: Context, collect: Collect) -> None:
     for name, age in (("old.csv", 600), ("young.csv", 10)):
         (drop / name).write_text(f"a,b\n{age},2\n")
