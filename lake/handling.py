@@ -36,7 +36,7 @@ from schemas.settings import Settings
 
 Kind = Literal["assign", "dismiss", "export", "correct"]
 ACTION: Final = "handle"
-SALT: Final = "xuanwu.salt"
+SALT: Final = "salt"
 PLACES: Final = pa.schema([("file", pa.string()), ("row", pa.int64())])
 VALUES: Final = pa.schema([*PLACES, ("column", pa.string()), ("value", pa.string())])
 """`column` is the source's, `value` the text that stands there from now on; null says that there is no value."""

@@ -375,15 +375,17 @@ def test_a_backfill_runs_its_intervals_again_and_changes_nothing(scheduled: Airf
 
 
 def begin_backfill(scheduled: Airflow, body: dict) -> int:
-    """The id of a new backfill. Where Airflow's database was locked, its answer is 503 and its removal of the half
-    made backfill is best effort (`_cleanup_partial_backfill`): one that stayed refuses the next with 409, until it is
-    cancelled or, which may come between any two calls, removed after all."""
+    """The id of a new backfill. Where Airflow's database was locked, its answer is 503, or 500 with the words of its
+    `DatabaseErrorHandler`, and its removal of the half made backfill is best effort (`_cleanup_partial_backfill`): one
+    that stayed refuses the next with 409, until it is cancelled or, which may come between any two calls, removed after
+    all."""
     deadline = time.monotonic() + 60
     while True:
         try:
             return scheduled.call("POST", "/backfills", json=body)["id"]
         except AirflowFailed as refused:
-            if ": 409 " not in str(refused) or time.monotonic() > deadline:
+            locked = ": 409 " in str(refused) or "Database error" in str(refused)
+            if not locked or time.monotonic() > deadline:
                 raise
         for each in scheduled.call("GET", f"/backfills?dag_id={body['dag_id']}")["backfills"]:
             if each["completed_at"] is None:
