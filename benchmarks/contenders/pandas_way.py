@@ -129,9 +129,12 @@ def tokens(values: pd.Series, key: bytes) -> pd.Series:
 
 
 def stars(values: pd.Series, first: int, last: int = 0) -> pd.Series:
-    """The ends stay, each character between becomes a star."""
-    end = values.str.slice(-last) if last else ""
-    return values.str.slice(0, first) + (values.str.len() - first - last).map("*".__mul__) + end
+    """The ends stay, each character between becomes a star; all do where those are fewer than four and than a third."""
+    length, end = values.str.len(), values.str.slice(-last) if last else ""
+    hidden = length - first - last
+    few = (hidden < 4) & (3 * hidden < length)
+    shown = values.str.slice(0, first) + hidden.map("*".__mul__) + end
+    return shown.mask(few, length.map("*".__mul__))
 
 
 def share(frame: pd.DataFrame, key: bytes) -> pd.DataFrame:

@@ -128,10 +128,14 @@ def tokens(key: bytes) -> Any:
 
 
 def stars(name: str, first: int, last: int = 0) -> Column:
-    """The ends stay, each character between becomes a star."""
-    hidden = F.expr(f"repeat('*', length({name}) - {first + last})")
+    """The ends stay, each character between becomes a star; all do where those are fewer than four and than a third."""
+    length = F.length(name)
+    hidden = length - first - last
     end = [F.expr(f"right({name}, {last})")] if last else []
-    return F.concat(F.substring(name, 1, first), hidden, *end)
+    middle = F.expr(f"repeat('*', length({name}) - {first + last})")
+    shown = F.concat(F.substring(name, 1, first), middle, *end)
+    few = (hidden < 4) & (3 * hidden < length)
+    return F.when(few, F.expr(f"repeat('*', length({name}))")).otherwise(shown)
 
 
 def share(rows: DataFrame, key: bytes) -> DataFrame:
