@@ -31,8 +31,8 @@ accessors that any optimisation would inline). Those from 1.4 to 1.8 have it, an
 time and comes near the goal; but they write a decimal of 0.000001 into PostgreSQL as 0.000100, and carry an OpenSSL of
 2024. The pin moves when a wheel is both right and fast. DuckDB's scanner takes as long, ConnectorX, which dlt uses,
 longer; NumPy over the bytes that libpq receives takes as long, and a compiled decoder with what it takes to load it
-hardly less. *Received alone* is what libpq takes to get the rows and drop them: what the goal leaves beside it is little
-more than it takes to start a process.
+hardly less. *Received alone* is what libpq takes to get the rows and drop them: what the goal leaves beside it is
+little more than it takes to start a process.
 
 *pandas.* The way keeps both cores busy for most of its time. What it takes is spread over five zones that are read and
 written as Parquet, which the floor does too, over casts, checks and masks, and over importing Great Expectations.
