@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from lake.verify import Copy, verify
 from lake.zones import identifier
 from pipelines.upkeep import upkeep
 from schemas.errors import LakeError
-from tests.pipelines.badinput.town import CANARY, DATASET, KEY, Town, csv_of, leak, path_source, rows
+from tests.pipelines.badinput.town import CANARY, DATASET, Town, csv_of, rows
 
 SHARE = identifier("share", DATASET, "default")
 OPEN = identifier("open", DATASET)
@@ -32,14 +31,6 @@ module.quarantine.put = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 ctx = open_context()
 list(run_batch(ctx, batch_for(ctx, ctx.catalogue.entry("police.person"), date(2026, 3, 1))))
 """
-
-
-@pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
-    monkeypatch.setenv("XUANWU_KEY_1", KEY)
-    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
-    yield town
-    assert leak(town) is None
 
 
 def removed(town: Town) -> dict[str, int]:
