@@ -166,20 +166,17 @@ class Ledger:
         c = ATTEMPTS.c
         same = (c.dataset == batch.dataset, c.batch_id == batch.id, c.stage == stage, c.part == part)
         found = connection.execute(sa.select(c.number, c.state, c.owner, c.lease).where(*same)).all()
-        for each in found:
-            if (
-                each.state == "running"
-                and each.owner != lease.holder()
-                and self._alive(each.owner, each.lease)
-            ):
+        running = [each for each in found if each.state == "running"]
+        for each in running:
+            if each.owner != lease.holder() and self._alive(each.owner, each.lease):
                 raise StageHeld(
                     f"{f'{stage} {part}'.strip()} is just being done by {lease.said(each.owner)}",
                     dataset=batch.dataset,
                     batch=batch.id,
                     next_step=f"wait for it; its lease is renewed while it lives, and ends at {each.lease}",
                 )
-        left = sa.update(ATTEMPTS).where(*same, c.state == "running")
-        if any(each.state == "running" for each in found):
+        if running:
+            left = sa.update(ATTEMPTS).where(*same, c.state == "running")
             connection.execute(left.values(state="lost", finished=self._time(), message=LEFT))
         return max((each.number for each in found), default=0)
 
@@ -198,15 +195,13 @@ class Ledger:
 
     def _renew(self, attempt: int) -> bool:
         """Whether the attempt is still ours."""
-        c = ATTEMPTS.c
-        ours = (c.id == attempt, c.state == "running", c.owner == lease.holder())
+        ours = (ATTEMPTS.c.id == attempt, ATTEMPTS.c.state == "running", ATTEMPTS.c.owner == lease.holder())
         with self._begin() as connection:
             return bool(connection.execute(sa.update(ATTEMPTS).where(*ours).values(**self._lease())).rowcount)
 
     def leave(self) -> None:
         """End the leases of this process, which is about to end: what it was at is stuck from now on."""
-        c = ATTEMPTS.c
-        ours = (c.state == "running", c.owner == lease.holder())
+        ours = (ATTEMPTS.c.state == "running", ATTEMPTS.c.owner == lease.holder())
         with self._begin() as connection:
             connection.execute(sa.update(ATTEMPTS).where(*ours).values(lease=None))
 
