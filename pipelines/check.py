@@ -10,7 +10,6 @@ The verdict is written in each case, before anything else is decided, for later 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Protocol
 
 import duckdb
@@ -26,10 +25,10 @@ from lake.records import Checked, Standardised, Verdict
 from lake.zones import identifier
 from pipelines import checksql as sql
 from pipelines.context import Context
-from pipelines.engine import confine, engine
+from pipelines.engine import confine, engine, engine_errors
 from pipelines.sqlrows import AT, FILE, left, parquet
 from pipelines.telling import file_name
-from schemas.errors import CheckFailed, EngineError
+from schemas.errors import CheckFailed
 from schemas.model import Entry
 from schemas.sql import quote
 from schemas.verdict import CheckResult
@@ -64,7 +63,9 @@ def check(ctx: Context, entry: Entry, standardised: Standardised) -> Checked:
     Raises CheckFailed where a check with `on_fail: stop` failed (the verdict is saved by then), EngineError
     where the engine failed, which says nothing about the data.
     """
-    with engine(ctx.settings) as db, _engine_errors(entry, standardised):
+    so, batch = "; the data are not judged", standardised.batch.id
+    failing = engine_errors("check the batch", "check", so, dataset=entry.id, batch=batch)
+    with engine(ctx.settings) as db, failing:
         return conclude(ctx, entry, standardised, _Local(ctx, db, entry, standardised))
 
 
@@ -119,20 +120,6 @@ class _Local:
 
     def places(self, number: int, most: int) -> list[tuple[str, int]]:
         return self._db.execute(sql.places(number, most)).fetchall()
-
-
-@contextmanager
-def _engine_errors(entry: Entry, standardised: Standardised) -> Iterator[None]:
-    """DuckDB's messages may quote values: ours names the kind of failure."""
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException) as error:
-        raise EngineError(
-            f"the local engine could not check the batch ({type(error).__name__}); the data are not judged",
-            dataset=entry.id,
-            batch=standardised.batch.id,
-            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then run check again",
-        ) from None
 
 
 # ── what a check may know ─────────────────────────────────────────────────────────────────────────────────

@@ -50,14 +50,18 @@ def _share(connection: duckdb.DuckDBPyConnection) -> float:
 
 
 @contextmanager
-def engine_errors(doing: str, stage: str) -> Iterator[None]:
-    """DuckDB's messages, and Arrow's, may quote values: ours names the kind of failure."""
+def engine_errors(
+    doing: str, stage: str, so: str = "", *, dataset: str | None = None, batch: str | None = None
+) -> Iterator[None]:
+    """DuckDB's messages, and Arrow's, may quote values: ours names the kind of failure, and what follows from it."""
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
         raise EngineError(
-            f"the local engine could not {doing} ({type(error).__name__})",
+            f"the local engine could not {doing} ({type(error).__name__}){so}",
             next_step=f"see XUANWU_MEMORY and the free space of XUANWU_HOME, then run {stage} again",
+            dataset=dataset,
+            batch=batch,
         ) from None
 
 
