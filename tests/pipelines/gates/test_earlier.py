@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 
 from lake import upkeep
 from pipelines.gates import released
 from pipelines.publishing.withdrawal import withdraw
+from schemas.load import Catalogue
+from schemas.settings import Settings
 from tests.pipelines.gates.clinic import (
     FIELDS,
     PATIENT,
@@ -66,6 +69,20 @@ def test_one_person_less_is_hidden_among_others_of_the_class(clinic: Town) -> No
     came, went = differences(clinic.rows(second), before)
     assert not came and list(went.values()) == [21]
     assert (measured(second).departed, measured(second).compared) == (0, 1)
+
+
+def test_which_ones_hide_them_is_settled_by_the_signing_key(
+    settings: Settings, make_catalogue: Callable[[dict[str, str]], Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{**row, "fee": number} for number, row in enumerate(patients(2000))]
+    shown = []
+    for place, key in enumerate("112"):
+        monkeypatch.setenv("XUANWU_SIGNING_KEY", key * 64)
+        town = Town(Settings(home=settings.home / str(place)), make_catalogue)
+        town.write(PATIENT, made(loose()))
+        opened(town, rows)
+        shown.append({row["fee"] for row in town.rows(opened(town, rows[1:], 2))})
+    assert shown[0] == shown[1] != shown[2]
 
 
 def test_few_new_rows_of_a_class_wait_until_they_are_many(clinic: Town) -> None:
