@@ -12,7 +12,7 @@ from pipelines.stages import parts
 _FIRST: Final[tuple[State, ...]] = ("stuck", "running", "failed")
 
 
-def telling(attempts: Sequence[Attempt]) -> Attempt:
+def decisive(attempts: Sequence[Attempt]) -> Attempt:
     """The attempt that says how these stand: of the newest of every stage and part one that is stuck, or running, or
     failed; where all were done, the last. The zones of a batch end in any order, so that what the last to end did
     says nothing of the others."""

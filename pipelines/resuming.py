@@ -10,7 +10,7 @@ from lake.batch import Batch
 from lake.ledger import Attempt
 from lake.records import STAGES, Stage
 from pipelines.context import Context
-from pipelines.outcome import still_wanted, telling
+from pipelines.outcome import decisive, still_wanted
 from pipelines.stages import parts
 from schemas.model import Entry
 from schemas.policy import written
@@ -29,7 +29,7 @@ def stuck_at(
     for each in attempts:
         if each.state == "stuck":
             return each.stage
-    last = telling(last_run(attempts))
+    last = decisive(last_run(attempts))
     if entry is None or last.state != "done" or not last.finished or now - last.finished < IDLE:
         return None
     if last.stage == "collect" and not last.counts.get("files"):

@@ -12,7 +12,7 @@ from lake.ledger import Attempt
 from lake.records import Stage
 from pipelines.context import Context
 from pipelines.intervals import latest_interval
-from pipelines.outcome import still_wanted, telling
+from pipelines.outcome import decisive, still_wanted
 from pipelines.resuming import stuck
 from schemas.model import Entry
 
@@ -58,7 +58,7 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
     found = [
         _status(ctx.catalogue.entries.get(key[0]), each, at.get(key)) for key, each in sorted(groups.items())
     ]
-    return [_held(ctx, row, telling(groups[row.dataset, row.batch])) for row in found]
+    return [_held(ctx, row, decisive(groups[row.dataset, row.batch])) for row in found]
 
 
 def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:
@@ -71,7 +71,7 @@ def _status(entry: Entry | None, attempts: list[Attempt], stuck_at: Stage | None
     """One batch: numbers come from each stage's latest done attempt, the state from the attempt that tells how it
     stands, unless it is stuck."""
     done = {(a.stage, a.part): a for a in attempts if a.state == "done"}
-    last = telling(attempts)
+    last = decisive(attempts)
     state: str = last.state
     collected, merged = done.get(("collect", "")), done.get(("merge", ""))
     if state == "done" and last.stage == "collect" and collected and not collected.counts.get("files"):

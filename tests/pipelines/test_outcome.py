@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lake.ledger import Attempt, State
 from pipelines.cli import app
-from pipelines.outcome import still_wanted, telling
+from pipelines.outcome import decisive, still_wanted
 from pipelines.report.facts import gather
 from pipelines.resuming import stuck_at
 from pipelines.stages import run_stage
@@ -51,7 +51,7 @@ SHARE, OPEN = "share/default", "open/open"
     ],
 )
 def test_the_newest_of_every_part_tells(found: list[tuple[Any, str, State]], place: int) -> None:
-    assert telling(attempts(*found)).id == place
+    assert decisive(attempts(*found)).id == place
 
 
 def without_key(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
