@@ -25,10 +25,11 @@ def stuck_at(
     """The stage at which a batch is stuck; None where it is not. `attempts` are the batch's, `before` those of the
     dataset's batch before: a publication that neither of them ever had is one that the entry has gained since.
 
-    A batch that was run again is judged by its last run: what a later stage did before that is done anew."""
-    for each in attempts:
-        if each.state == "stuck":
-            return each.stage
+    Where several are stuck, as after an interruption between two stages that came just as the later one began, it is
+    the earliest. A batch that was run again is judged by its last run: what a later stage did before that is done
+    anew."""
+    if stopped := [each.stage for each in attempts if each.state == "stuck"]:
+        return min(stopped, key=STAGES.index)
     last = decisive(last_run(attempts))
     if entry is None or last.state != "done" or not last.finished or now - last.finished < IDLE:
         return None

@@ -111,6 +111,19 @@ def test_an_interrupted_batch_is_stuck_at_once_in_a_stage_and_between_two(
     assert [each.state for each in batch_statuses(town.ctx)] == ["done"]
 
 
+def test_an_interruption_just_as_a_stage_begins_leaves_two_and_the_earlier_is_gone_on_from(town: Town) -> None:
+    """`leave` saw no stage under way and wrote the one before down, while that one's follower began."""
+    ctx, batch = town.ctx, batch_of(1)
+    run_stage(ctx, "collect", batch)
+    for stage in ("standardise", "collect"):
+        ctx.ledger.begin(batch, stage)  # type: ignore[arg-type]
+    ctx.ledger.leave()
+    assert list(stuck(ctx, ["police.person"])) == [(batch, "collect")]
+    for _ in run_batch(ctx, batch, "collect"):
+        pass
+    assert [each.state for each in batch_statuses(ctx)] == ["done"]
+
+
 def test_an_interruption_before_any_batch_says_to_begin_again(town: Town) -> None:
     where = "import pipelines.cli as cli; cli.seldom_collected = interrupted"
     found = ended(town, INTERRUPTED.format(after=0, then="", where=where))
