@@ -111,7 +111,9 @@ def test_an_interrupted_batch_is_stuck_at_once_in_a_stage_and_between_two(
     assert [each.state for each in batch_statuses(town.ctx)] == ["done"]
 
 
-def test_an_interruption_just_as_a_stage_begins_leaves_two_and_the_earlier_is_gone_on_from(town: Town) -> None:
+def test_an_interruption_just_as_a_stage_begins_leaves_two_and_the_earlier_is_gone_on_from(
+    town: Town,
+) -> None:
     """`leave` saw no stage under way and wrote the one before down, while that one's follower began."""
     ctx, batch = town.ctx, batch_of(1)
     run_stage(ctx, "collect", batch)
