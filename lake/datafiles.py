@@ -208,7 +208,7 @@ def read_at(
         inner,
         filesystem=filesystem,
         metadata=footer,
-        read_dictionary=_in_dictionaries(footer),
+        read_dictionary=parquet.few_values(footer),
         pre_buffer=False,
     ) as file:
         for group, first in enumerate(_starts(footer)):
@@ -231,17 +231,6 @@ def _at(
 
     found = _batches(file, [group], columns, schema, columns=columns, most=BATCH_ROWS, chosen=chosen)
     return (batch for batch in found if batch.num_rows)
-
-
-def _in_dictionaries(footer: pq.FileMetaData) -> list[str]:
-    """Columns of text, not nested, that the first row group holds in dictionaries."""
-    if not footer.num_row_groups:
-        return []
-    group = footer.row_group(0)
-    chunks = (group.column(number) for number in range(group.num_columns))
-    held = {chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page}
-    texts = (field.name for field in footer.schema.to_arrow_schema() if pa.types.is_string(field.type))
-    return [name for name in texts if name in held]
 
 
 def row_groups(path: str) -> list[int]:

@@ -224,17 +224,25 @@ def write_parquet(
 
 def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Iterator[pa.Table]:
     """Batches gathered into tables of a row group's size, by rows and by bytes: a writer makes one row group of
-    each call, and thousands of tiny ones are slow to read. Their schema is that of the batches if none is given."""
+    each call, and thousands of tiny ones are slow to read. Their schema is that of the batches if none is given; text
+    may come as numbers in a dictionary, and where that changes a group ends."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
+        if held and batch.schema.types != held[0].schema.types:
+            yield _group(held, schema)
+            held, rows, size = [], 0, 0
         held.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
         if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
-            yield pa.Table.from_batches(held, schema)
+            yield _group(held, schema)
             held, rows, size = [], 0, 0
     if rows:
-        yield pa.Table.from_batches(held, schema)
+        yield _group(held, schema)
+
+
+def _group(batches: list[pa.RecordBatch], schema: pa.Schema | None) -> pa.Table:
+    return pa.Table.from_batches(batches, schema and parquet.encoded_as(schema, batches[0].schema))
 
 
 def read_bytes(uri: str) -> bytes:

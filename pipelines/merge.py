@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from lake import balance, datafiles, deletes, memory, progress, properties, quarantine, store
 from lake.deletes import Part, Positions
+from lake.parquet import few_values
 from lake.records import Checked, Merged
 from lake.version import code_version
 from lake.zones import Identifier, identifier
@@ -283,7 +284,11 @@ class _Local:
         fields, batch_id = list(self._job.entry.fields), self._job.checked.batch.id
         for path in store.parts(self._job.checked.path):
             filesystem, inner = store.filesystem(path)
-            with pq.ParquetFile(inner, filesystem=filesystem, pre_buffer=False) as file:
+            footer = pq.read_metadata(inner, filesystem=filesystem)
+            few = few_values(footer)
+            with pq.ParquetFile(
+                inner, filesystem=filesystem, metadata=footer, read_dictionary=few, pre_buffer=False
+            ) as file:
                 for batch in file.iter_batches(BATCH_ROWS, columns=[*fields, SEQ.name], use_threads=False):
                     new = written[batch.column(SEQ.name).to_numpy()]
                     kept = batch.select(fields) if new.all() else batch.select(fields).filter(pa.array(new))

@@ -80,11 +80,19 @@ def cast(values: pa.Array, field: Field, codes: Codebook | None = None, *, excel
     if pa.types.is_dictionary(values.type):
         distinct = cast(values.dictionary, field, codes, excel=excel)
         failed = pc.fill_null(distinct.failed.take(values.indices), False)
-        return Cast(distinct.values.take(values.indices), failed, rule, expected)
+        return Cast(_numbered(distinct.values, values.indices), failed, rule, expected)
     clean, had = _cleaned(_simple(values), field, codes)
     result = _convert(clean, field, codes, excel)
     failed = pc.and_(had, result.is_null()) if result.null_count else _none(len(values))
     return Cast(result, failed, rule, expected)
+
+
+def _numbered(distinct: pa.Array, numbers: pa.Array) -> pa.Array:
+    """The values with these numbers; text stays numbers, of a dictionary that holds each text once, and no null."""
+    if not pa.types.is_string(distinct.type):
+        return distinct.take(numbers)
+    once = distinct.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(once.indices.take(numbers), once.dictionary)
 
 
 def _cleaned(values: pa.Array, field: Field, codes: Codebook | None) -> tuple[pa.Array, pa.Array]:

@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake import progress
+from lake.parquet import encoded_as
 from lake.records import LandedFile
 from pipelines.casting.casts import Cast, Codebook, cast, codebook
 from pipelines.drift.codes import Unknown, note
+from pipelines.masks.arrays import plain
 from pipelines.quarantine.laid import Corrections, Laid, mended
 from pipelines.quarantine.rejects import failed, set_aside
 from pipelines.readers import read
@@ -145,7 +147,7 @@ def _cast(column: Column, raw: pa.RecordBatch, laid: Laid | None, unknown: Unkno
     own = cast(laid.texts, field, column.codes)
     note(unknown, field, longest, laid.texts, own.failed)
     return Cast(
-        pc.replace_with_mask(found.values, laid.mask, own.values),
+        pc.replace_with_mask(plain(found.values), laid.mask, own.values),
         pc.replace_with_mask(found.failed, laid.mask, own.failed),
         found.rule,
         found.expected,
@@ -166,4 +168,5 @@ def _standard(raw: pa.RecordBatch, casts: dict[str, Cast], origin: str, work: Wo
         else place.get(field.name, pa.nulls(count, field.type))
         for field in work.schema
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=work.schema)
+    given = pa.schema([(f.name, column.type) for f, column in zip(work.schema, columns, strict=True)])
+    return pa.RecordBatch.from_arrays(columns, schema=encoded_as(work.schema, given))

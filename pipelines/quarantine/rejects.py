@@ -144,6 +144,8 @@ def _json(row: Mapping[str, Any]) -> str:
 def shown(column: pa.Array) -> list[Any]:
     """The values as JSON has them: text, numbers, truth values and null as they are; bytes as base64;
     others, and floats that JSON does not know, as text."""
+    if pa.types.is_dictionary(column.type):
+        return shown(column.dictionary_decode())
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _texts(column)

@@ -1,14 +1,16 @@
-"""Parquet, streamed: the file's own types, nested values as JSON text, dictionaries as their values."""
+"""Parquet, streamed: the file's own types, nested values as JSON text, dictionaries as their values unless they are of
+few texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake.parquet import few_values
 from pipelines.readers import malformed
 from pipelines.readers.header import locate
 from pipelines.readers.seen import Seen
@@ -23,16 +25,19 @@ def rows(
     """Batches of the columns; `_row` counts the file's rows from 1. `groups` are the row groups to read, neighbours and
     rising; default all. SourceError for a truncated or damaged file."""
     try:
-        parquet = pq.ParquetFile(stream, pre_buffer=False)
-        seen.columns = {field.name: str(field.type) for field in parquet.schema_arrow}
-        locate(parquet.schema_arrow.names, columns, seen)
+        footer = pq.read_metadata(stream)
+        schema = footer.schema.to_arrow_schema()
+        seen.columns = {field.name: str(field.type) for field in schema}
+        locate(schema.names, columns, seen)
+        few = set(few_values(footer)) & set(columns)
+        parquet = pq.ParquetFile(stream, metadata=footer, read_dictionary=list(few), pre_buffer=False)
         chosen = range(parquet.num_row_groups) if groups is None else groups
         sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
         first = before = sum(sizes[: chosen[0]]) if chosen else 0
         for batch in parquet.iter_batches(BATCH_ROWS, row_groups=list(chosen), columns=list(columns)):
             numbers = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
             before += batch.num_rows
-            yield malformed.marked(malformed.with_markers(plain(batch.select(list(columns))), numbers))
+            yield malformed.marked(malformed.with_markers(plain(batch.select(list(columns)), few), numbers))
         named = sum(sizes[group] for group in chosen)
     except (pa.ArrowInvalid, OSError):
         raise SourceError(
@@ -49,9 +54,12 @@ def rows(
         )
 
 
-def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Dictionary columns as their values, nested ones as JSON text."""
-    columns = [_plain(column) for column in batch.columns]
+def plain(batch: pa.RecordBatch, few: Collection[str]) -> pa.RecordBatch:
+    """Dictionary columns as their values but for those that are `few`, nested ones as JSON text."""
+    columns = [
+        column if name in few else _plain(column)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 

@@ -68,11 +68,23 @@ def marked(batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch
     nul, large = np.zeros(batch.num_rows, bool), np.zeros(batch.num_rows, bool)
     for column in batch.columns[:-3]:
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if pa.types.is_dictionary(column.type):
+            _look_few(column, nul, large)
+        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             _look(column, nul, large)
     if not (nul | large).any():
         return batch
     return _set_aside(batch, nul, large)
+
+
+def _look_few(column: pa.DictionaryArray, nul: np.ndarray, large: np.ndarray) -> None:
+    own = np.zeros((2, len(column.dictionary)), bool)
+    _look(column.dictionary, *own)
+    if own.any():
+        marks = (pa.array(each).take(column.indices).fill_null(False) for each in own)
+        own_nul, own_large = (each.to_numpy(zero_copy_only=False) for each in marks)
+        nul |= own_nul
+        large |= own_large
 
 
 def _look(column: pa.Array, nul: np.ndarray, large: np.ndarray) -> None:

@@ -47,7 +47,8 @@ def read(
     """The requested source columns of a landed file, in that order, then three of ours.
 
     CSV, TSV and JSON give strings; Parquet and Excel their own types, and string for a column of mixed
-    cells. A column's type is the same in every batch of a file. Then `_row` int64, the row's number in the
+    cells; text of few values that a Parquet file holds in dictionaries comes as numbers in one. A column's type is the
+    same in every batch of a file. Then `_row` int64, the row's number in the
     file as a person sees it in a spreadsheet or editor, counting skipped, header and blank rows (JSON: the
     record's place in its list; Parquet: counted from 1); `_error` string, null unless the row is malformed
     (ragged, a NUL byte, an oversized cell, not a JSON object), and `_raw` string, the malformed row's text.

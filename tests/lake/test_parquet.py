@@ -85,6 +85,45 @@ def test_text_as_numbers_in_a_dictionary_is_text_to_readers() -> None:
     }
 
 
+@pytest.mark.parametrize("first", ["text", "numbers"])
+def test_text_is_written_as_its_first_rows_came(first: str) -> None:
+    """A batch of several files may bring both, a dictionary's numbers and text."""
+    text = pa.table({"place": ["a", None, "b"], "year": [1, 2, 3]})
+    numbers = pa.table({"place": pa.array(["b", "c", None]).dictionary_encode(), "year": [4, 5, 6]})
+    groups = [text, numbers, text] if first == "text" else [numbers, text, numbers]
+    batches = [batch for group in groups for batch in group.to_batches()]
+    stream = io.BytesIO()
+    with parquet.Writer(stream, text.schema) as writer:
+        for group in store.row_groups(batches, text.schema):
+            writer.write_table(group)
+    found = pq.ParquetFile(stream)
+    assert (found.num_row_groups, found.schema_arrow) == (3, text.schema)
+    assert found.read()["place"].to_pylist() == [v for group in groups for v in group["place"].to_pylist()]
+
+
+def test_columns_of_few_values_are_those_of_small_dictionaries_in_every_row_group() -> None:
+    rows = 50_000
+    unlike = [f"{number:09}{number * 7919 % 100_003}" for number in range(rows)]
+    table = pa.table(
+        {
+            "few": [f"place {number % 7}" for number in range(rows)],
+            "number": [number % 7 for number in range(rows)],
+            "nested": [{"few": "a"}] * rows,
+            "many": unlike,
+            "large": [text * 3 for text in unlike],
+            "later many": ["a"] * (rows // 2) + unlike[rows // 2 :],
+            "null": pa.nulls(rows, pa.string()),
+        }
+    )
+    stream = io.BytesIO()
+    repeated = [name for name in table.column_names if name != "many"]
+    pq.write_table(table, stream, use_dictionary=repeated, row_group_size=rows // 2)
+    assert parquet.few_values(pq.read_metadata(stream)) == ["few", "null"]
+    empty = io.BytesIO()
+    pq.write_table(table.slice(0, 0), empty)
+    assert parquet.few_values(pq.read_metadata(empty)) == []
+
+
 # ── the first error is the one that is told ───────────────────────────────────────────────────────────────
 
 NUMBERS = pa.table({"number": range(10)})

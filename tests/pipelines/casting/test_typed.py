@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
+from pipelines.casting.casts import cast
 from tests.pipelines.casting.making import FAILS, field, result
 
 D = Decimal
@@ -99,6 +100,14 @@ def test_every_layout_gives_the_same(kind: str, values: list[str | None]) -> Non
     expected = result(values, to)
     for name, column in layouts(values).items():
         assert result(column, to) == expected, name
+
+
+def test_text_that_came_as_numbers_of_a_dictionary_stays_so_and_each_text_is_in_it_once() -> None:
+    """A Parquet writer takes a dictionary as it is: one that held a text twice, or a null, would be refused."""
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None, 3, 1]), pa.array(["a", " a", "　", "B"]))
+    found = cast(column, field("string", normalise=("trim", "upper"))).values
+    assert found.dictionary.to_pylist() == ["A", "B"]
+    assert found.to_pylist() == ["A", "A", None, None, "B", "A"]
 
 
 def test_a_bad_value_that_no_row_uses_fails_no_row() -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.readers import read
+from pipelines.readers.malformed import CELL
 from schemas.errors import SourceError
 from tests.pipelines.readers.files import good, landed, rows, source
 
@@ -39,6 +40,18 @@ def test_types_order_and_rows(tmp_path: Path) -> None:
     assert (found[1]["_row"], found[1]["_error"], found[1]["d"]) == (2, "a NUL byte", None)
     batch = next(read(landed(path, "parquet"), source("parquet"), ["d", "when"]))
     assert batch.schema.types[:2] == [pa.decimal128(10, 2), pa.timestamp("us", "UTC")]
+
+
+def test_a_column_of_few_values_is_read_as_numbers_and_looked_at_once_for_each(tmp_path: Path) -> None:
+    """Which of its rows are malformed is the same."""
+    path = tmp_path / "a.parquet"
+    texts = ["玄武", "a\0b", None, "x" * (CELL + 1)]
+    pq.write_table(pa.table({"s": texts * 20, "n": range(80)}), path)
+    batch = next(read(landed(path, "parquet"), source("parquet"), ["n", "s"]))
+    assert batch.schema.types[:2] == [pa.int64(), pa.dictionary(pa.int32(), pa.string())]
+    assert batch["s"].to_pylist() == ["玄武", None, None, None] * 20
+    assert batch["n"].to_pylist() == [n if n % 4 in (0, 2) else None for n in range(80)]
+    assert batch["_error"].to_pylist() == [None, "a NUL byte", None, f"a cell of more than {CELL} bytes"] * 20
 
 
 def test_missing_and_new_columns(tmp_path: Path) -> None:
