@@ -21,7 +21,7 @@ from schemas.policy import domain_of
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 OURS, FLOOR, RECEIVED = "Xuanwu", "floor", "received alone"
-RECIPIENT = domain_of("share", "default")
+RECIPIENT = domain_of("share", DATASET, "default")
 """Whose tokens the peers make too."""
 DATABASES = ("postgresql", "mariadb")
 WAY = "whole way"

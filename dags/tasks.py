@@ -176,5 +176,5 @@ def _event(batch: Batch, snapshot: int) -> dict[str, Any]:
 
 
 def retries() -> int:
-    """How often a source is tried again; `XUANWU_RETRIES` for a rehearsal that should fail at once."""
+    """How often a dataset's task is tried again; `XUANWU_RETRIES` for a rehearsal that should fail at once."""
     return int(os.environ.get("XUANWU_RETRIES", "3"))

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import BoundedSemaphore
 from typing import Any, Final, Literal, cast, get_args
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 
 from exchange.errors import NotThere, Unauthenticated, Unfit
 from exchange.people import ROLES, Principal, Role
-from exchange.state import ACCOUNTS, TOKENS, State
+from exchange.state import ACCOUNTS, TOKENS, State, moment_text
 
 Scope = Literal["read", "request"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -110,7 +110,7 @@ def close_account(state: State, name: str, now: datetime) -> None:
     """Nobody comes in by it any more, at once. NotThere where there is none."""
     with state.begin() as connection:
         changed = connection.execute(
-            sa.update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(closed=_text(now))
+            sa.update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(closed=moment_text(now))
         ).rowcount
     if not changed:
         raise NotThere(f"no account `{name}`")
@@ -183,8 +183,8 @@ def make_token(
         "digest": digest(secret),
         "note": note[:200],
         "scopes": list(said),
-        "made": _text(now),
-        "expires": _text(now + lasts),
+        "made": moment_text(now),
+        "expires": moment_text(now + lasts),
         "revoked": None,
         "kind": kind,
     }
@@ -202,7 +202,7 @@ def make_token(
 
 def forget_ended(connection: sa.Connection, now: datetime) -> None:
     """Logins and the provider's tokens that ended a while ago; personal tokens stay in the list."""
-    ended = TOKENS.c.expires < _text(now - REMEMBERED)
+    ended = TOKENS.c.expires < moment_text(now - REMEMBERED)
     connection.execute(sa.delete(TOKENS).where(TOKENS.c.kind != "personal", ended))
 
 
@@ -222,7 +222,7 @@ def revoke_token(state: State, ident: str, now: datetime) -> None:
         if found is None:
             raise NotThere(f"no token `{ident}`", next_step="`xuanwu token list` lists them")
         if found.revoked is None:
-            connection.execute(sa.update(TOKENS).where(TOKENS.c.id == ident).values(revoked=_text(now)))
+            connection.execute(sa.update(TOKENS).where(TOKENS.c.id == ident).values(revoked=moment_text(now)))
 
 
 def session_of(state: State, text: str, now: datetime) -> Session:
@@ -252,7 +252,7 @@ def _session(row: Any, now: datetime) -> Session:
         "unknown": row is None,
         "closed": row is not None and row["closed"],
         "revoked": row is not None and row["revoked"],
-        "expired": row is not None and row["expires"] <= _text(now),
+        "expired": row is not None and row["expires"] <= moment_text(now),
     }
     for reason, holds in ended.items():
         if holds:
@@ -269,10 +269,6 @@ def not_good(reason: str, who: str = "") -> Unauthenticated:
 
 def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _token(row: Any) -> Token:

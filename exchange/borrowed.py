@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from exchange.accounts import Scope, Session, digest, forget_ended, not_good, session_by
 from exchange.people import Principal
-from exchange.state import ACCOUNTS, TOKENS, State
+from exchange.state import ACCOUNTS, TOKENS, State, moment_text
 
 ID: Final = 16
 """Characters of a token's id; the whole digest is compared besides."""
@@ -58,7 +58,7 @@ def _kept(state: State, ident: str) -> Any:
 
 def _behind(kept: Any, vouched: Vouched) -> bool:
     same = (kept["department"], sorted(kept["roles"])) == _as_kept(vouched.principal)
-    return not same and (kept["said"] or "") <= _text(vouched.said)
+    return not same and (kept["said"] or "") <= moment_text(vouched.said)
 
 
 def _as_kept(principal: Principal) -> tuple[str, list[str]]:
@@ -67,7 +67,7 @@ def _as_kept(principal: Principal) -> tuple[str, list[str]]:
 
 def provide(state: State, vouched: Vouched) -> None:
     """The account, made or brought up to date, unless something newer was said before."""
-    name, said = vouched.principal.name, _text(vouched.said)
+    name, said = vouched.principal.name, moment_text(vouched.said)
     department, roles = _as_kept(vouched.principal)
     told = {"department": department, "roles": roles, "said": said}
     older = sa.or_(ACCOUNTS.c.said.is_(None), ACCOUNTS.c.said <= said)
@@ -89,8 +89,8 @@ def _keep(state: State, vouched: Vouched, whole: str, scopes: Collection[Scope],
         "digest": whole,
         "note": "",
         "scopes": sorted(scopes),
-        "made": _text(vouched.said),
-        "expires": _text(vouched.ends),
+        "made": moment_text(vouched.said),
+        "expires": moment_text(vouched.ends),
         "revoked": None,
         "kind": "issuer",
     }
@@ -100,7 +100,3 @@ def _keep(state: State, vouched: Vouched, whole: str, scopes: Collection[Scope],
             connection.execute(sa.insert(TOKENS).values(row))
     except IntegrityError:
         return  # another request came with it at the same time
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ from exchange.people import Principal
 from exchange.process import LASTING, READABLE, Request, Side, Step, state_of
 from exchange.receipts import newest
 from exchange.requests import Desk, every
-from exchange.state import CONTACTS, DELIVERIES, NOTICES, State
+from exchange.state import CONTACTS, DELIVERIES, NOTICES, State, moment_text
 from exchange.subscriptions import lasts, live
 from schemas.workdays import day_of
 
@@ -161,7 +161,7 @@ def gather(desk: Desk) -> int:
 
 
 def _keep(desk: Desk, notice: Notice) -> bool:
-    now = _text(desk.clock())
+    now = moment_text(desk.clock())
     said = {"dataset": notice.dataset, "policy": notice.policy, "about": notice.about, "state": notice.state}
     row: dict[str, Any] = {
         "key": notice.key,
@@ -204,7 +204,9 @@ def mark_read(state: State, principal: Principal, ident: int, now: datetime) -> 
     with state.begin() as connection:
         if connection.execute(sa.select(NOTICES.c.id).where(own)).first() is None:
             raise NotThere(f"no notice {ident}")
-        connection.execute(sa.update(NOTICES).where(own, NOTICES.c.read.is_(None)).values(read=_text(now)))
+        connection.execute(
+            sa.update(NOTICES).where(own, NOTICES.c.read.is_(None)).values(read=moment_text(now))
+        )
 
 
 def _inbox_of(principal: Principal) -> str:
@@ -298,7 +300,3 @@ def _require_address(channel: str, address: str) -> None:
     if not fits:
         wanted = {"email": "name@host", "webhook": "https://host/path without a password"}
         raise Unfit("the address is malformed", expected=wanted[channel])
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
 from exchange.errors import ExchangeError
 from exchange.requests import Desk
-from exchange.state import RECEIPTS, SUBSCRIPTIONS
+from exchange.state import RECEIPTS, SUBSCRIPTIONS, moment_text
 from exchange.subscriptions import Subscription, live, right
 from lake import lease
 from lake.tables import Tables
@@ -72,10 +72,10 @@ def write(
         last = connection.execute(sa.select(sa.func.max(RECEIPTS.c.number)).where(own)).scalar() or 0
         row = {"subscription": found.number, "number": last + 1, "snapshot": str(snapshot)}
         row |= {"state": "failed" if why else "done", "digest": digest, "why": why} | asdict(counts)
-        row |= {"began": _text(began), "at": _text(now)}
+        row |= {"began": moment_text(began), "at": moment_text(now)}
         connection.execute(sa.insert(RECEIPTS).values(row))
         moved = sa.update(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.number == found.number)
-        connection.execute(moved.values(tries=tries, after=_text(after)))
+        connection.execute(moved.values(tries=tries, after=moment_text(after)))
     return receipts(desk, found.number, most=1)[0]
 
 
@@ -117,7 +117,7 @@ def _is_due(desk: Desk, tables: Tables, each: Subscription, last: Receipt | None
 def soon(desk: Desk, number: int) -> None:
     """A delivery that failed is due at once."""
     with desk.state.begin() as connection:
-        now = _text(desk.clock())
+        now = moment_text(desk.clock())
         connection.execute(
             sa.update(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.number == number).values(after=now, tries=0)
         )
@@ -155,14 +155,14 @@ def _take(desk: Desk, number: int, holder: str | None, until: str | None, owner:
         SUBSCRIPTIONS.c.until.is_not_distinct_from(until),
     )
     with desk.state.begin() as connection:
-        values = {"holder": owner, "until": _text(desk.clock() + lease.LEASE)}
+        values = {"holder": owner, "until": moment_text(desk.clock() + lease.LEASE)}
         return bool(connection.execute(sa.update(SUBSCRIPTIONS).where(same).values(values)).rowcount)
 
 
 def _renew(desk: Desk, number: int, owner: str) -> bool:
     own = sa.and_(SUBSCRIPTIONS.c.number == number, SUBSCRIPTIONS.c.holder == owner)
     with desk.state.begin() as connection:
-        until = _text(desk.clock() + lease.LEASE)
+        until = moment_text(desk.clock() + lease.LEASE)
         return bool(connection.execute(sa.update(SUBSCRIPTIONS).where(own).values(until=until)).rowcount)
 
 
@@ -172,7 +172,3 @@ def _of(row: sa.RowMapping) -> Receipt:
     kept: dict[str, Any] = {name: row[name] for name in names}
     kept |= {name: datetime.fromisoformat(row[name]) for name in ("began", "at")}
     return Receipt(counts=counts, **kept)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.narrowing import scope
 from exchange.people import Principal
 from exchange.process import LASTING, READABLE, Event, Request, Rule, Step, Terms, require, sides, was_granted
-from exchange.state import EVENTS, REQUESTS, State
+from exchange.state import EVENTS, REQUESTS, State, moment_text
 from lake.auditlog import AuditLog
 from schemas.load import Catalogue
 from schemas.policy import policies
@@ -60,7 +60,7 @@ def draft(
     terms = _terms(desk, principal, asked)
     first = Event("draft", principal.name, "requester", desk.clock())
     row = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
-    row |= {"until": _text(terms.until), "columns": list(terms.columns)}
+    row |= {"until": moment_text(terms.until), "columns": list(terms.columns)}
     with desk.state.begin() as connection:
         number = int(
             connection.execute(sa.insert(REQUESTS).values(row).returning(REQUESTS.c.number)).scalar_one()
@@ -148,7 +148,7 @@ def _add(desk: Desk, connection: sa.Connection, request: Request, principal: Pri
         "step": event.step,
         "by": event.by,
         "side": event.side,
-        "at": _text(event.at),
+        "at": moment_text(event.at),
         "said": dict(event.said),
     }
     connection.execute(sa.insert(EVENTS).values(row))
@@ -256,10 +256,6 @@ def _load(state: State, where: sa.ColumnElement[bool]) -> list[Request]:
 def _terms_of(row: Any) -> Terms:
     kept = {name: row[REQUESTS.c[name]] for name in Terms.__dataclass_fields__}
     return Terms(**kept | {"until": _moment(kept["until"]), "columns": tuple(kept["columns"])})
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _moment(value: Any) -> datetime:

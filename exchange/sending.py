@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Final
@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 from exchange.notices import Kept, kept
 from exchange.requests import Desk
-from exchange.state import DELIVERIES, NOTICES
+from exchange.state import DELIVERIES, NOTICES, moment_text
 from exchange.words import body, subject
 from lake.signing import Signer
 from schemas.errors import SettingsError
@@ -125,7 +125,7 @@ class _Claimed:
 def _due(desk: Desk, *, mail: bool) -> Iterator[_Claimed]:
     """Deliveries whose time has come, each claimed before it is given: of two processes one has it."""
     now = desk.clock()
-    waiting = sa.and_(DELIVERIES.c.state == "waiting", DELIVERIES.c.after <= _text(now))
+    waiting = sa.and_(DELIVERIES.c.state == "waiting", DELIVERIES.c.after <= moment_text(now))
     if not mail:
         waiting = sa.and_(waiting, DELIVERIES.c.kind != "email")
     with desk.state.begin() as connection:
@@ -137,7 +137,7 @@ def _due(desk: Desk, *, mail: bool) -> Iterator[_Claimed]:
         claim = (
             sa.update(DELIVERIES)
             .where(same)
-            .values(after=_text(now + CLAIM), tries=said[DELIVERIES.c.tries] + 1)
+            .values(after=moment_text(now + CLAIM), tries=said[DELIVERIES.c.tries] + 1)
         )
         with desk.state.begin() as connection:
             mine = connection.execute(claim).rowcount
@@ -157,7 +157,7 @@ def _note(desk: Desk, claimed: _Claimed, why: str, done: Sent) -> None:
     if why and claimed.tries > len(WAITS):
         values = {"state": "given up", "why": why}
     elif why:
-        values = {"why": why, "after": _text(desk.clock() + WAITS[claimed.tries - 1])}
+        values = {"why": why, "after": moment_text(desk.clock() + WAITS[claimed.tries - 1])}
     same = sa.and_(
         DELIVERIES.c.notice == claimed.kept.id,
         DELIVERIES.c.kind == claimed.kind,
@@ -282,7 +282,3 @@ def _posted(desk: Desk, signer: Signer, claimed: _Claimed) -> str:
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client:
         answer = client.post(claimed.address, content=content, headers=headers)
     return "" if answer.is_success else f"the receiver said {answer.status_code}"
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

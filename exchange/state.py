@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +32,7 @@ METADATA = sa.MetaData(
     }
 )
 MOMENT = sa.String(32)
-"""Aware UTC, ISO 8601 with microseconds: the same text, and the same order, in every database."""
+"""Aware UTC, ISO 8601 with microseconds: the same text, and the same order, in every database. See `moment_text`."""
 
 ACCOUNTS = sa.Table(
     "accounts",
@@ -198,6 +199,11 @@ MOST_TOGETHER: Final = 50
 """Threads whose rows are written in one transaction at most."""
 _INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 Rows = list[dict[str, Any]]
+
+
+def moment_text(moment: datetime) -> str:
+    """An aware moment as columns of `MOMENT` hold it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 class State:

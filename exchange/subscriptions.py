@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal, cast
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.people import Principal
 from exchange.process import READABLE, Request
 from exchange.requests import Desk, draft, numbered
-from exchange.state import SUBSCRIPTIONS
+from exchange.state import SUBSCRIPTIONS, moment_text
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies
 
@@ -195,7 +195,7 @@ def _insert(
                 f"delivery {other.number} goes to the same place",
                 next_step="name another one, or stop that one: DELETE /api/v1/deliveries/…",
             )
-    now = desk.clock().astimezone(UTC).isoformat(timespec="microseconds")
+    now = moment_text(desk.clock())
     whose = {"department": principal.department, "by": principal.name, "request": request}
     query = (
         sa.insert(SUBSCRIPTIONS)
@@ -216,7 +216,7 @@ def stop(desk: Desk, principal: Principal, number: int) -> Subscription:
     if principal.department != found.department or not principal.has("requester"):
         raise Forbidden("a delivery is stopped by a requester of its department")
     with desk.state.begin() as connection:
-        now = desk.clock().astimezone(UTC).isoformat(timespec="microseconds")
+        now = moment_text(desk.clock())
         where = sa.and_(SUBSCRIPTIONS.c.number == number, SUBSCRIPTIONS.c.ended.is_(None))
         if connection.execute(sa.update(SUBSCRIPTIONS).where(where).values(ended=now)).rowcount:
             desk.log.append(_said(principal, number, "stopped", vars(found)))

@@ -20,7 +20,8 @@ from schemas.model import Entry
 @dataclass(frozen=True)
 class BatchStatus:
     """One batch in rows. A number is None where its stage has not been done. `state` is done, running, stuck, failed,
-    held (for a decision), nothing new, or late; `reason` says why it failed or what is late."""
+    held (for a decision), nothing new, or late; `reason` says why it failed or what is late, `warning` what is odd of a
+    dataset's newest batch although it is done."""
 
     dataset: str
     title_zh: str
@@ -40,7 +41,8 @@ class BatchStatus:
     total: int | None
     shared: dict[str, int]
     opened: int | None
-    reason: str = ""
+    reason: str
+    warning: str
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,7 +60,23 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
     found = [
         _status(ctx.catalogue.entries.get(key[0]), each, at.get(key)) for key, each in sorted(groups.items())
     ]
-    return [_held(ctx, row, decisive(groups[row.dataset, row.batch])) for row in found]
+    newest = {row.dataset: row.batch for row in found}
+    told = [_warned(ctx, row) if newest[row.dataset] == row.batch else row for row in found]
+    return [_held(ctx, row, decisive(groups[row.dataset, row.batch])) for row in told]
+
+
+def _warned(ctx: Context, row: BatchStatus) -> BatchStatus:
+    """The newest batch, with a warning where every row of it is an older version than the table's: a late batch may be
+    so, but the newest is not, unless the source or its clock went back."""
+    entry = ctx.catalogue.entries.get(row.dataset)
+    changed = row.inserted or row.updated or row.unchanged or row.deleted
+    if entry is None or entry.merge.order_by is None or changed or not row.superseded:
+        return row
+    warning = (
+        f"all {row.superseded:,} rows are older than the table's, by {entry.merge.order_by}: "
+        f"nothing changed; ask {entry.owner} whether the source or its clock went back"
+    )
+    return replace(row, warning=warning)
 
 
 def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:
@@ -99,6 +117,7 @@ def _status(entry: Entry | None, attempts: list[Attempt], stuck_at: Stage | None
         },
         opened=next((a.rows_out for (_, part), a in done.items() if part.startswith("open/")), None),
         reason=reason,
+        warning="",
         **{
             name: merged.counts.get(name) if merged else None
             for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "total")
@@ -159,16 +178,17 @@ class Lateness:
     newest: datetime | None
 
 
-def late_datasets(ctx: Context) -> list[Lateness]:
-    """Datasets with a schedule whose latest due interval, `late_after` ago, has not been merged. A rehearsal's
-    calendar (`XUANWU_UNTIL`) ends there, so nothing is due after it."""
+def late_datasets(ctx: Context, datasets: Iterable[str] | None = None) -> list[Lateness]:
+    """Those of the named datasets (default: all) with a schedule whose latest due interval, `late_after` ago, has not
+    been merged. A rehearsal's calendar (`XUANWU_UNTIL`) ends there, so nothing is due after it."""
     merges = [a for a in ctx.ledger.done() if a.stage == "merge" and not a.batch.erasure]
     newest = {a.batch.dataset: a.batch.end for a in merges}
     if ctx.settings.until is not None and ctx.clock().date() > ctx.settings.until:
         return []
+    chosen = set(datasets) if datasets is not None else set(ctx.catalogue.entries)
     found = []
     for entry in ctx.catalogue.entries.values():
-        if entry.schedule is None:
+        if entry.schedule is None or entry.id not in chosen:
             continue
         due = latest_interval(entry.schedule, ctx.clock() - entry.schedule.late_after)[1]
         if entry.id not in newest or newest[entry.id] < due:

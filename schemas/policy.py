@@ -43,16 +43,17 @@ def mask_plan(entry: Entry, zone: Zone, policy: Policy) -> dict[str, Mask]:
     return {name: mask for name, mask in plan.items() if mask is not None and not isinstance(mask, Drop)}
 
 
-def domain_of(zone: Zone, name: str, policy: Policy | None = None) -> str:
-    """The domain within which tokens join and enciphered values agree, where the mask names none: a recipient's own.
+def domain_of(zone: Zone, dataset: str, name: str, policy: Policy | None = None) -> str:
+    """The domain within which tokens join and enciphered values agree, where the mask names none (decisions 17, 34).
 
-    Recipients are told apart by policy: who reads `share/statistics` joins the datasets shared under that policy, and
-    nothing that others are given. A grant that narrows a policy has one recipient, whose domain lies below the
-    policy's: `share/statistics/education`.
+    In share it is a recipient's own. Recipients are told apart by policy: who reads `share/statistics` joins the
+    datasets shared under that policy, and nothing that others are given. A grant that narrows a policy has one
+    recipient, whose domain lies below the policy's: `share/statistics/education`. In open, where everyone reads
+    everything, it is the dataset's own: `open/transport.bus_ride`.
     """
     if isinstance(policy, Narrowed):
         return f"{zone}/{policy.of}/{policy.recipient}"
-    return zone if zone == "open" else f"{zone}/{name}"
+    return f"{zone}/{dataset if zone == 'open' else name}"
 
 
 def written(entry: Entry) -> Entry:

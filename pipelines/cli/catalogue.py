@@ -17,7 +17,10 @@ def check(
         Path | None, typer.Argument(help="catalogue folder; default XUANWU_CATALOGUE")
     ] = None,
 ) -> None:
-    """目录校验 Check the whole catalogue; print every problem with file, line, key and the form expected."""
+    """目录校验 Check the whole catalogue; print every problem with file, line, key and the form expected.
+
+    Of a valid one it prints which open tables join with others by their tokens."""
+    from schemas.joins import joined
     from schemas.load import load_catalogue
     from schemas.settings import Settings
 
@@ -25,6 +28,8 @@ def check(
     loaded = load_catalogue(catalogue or Settings().catalogue)
     owners = {entry.owner for entry in loaded.entries.values()}
     typer.echo(f"the catalogue is valid: {len(loaded.entries)} datasets of {len(owners)} departments")
+    for each in joined(loaded):
+        typer.echo(str(each))
 
 
 def lineage(

@@ -103,6 +103,8 @@ def run_deliveries() -> None:
     failed = False
     if numbers := [each.number for each in due(desk, ctx.tables)]:
         shell_of(ctx, desk.state, desk.log).deliver(numbers)
+    else:
+        typer.echo("没有到期的交付 no delivery is due", err=True)
     for each, result in deliver_due(ctx, desk):
         done = isinstance(result, Receipt)
         failed = failed or not done

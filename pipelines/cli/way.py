@@ -115,10 +115,11 @@ def status(
     from pipelines.status import batch_statuses, late_datasets, stage_statuses
 
     ctx = open_context()
-    rows = batch_statuses(ctx, [ctx.catalogue.entry(name).id for name in datasets] if datasets else None)
+    wanted = [ctx.catalogue.entry(name).id for name in datasets] if datasets else None
+    rows = batch_statuses(ctx, wanted)
     shown = rows if every else list({row.dataset: row for row in rows}.values())
-    late = late_datasets(ctx)
-    overdue = [load for load in loads(ctx) if load.overdue]
+    late = late_datasets(ctx, wanted)
+    overdue = [load for load in loads(ctx, wanted) if load.overdue]
     if as_json:
         body = {
             "batches": [row.as_json() for row in rows],

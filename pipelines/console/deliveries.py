@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from pipelines.console.show import terminal
 
 if TYPE_CHECKING:
     from exchange.receipts import Receipt
@@ -32,7 +33,7 @@ def show_deliveries(found: Sequence[Subscription], last: Mapping[int, Receipt]) 
         names = (str(each.number), f"{each.dataset} {each.policy}", each.department, where, how)
         rows = f"{receipt.counts.found:,}" if receipt else "-"
         table.add_row(*(escape(name) for name in names), state, rows)
-    console = Console()
+    console = terminal()
     console.print(table)
     for each in found:
         if (receipt := last.get(each.number)) and receipt.why and not each.ended:
@@ -52,7 +53,7 @@ def show_receipts(found: Sequence[Receipt]) -> None:
         table.add_row(
             f"{each.at:%Y-%m-%d %H:%M:%S}", each.snapshot, WORDS[each.state], *(f"{n:,}" for n in counts)
         )
-    console = Console()
+    console = terminal()
     console.print(table)
     if found and found[0].why:
         console.print(f"[red]{escape(found[0].why)}[/red]", highlight=False)

@@ -41,6 +41,8 @@ CASE_WORDS = {
     "corrected": ("待重放", "green"),
     "dismissed": ("不予更正", "dim"),
 }
+UNBROKEN = 100_000
+"""Columns of what is not a terminal."""
 HEADINGS = (
     "采集\ncollected",
     "隔离\nset aside",
@@ -72,12 +74,17 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
             f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]"
             + ("" if row.state == "done" else f"\n{row.stage}"),
         )
-    console = _console()
+    console = terminal()
     console.print(table)
     for row in rows:
         if row.reason:
             console.print(
                 f"[red]{row.dataset} {row.batch}[/red] {row.stage}: {escape(row.reason)}", highlight=False
+            )
+        if row.warning:
+            console.print(
+                f"[yellow]未改变数据 no effect[/yellow] {row.dataset} {row.batch}: {escape(row.warning)}",
+                highlight=False,
             )
     for item in late:
         newest = f"{item.newest:%Y-%m-%d %H:%M}" if item.newest else "nothing yet"
@@ -109,7 +116,7 @@ def show_stages(rows: Sequence[StageStatus]) -> None:
             str(row.attempt),
             f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]",
         )
-    _console().print(table)
+    terminal().print(table)
 
 
 def _merged(row: BatchStatus) -> str:
@@ -119,10 +126,10 @@ def _merged(row: BatchStatus) -> str:
     )
 
 
-def _console() -> Console:
-    """The terminal's own width; wide enough for a whole line where there is no terminal."""
+def terminal() -> Console:
+    """The terminal's own width. Where there is none nothing is broken, so that a whole id is on one line for `grep`."""
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=UNBROKEN)
 
 
 def show_cases(found: Sequence[Case], now: datetime) -> None:
@@ -145,14 +152,14 @@ def show_cases(found: Sequence[Case], now: datetime) -> None:
             str(case.age(now)) if case.due else "-",
             f"[red]{due}\n逾期 overdue {case.overdue:,}[/]" if case.overdue else due,
         )
-    _console().print(table)
+    terminal().print(table)
 
 
 def show_overdue(found: Sequence[Load]) -> None:
     """A line for each department that has rows beyond their day."""
     for load in found:
         if load.overdue:
-            _console().print(
+            terminal().print(
                 f"[red]隔离逾期 overdue[/red] {load.department}: {load.overdue:,} rows set aside, "
                 f"the oldest due {load.due:%Y-%m-%d}: xuanwu quarantine list",
                 highlight=False,
@@ -169,15 +176,15 @@ def show_keys(rows: Sequence[Standing]) -> None:
         colour = {"in use": "green", "kept": "yellow"}.get(row.state, "red")
         cells = (row.dataset, f"{row.zone}/{row.policy}", named, row.version)
         table.add_row(*cells, f"[{colour}]{row.state}[/]", row.check or "")
-    _console().print(table)
+    terminal().print(table)
     behind = dict.fromkeys(row.dataset for row in rows if row.current and row.state != "in use")
     if behind:
-        _console().print(f"xuanwu run {' '.join(behind)} --from publish", highlight=False)
+        terminal().print(f"xuanwu run {' '.join(behind)} --from publish", highlight=False)
 
 
 def show_asides(rows: Iterable[Aside]) -> None:
     """A few lines for each row: where it stands, what it broke, its masked data."""
-    console = _console()
+    console = terminal()
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(text, style), soft_wrap=True)
@@ -214,13 +221,13 @@ def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Se
     )
     for number, (column, how) in enumerate(rowwise):
         table.add_row("" if number else "（行 rows）", column, how)
-    _console().print(table)
+    terminal().print(table)
     below = Table(title="被谁使用 Read by", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("数据集.字段 dataset.field", "方式 how", "步 steps"):
         below.add_column(heading, overflow="fold")
     for reader in read_by:
         below.add_row(".".join(reader.column), reader.how, str(reader.steps))
-    _console().print(below if read_by else "没有数据集使用它 no dataset reads it")
+    terminal().print(below if read_by else "没有数据集使用它 no dataset reads it")
 
 
 def show_tokens(found: Sequence[Token]) -> None:
@@ -247,7 +254,7 @@ def show_tokens(found: Sequence[Token]) -> None:
             ended,
             escape(each.note),
         )
-    _console().print(table)
+    terminal().print(table)
 
 
 def show_grants(found: Sequence[Grant]) -> None:
@@ -274,7 +281,7 @@ def show_grants(found: Sequence[Grant]) -> None:
             each.state,
             _number(each.rows),
         )
-    _console().print(table)
+    terminal().print(table)
 
 
 def show_usage(found: Sequence[Usage]) -> None:
@@ -288,7 +295,7 @@ def show_usage(found: Sequence[Usage]) -> None:
         names = (f"{each.dataset} {each.policy}", each.department, each.account, each.purpose, each.door)
         counts = (f"{each.reads:,}", f"{each.rows:,}", f"{each.refused:,}")
         table.add_row(*(escape(name) for name in names), *counts)
-    _console().print(table)
+    terminal().print(table)
 
 
 def show_looks(found: Sequence[Look]) -> None:
@@ -307,4 +314,4 @@ def show_looks(found: Sequence[Look]) -> None:
         what = "整表，或在其中 a whole table, perhaps" if each.whole else "本人的行 the person's rows"
         names = (each.at[:19], each.department, each.by, each.purpose, f"{each.dataset} {each.policy}")
         table.add_row(*(escape(name) for name in names), what)
-    _console().print(table)
+    terminal().print(table)

@@ -47,7 +47,9 @@ def candidates(
     before: Landed | None,
     landed: LandedFile | None,
 ) -> list[Candidate]:
-    """Columns that nobody collects and that were not there before, the likest first."""
+    """What the column `missing` may be called now, the likest first: columns of those `found` (name to type) that
+    nobody collects and the batch `before` had not, and that are like it in their name, their place or their values. One
+    that is like it in several stands there as often; one that is like it in none does not."""
     collected = {field.source or name for name, field in entry.collected.items()}
     old = [column.name for column in before.columns] if before else []
     free = [name for name in found if name not in collected and name not in old]

@@ -36,7 +36,8 @@ from pipelines.gates.released import Kept
 from pipelines.masks.words import words_of
 from schemas.arrow import published_schema
 from schemas.errors import DisclosureRisk
-from schemas.model import DisclosureNumbers, Entry, Generalise, Hmac, Mask, Noise, Zone
+from schemas.model import DisclosureNumbers, Entry, Fpe, Generalise, Hmac, Mask, Noise, Zone
+from schemas.policy import domain_of
 from schemas.rules.masks import weaker
 from schemas.settings import Settings
 
@@ -124,16 +125,27 @@ class Opening:
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        return shapes_of(self.entry, self.plan, self.limits, self.key)
+        return shapes_of(self.entry, self.zone, self.plan, self.limits, self.key)
 
 
-def shapes_of(entry: Entry, plan: Plan, limits: Limits | None, key: str) -> dict[str, Shape]:
+def shapes_of(entry: Entry, zone: Zone, plan: Plan, limits: Limits | None, key: str) -> dict[str, Shape]:
     """How each column is published, as it is kept with a release."""
     quasi = limits.quasi if limits else ()
-    return {
-        name: Shape(entry.fields[name], mask, key if isinstance(mask, Hmac) else "", name in quasi)
-        for name, mask in plan.items()
-    }
+
+    def shape(name: str, mask: Mask) -> Shape:
+        keyed = isinstance(mask, Hmac | Fpe)
+        return Shape(entry.fields[name], _in_domain(mask, zone, entry), key if keyed else "", name in quasi)
+
+    return {name: shape(name, mask) for name, mask in plan.items()}
+
+
+def _in_domain(mask: Mask, zone: Zone, entry: Entry) -> Mask:
+    """The mask with the domain of an open table's tokens, where it is not `open`: that is what it was, whatever the
+    dataset, in releases that say none (decision 34). A share table's own is always the same."""
+    if zone != "open" or not isinstance(mask, Hmac | Fpe):
+        return mask
+    domain = mask.domain or domain_of(zone, entry.id, zone)
+    return mask.model_copy(update={"domain": None if domain == "open" else domain})
 
 
 def generalised(plan: dict[str, Mask], limits: Limits | None, before: Mapping[str, Shape]) -> dict[str, Mask]:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from pipelines.masks.generalise import PLACES as DIGITS
 from pipelines.masks.generalise import bin_labels
 from schemas.arrow import masked_type
-from schemas.model import Field, Generalise, Hmac, Mask
+from schemas.model import Field, Fpe, Generalise, Hmac, Mask
 from schemas.rules.masks import NUMBERS, PLACES, TIMES
 from schemas.sql import quote
 
@@ -28,8 +28,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """How one column is published: of which field, under which mask. `key` is the check value of a token's key,
-    `quasi` whether it is a quasi-identifier there."""
+    """How one column is published: of which field, under which mask. `key` is the check value of the key of tokens and
+    of enciphered values, `quasi` whether it is a quasi-identifier there."""
 
     field: Field
     mask: Mask
@@ -91,7 +91,7 @@ def _pair(old: Shape, new: Shape) -> tuple[str, str] | None:
 
 
 def _alike(old: Shape, new: Shape) -> bool:
-    key = not isinstance(new.mask, Hmac) or old.key == new.key
+    key = not isinstance(new.mask, Hmac | Fpe) or old.key == new.key
     return key and (old.mask, old.sql_type) == (new.mask, new.sql_type)
 
 

@@ -45,6 +45,6 @@ def planned(
     keyed = any(isinstance(mask, Hmac | Fpe) for mask in plan.values())
     version = key_version or ctx.settings.key_version
     key = load_key(version, ctx.connect, f"{zone}/{policy}") if keyed else None
-    work = Planned(plan, key, domain_of(zone, policy, granted))
+    work = Planned(plan, key, domain_of(zone, entry.id, policy, granted))
     check_plan(plan, entry.fields, work.tokens())
     return work

@@ -145,8 +145,9 @@ def _numbers(dark: Bytes, found: Spans) -> pa.Array:
 
 
 def _candidates(dark: Bytes, pattern: Pattern) -> Spans:
-    """What has the pattern's form. A long number is looked for only where enough digits and what may stand between them
-    follow one another."""
+    """Where the text, in its dark form, has the pattern's form: what may be an identifier, its proof and the words
+    around it not yet looked at, so that candidates may overlap (see `_apart`). A long number is looked for only where
+    enough digits and what may stand between them follow one another."""
     whole, regex = dark.data, pattern.regex
     if not pattern.least:
         found = ((each.start(), each.end(1)) for each in regex.finditer(whole))
@@ -180,8 +181,9 @@ def _speaks(before: str, finder: Finder) -> bool:
 
 
 def _near(text: Shadowed, places: Places, most: int, way: int) -> pa.Array:
-    """So many characters from each place on, forwards (1) or backwards (-1), four bytes each; the separator for what
-    comes after the first one, and for what lies outside the text."""
+    """The characters beside each place: it and what follows on the `way`, forwards (1) or backwards (-1, so in reversed
+    order), `most` of them. One binary value a place, of UTF-32 (little-endian, as the machine is); from the first
+    separator on, and beyond either end of the text, all are separators."""
     around = places[:, None] + way * np.arange(most)
     found = text.points.take(around, mode="clip")
     last = (found == ord(SEPARATOR)) | (around < 0) | (around >= len(text.points))

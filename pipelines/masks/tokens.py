@@ -1,7 +1,7 @@
 """Keyed tokens: equal values give equal tokens within one domain, and nothing can be told across domains.
 
-A domain is what one recipient reads: a policy of the share zone (`share/statistics`, whatever the dataset), the open
-zone (`open`), or what the entry names in `domain:`. See `schemas.policy.domain_of`.
+A domain is what one recipient reads in the share zone (`share/statistics`, whatever the dataset), one dataset of the
+open zone (`open/transport.bus_ride`), or what the entry names in `domain:`. See `schemas.policy.domain_of`.
 
     token = first 32 hexadecimal digits (128 bits) of HMAC-SM3 or HMAC-SHA-256 (RFC 2104, GB/T 15852.2)
             of the value's text form in UTF-8, under the key derived for `token/<domain>` (see `masks.keys`)

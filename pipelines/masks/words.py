@@ -48,17 +48,19 @@ def words_of(mask: Mask, key_version: str | None = None) -> Words:
 
 
 def _keyed(mask: Hmac | Fpe, version: str) -> Words:
+    where = (f"（作用域 {mask.domain} 的各表互通）", f" in all tables of the domain {mask.domain}")
+    zh, en = where if mask.domain else ("", "")
     if isinstance(mask, Hmac):
         name = "SM3" if mask.hash == "sm3" else "SHA-256"
         return (
-            f"以 HMAC-{name} 计算的假名（密钥版本 {version}），同值同码，不可还原",
-            f"pseudonym by HMAC-{name} (key version {version}): equal values have equal codes",
+            f"以 HMAC-{name} 计算的假名（密钥版本 {version}），同值同码{zh}，不可还原",
+            f"pseudonym by HMAC-{name} (key version {version}): equal values have equal codes{en}",
         )
     invalid = ("，不是有效号码", ", none of them a valid number") if mask.recognised else ("", "")
     return (
-        f"以 FF1-{mask.cipher.upper()} 保形加密（密钥版本 {version}），同值同码，无密钥不可还原{invalid[0]}",
+        f"以 FF1-{mask.cipher.upper()} 保形加密（密钥版本 {version}），同值同码{zh}，无密钥不可还原{invalid[0]}",
         f"encrypted in its form by FF1-{mask.cipher.upper()} (key version {version}): equal values have equal "
-        f"codes{invalid[1]}",
+        f"codes{en}{invalid[1]}",
     )
 
 

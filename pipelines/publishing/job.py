@@ -85,7 +85,8 @@ class Job:
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        return disclosure.shapes_of(self.entry, self.plan, self.limits, self.key.check if self.key else "")
+        key = self.key.check if self.key else ""
+        return disclosure.shapes_of(self.entry, self.zone, self.plan, self.limits, key)
 
     @property
     def stands_under(self) -> dict[str, str]:

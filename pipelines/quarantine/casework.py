@@ -12,7 +12,7 @@ again has gone back to whoever corrected it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, Final, Literal, get_args
@@ -228,10 +228,13 @@ class Load:
             self.oldest, self.due = case.since, case.due
 
 
-def loads(ctx: Context) -> list[Load]:
-    """Every department that has rows in quarantine, those with the most overdue first."""
+def loads(ctx: Context, datasets: Collection[str] | None = None) -> list[Load]:
+    """Every department that has rows of the named datasets (default: all) in quarantine, those with the most overdue
+    first."""
     found: dict[str, Load] = {}
     for dataset in quarantine.datasets(ctx.tables):
+        if datasets is not None and dataset not in datasets:
+            continue
         entry = ctx.catalogue.entries.get(dataset)
         for case in cases(ctx, dataset, by_rule=False) if entry else ():
             name = case.department or (entry.owner if entry else "")

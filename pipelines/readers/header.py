@@ -86,6 +86,7 @@ def _missing(missing: list[str], found: Sequence[str], wanted: Sequence[str], se
 
 
 def _near(missing: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Names that are spelt like one of the missing columns, two for each at most, in alphabetical order."""
     return sorted({match for name in missing for match in get_close_matches(name, names, n=2)})
 
 

@@ -29,7 +29,7 @@ class Hmac(Model):
     hash: Literal["sm3", "sha256"] = "sm3"
     domain: str | None = Key(
         default=None,
-        description="tokens join within one domain; default that of the policy: `share/<policy>`, `open`",
+        description="tokens join within one domain; default `share/<policy>`, `open/<dataset>`",
     )
 
 
@@ -43,7 +43,7 @@ class Fpe(Model):
     cipher: Literal["sm4", "aes"] = "sm4"
     domain: str | None = Key(
         default=None,
-        description="values agree within one domain; default that of the policy: `share/<policy>`, `open`",
+        description="values agree within one domain; default `share/<policy>`, `open/<dataset>`",
     )
 
     @property

@@ -51,6 +51,7 @@ def test_what_is_due_is_delivered_by_hand_and_told(platform: Platform, outbox: P
     assert [each["receipt"] for each in told("list", "--json")] == [None]
     assert "40 rows" in told("run")
     assert told("run") == ""
+    assert "no delivery is due" in CliRunner().invoke(app, ["deliveries", "run"]).stderr
     assert "40 of 40 found there" in told("retry", str(number))
     (one,) = told("list", "--json")
     assert (one["number"], one["receipt"]["state"]) == (number, "done")

@@ -189,6 +189,28 @@ def test_a_token_tells_a_changed_row_from_a_new_one(clinic: Town) -> None:
     assert moved.suppressed >= first.suppressed + 21
 
 
+def test_a_release_with_tokens_of_another_domain_is_held_by_the_other_columns(clinic: Town) -> None:
+    """As every open release is to one of the time when the whole zone was one domain, `open`."""
+
+    def tokens(mask: Any) -> str:
+        fields = {"no": {**FIELDS["no"], "mask": {"share": "drop", "open": mask}}}
+        return made(loose({"fields": ["no", *QUASI, "disease", "fee"]}), fields)
+
+    def without(rows: Iterable[Row]) -> list[Row]:
+        return [{name: value for name, value in row.items() if name != "no"} for row in rows]
+
+    clinic.write(PATIENT, tokens({"kind": "hmac", "domain": "open"}))
+    rows = patients(2000)
+    before = clinic.rows(opened(clinic, rows))
+    clinic.write(PATIENT, tokens("hmac"))
+    after = clinic.rows(opened(clinic, rows[1:], 2))
+    was = released.releases(clinic.settings, TABLE)[0]
+    assert was.form["no"]["mask"] == {"kind": "hmac", "hash": "sm3", "domain": None}
+    assert {row["no"] for row in before}.isdisjoint(row["no"] for row in after)
+    came, went = differences(without(after), without(before))
+    assert not came and list(went.values()) == [21]
+
+
 def test_what_is_kept_is_the_changes_and_the_same_whoever_writes_it(clinic: Town) -> None:
     clinic.write(PATIENT, made(loose()))
     rows = patients(2000)

@@ -14,7 +14,7 @@ import pytest
 from pipelines.gates.forms import Shape, coarser, common, read
 from pipelines.masks import apply
 from schemas.arrow import field_type
-from schemas.model import Constant, Field, Generalise, Hmac, Keep, Mask, Title
+from schemas.model import Constant, Field, Fpe, Generalise, Hmac, Keep, Mask, Title
 from schemas.rules.masks import PLACES, TIMES
 
 RNG = np.random.default_rng(42)
@@ -29,6 +29,7 @@ COLUMNS: dict[str, list[Any]] = {
     "decimal": [Decimal(f"{n}.{n % 10}{n % 7}") for n in range(-5, 120)] + [None],
     "number": [*np.linspace(-5, 120, 300).tolist(), float("nan"), None],
 }
+ENCIPHERED = Fpe(form="digits")
 FINE, COARSE = (0.0, 10.0, 18.0, 60.0, 99.5), (0.0, 60.0)
 
 
@@ -85,6 +86,8 @@ def test_two_forms_meet_in_the_coarser_one() -> None:
     ("old", "new"),
     [
         (Shape(field("string"), Hmac(), key="one"), Shape(field("string"), Hmac(), key="two")),
+        (Shape(field("string"), Hmac(domain="a"), key="k"), Shape(field("string"), Hmac(), key="k")),
+        (Shape(field("string"), ENCIPHERED, key="one"), Shape(field("string"), ENCIPHERED, key="two")),
         (Shape(field("string"), Constant(value="*")), Shape(field("string"), Constant(value="*"))),
         (Shape(field("integer"), Generalise(bins=(1.0,))), Shape(field("integer"), Generalise(bins=(2.0,)))),
         (Shape(field("string"), Keep()), Shape(field("integer"), Keep())),

@@ -19,7 +19,8 @@ from pipelines.masks import tokens as tokens_module
 from pipelines.masks.keys import HashName, Key, algorithm
 from pipelines.masks.tokens import Tokens, canonical, hash_values
 from schemas.arrow import field_type
-from schemas.model import Fpe, Hmac, TypeName
+from schemas.model import Fpe, Hmac, Narrowed, TypeName
+from schemas.policy import domain_of
 from tests.pipelines.masks.fields import field
 
 KEY = Key("1", bytes(range(32)))
@@ -98,6 +99,14 @@ def test_a_token_can_be_computed_again_with_other_software() -> None:
     derived = KEY.derive("token/share", "sha256")
     expected = hmac.new(derived, "张三".encode(), hashlib.sha256).hexdigest()[:32]
     assert tokens(["张三"], Hmac(hash="sha256")) == [expected]
+
+
+def test_a_domain_is_a_recipient_s_in_share_and_a_dataset_s_own_in_open() -> None:
+    granted = Narrowed(of="statistics", grant=7, recipient="education")
+    for dataset in ("transport.bus_ride", "health.visit"):
+        assert domain_of("share", dataset, "statistics") == "share/statistics"
+        assert domain_of("share", dataset, "g7", granted) == "share/statistics/education"
+        assert domain_of("open", dataset, "open") == f"open/{dataset}"
 
 
 def test_tokens_join_within_a_domain_and_nowhere_else() -> None:

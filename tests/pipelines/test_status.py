@@ -1,0 +1,87 @@
+"""What status and report tell besides rows: a batch that changed nothing, what is late and overdue, and of which datasets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.report import write_report
+from pipelines.status import batch_statuses
+from tests.pipelines.badinput.town import DATASET, ENTRY, Rows, Town, batch_of, csv_of, rows
+
+OTHER = "police.vehicle"
+
+
+@pytest.fixture
+def town(town: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
+    """Persons of whom the eldest row holds, and another dataset of which nothing has come yet."""
+    for dataset, serial in ((DATASET, 1), (OTHER, 2)):
+        text = ENTRY.format(source=town.source).replace("{kind: append}", "{kind: upsert, order_by: age}")
+        text = text.replace(DATASET, dataset).replace("000001", f"{serial:06}")
+        (town.catalogue / f"{dataset.replace('.', '/')}.yaml").write_text(text, "utf-8")
+    for name, value in (("HOME", town.settings.home), ("CATALOGUE", town.catalogue)):
+        monkeypatch.setenv(f"XUANWU_{name}", str(value))
+    return town
+
+
+def younger(day: int) -> Rows:
+    return [(no, name, phone, "1", place) for no, name, phone, _, place in rows(day)]
+
+
+def xuanwu(*words: str) -> str:
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def warnings(town: Town) -> list[str]:
+    return [row.warning for row in batch_statuses(town.ctx)]
+
+
+def test_a_newest_batch_that_changed_nothing_because_it_is_old_is_told(town: Town, tmp_path: Path) -> None:
+    town.leave("01", csv_of(rows(1)))
+    town.run(1)
+    town.leave("02", csv_of(younger(1)))
+    town.run(2)
+    first, second = warnings(town)
+    assert first == ""
+    assert second.startswith("all 20 rows are older than the table's, by age: nothing changed; ask police ")
+    assert f"未改变数据 no effect {DATASET} {batch_of(2).id}: {second}" in xuanwu("status").splitlines()
+    assert [each["warning"] for each in json.loads(xuanwu("status", "--json"))["batches"]] == ["", second]
+    page = write_report(town.ctx, tmp_path / "report.html").read_text("utf-8")
+    assert "未改变数据 no effect: all 20 rows are older" in page
+    town.leave("03", csv_of(rows(3)))
+    town.run(3)
+    assert warnings(town) == ["", "", ""], "a later batch has come since"
+
+
+def test_a_batch_of_the_same_rows_or_of_some_new_ones_is_nothing_odd(town: Town) -> None:
+    for day, found in ((1, rows(1)), (2, rows(1)), (3, [*younger(1), *rows(3)])):
+        town.leave(f"{day:02}", csv_of(found))
+        town.run(day)
+    assert warnings(town) == ["", "", ""]
+
+
+def test_of_one_dataset_status_tells_what_is_late_and_overdue_of_it_alone(town: Town) -> None:
+    town.leave("01", csv_of([*rows(1), ("P", "x", "1", "1", "玄武区")]))
+    town.run(1)
+    told = json.loads(xuanwu("status", "--json"))
+    assert {each["dataset"] for each in told["late"]} == {DATASET, OTHER}
+    assert [each["rows"] for each in told["overdue"]] == [1]
+    told = json.loads(xuanwu("status", OTHER, "--json"))
+    assert [each["dataset"] for each in told["late"]] == [OTHER]
+    assert told["overdue"] == []
+    assert f"迟到 late {DATASET}" in xuanwu("status", DATASET)
+    assert OTHER not in xuanwu("status", DATASET)
+
+
+def test_off_a_terminal_a_line_of_the_quarantine_is_one_line(town: Town) -> None:
+    town.leave("01", csv_of([*rows(1), ("P", "x", "1", "1", "玄武区")]))
+    town.run(1)
+    (line,) = [each for each in xuanwu("quarantine", "list").splitlines() if DATASET in each]
+    words = line.split()
+    assert {DATASET, batch_of(1).id, "check", "phone", "expect_column_values_to_match_regex"} <= set(words)
