@@ -10,6 +10,7 @@ with the digests of the metadata and the downloads. Paths are relative to the la
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -46,11 +47,18 @@ class FileProof(Part):
 
 
 class Original(Part):
-    """A landed file as it came. Its name, which a department chose, stays out; the manifest holds it."""
+    """A landed file as it came. Its name, which a department chose, stays out; the manifest holds it, and the salt: a
+    certificate has the `salted` digest. Only certificates of files that landed without a salt have a plain one."""
 
-    sha256: str
+    sha256: str | None = None
+    salted: str | None = None
     size: int
     rows: int
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """One digest, in the form that it has."""
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class Check(Part):
@@ -258,6 +266,17 @@ def lake_keys(lake: str) -> Trust:
 
 def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def salted(salt: str, sha256: str) -> str:
+    """HMAC-SHA-256 of a file's SHA-256 under its salt, all in hexadecimal digits. It is as good a proof as the digest,
+    and whoever has no salt cannot try against it what the file may hold. Nothing is read again for it."""
+    return hmac.digest(bytes.fromhex(salt), bytes.fromhex(sha256), "sha256").hex()
+
+
+def seal(salt: str, sha256: str) -> dict[str, str]:
+    """A landed file's digest as an `Original` holds it."""
+    return {"salted": salted(salt, sha256)} if salt else {"sha256": sha256}
 
 
 def relative(lake: str, uri: str) -> str:

@@ -131,7 +131,8 @@ def _files(
     first = next(tables, None)
     while first is not None:
         path = store.join(folder, f"{prefix}{uuid.uuid4()}.parquet")
-        with store.output(path) as stream, parquet.Writer(stream, schema, statistics=told) as writer:
+        footed = parquet.salted(schema)
+        with store.output(path) as stream, parquet.Writer(stream, footed, statistics=told) as writer:
             written = _fill(writer, stream, first, tables, one=one)
         if written:
             yield path, written

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from lake import store
-from lake.certificates import FileProof, Part
+from lake.certificates import FileProof, Original, Part
 from lake.signing import Signer, Trust, canonical
 from schemas.errors import LakeError
 
@@ -45,11 +45,17 @@ class Place(Part):
     files: int
 
 
+class Located(Original):
+    """A landed file and where it lies, with its rows before an erasure or after it."""
+
+    path: str
+
+
 class ErasedFile(Part):
     """A landed file as it was found and as it is now."""
 
-    before: FileProof
-    after: FileProof
+    before: Located
+    after: Located
     rows: int
 
 

@@ -19,6 +19,7 @@ from lake.certificates import (
     Original,
     digest_of,
     prove,
+    seal,
 )
 from lake.ledger import Attempt, ErasedRows, Ledger
 from lake.records import Checked, Landed, Stage, Standardised, Verdict
@@ -120,8 +121,8 @@ def _landing(settings: Settings, landed: Landed) -> str:
 
 def _originals(landed: Landed | None) -> tuple[Original, ...]:
     """As they came, whatever was erased since."""
-    files = [file.received or file for file in landed.files] if landed else ()
-    return tuple(Original(sha256=file.sha256, size=file.size, rows=file.rows) for file in files)
+    files = [(file.salt, file.received or file) for file in landed.files] if landed else ()
+    return tuple(Original(**seal(salt, came.sha256), size=came.size, rows=came.rows) for salt, came in files)
 
 
 def _corrections(settings: Settings, batch: Batch) -> tuple[FileProof, ...]:

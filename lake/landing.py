@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from schemas.settings import Settings
 
 MANIFEST = "manifest.json"
 EXPIRED = "expired.json"
+SALT = 32
+"""Random bytes of a file's salt, as many as its digest has."""
 _UNSAFE = re.compile(r"[\x00-\x1f/\\]+")
 
 
@@ -76,7 +79,8 @@ class LandingWriter:
         return path, sha256, size, rows
 
     def commit(self, landed: Landed) -> Landed:
-        """Write the manifest: from here on the batch is landed. Files that it does not name are removed.
+        """Write the manifest, with a salt for each file: from here on the batch is landed. Files that it does not name
+        are removed.
 
         LakeError if the manifest is another batch's or names a file that this writer did not write."""
         named = {file.path for file in landed.files}
@@ -90,6 +94,8 @@ class LandingWriter:
             store.remove_file(path)
         for path in filter(store.is_local, named):
             Path(path).chmod(0o400)
+        files = tuple(file.model_copy(update={"salt": secrets.token_hex(SALT)}) for file in landed.files)
+        landed = landed.model_copy(update={"files": files})
         store.write_atomic(store.join(self._folder, MANIFEST), encode(landed))
         return landed
 

@@ -9,6 +9,7 @@ them by their rows too takes a twelfth more.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final
@@ -28,6 +29,7 @@ SMALL: Final = 64 << 10
 SAMPLE: Final = 1 << 16
 REPEATED: Final = 0.3
 """Distinct values in a sample's rows, up to which a column gets a dictionary."""
+SALT: Final = "xuanwu:salt"
 
 
 def options(first: pa.Table, *, statistics: bool | Collection[str] = True) -> dict[str, Any]:
@@ -52,6 +54,12 @@ def _repeats(column: pa.ChunkedArray) -> bool:
     if pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type):
         return pa.types.is_dictionary(column.type)
     return bool(pc.count_distinct(column).as_py() <= REPEATED * len(column))
+
+
+def salted(schema: pa.Schema) -> pa.Schema:
+    """The schema of a file whose digest others see: a salt in its footer, another one each time, keeps what a few rows
+    hold from being tried against it."""
+    return schema.with_metadata({**(schema.metadata or {}), SALT: secrets.token_hex(16)})
 
 
 def encoded_as(schema: pa.Schema, given: pa.Schema) -> pa.Schema:

@@ -8,7 +8,7 @@ All paths are absolute paths or URIs inside the lake. Counts are rows. Nothing h
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -17,6 +17,7 @@ from schemas.verdict import CheckResult
 
 Stage = Literal["collect", "standardise", "check", "merge", "publish"]
 STAGES: tuple[Stage, ...] = ("collect", "standardise", "check", "merge", "publish")
+REJECTS: Final = "rejects.parquet"
 
 
 class Record(BaseModel):
@@ -42,7 +43,10 @@ class LandedFile(BaseModel):
     `origin` says where it came from (table, file name or URL path, never a secret).
 
     `erased` numbers the rows that were erased: their places are empty, so that every other row keeps its number, and
-    no reader gives them. `received` is then the file as it came, and rows + erased are its rows."""
+    no reader gives them. `received` is then the file as it came, and rows + erased are its rows.
+
+    `salt` (64 hexadecimal digits) is what proofs are made with that outsiders see (`lake.certificates.salted`): it
+    stays here. Files that landed before there was any have none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,6 +61,18 @@ class LandedFile(BaseModel):
     member: str | None = None
     erased: tuple[int, ...] = ()
     received: Received | None = None
+    salt: str = ""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files from before there was a salt keep their form."""
+        return {name: value for name, value in handler(self).items() if name != "salt" or value}
+
+    @property
+    def name(self) -> str:
+        """The file, and which of its members, as `_file` and the quarantine name it: exact, and so for the lake alone.
+        What others see is told by `pipelines.telling`."""
+        return f"{self.origin}!{self.member}" if self.member else self.origin
 
 
 class SourceColumn(BaseModel):
@@ -233,9 +249,22 @@ class Published(Record):
     reused: bool = False
 
 
+class Rejects(BaseModel):
+    """The file of the rows that a check set aside, `REJECTS` beside its verdict."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    size: int
+
+
 class Verdict(Record):
-    """Every check's result on one batch, kept as JSON for later comparison."""
+    """Every check's result on one batch, kept as JSON for later comparison, and the rows set aside, where there are
+    any. `salt` keeps what it says from being tried against its digest, which outsiders see; verdicts without one are
+    from before they said which rows were set aside."""
 
     rows: int
     results: tuple[CheckResult, ...]
     checked_at: datetime
+    rejects: Rejects | None = None
+    salt: str = ""

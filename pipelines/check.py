@@ -4,7 +4,7 @@
     quarantine   the failing rows of a row-level check are set aside, whether or not `mostly` is met
     warn         recorded
 
-The verdict is written in each case, before anything else is decided, for later comparison.
+The verdict is written in each case, for later comparison, and says which rows are set aside: those lie there by then.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from expectations.sqltables import BATCH, dataset_view
 from expectations.wording import expected
 from lake import quarantine, store, zones
 from lake.batch import Batch
-from lake.records import Checked, Standardised, Verdict
+from lake.records import REJECTS, Checked, Rejects, Standardised, Verdict
 from lake.zones import identifier
 from pipelines import checksql as sql
 from pipelines.context import Context
 from pipelines.engine import confine, engine, engine_errors
+from pipelines.proof.certifying import open_log
 from pipelines.sqlrows import AT, FILE, left, parquet
 from pipelines.telling import file_name
 from schemas.errors import CheckFailed
@@ -34,6 +35,7 @@ from schemas.sql import quote
 from schemas.verdict import CheckResult
 
 BATCH_ROWS = 16_384
+SALT = "salt of a verdict"
 PLACES = 5
 """Rows that a message names by file and number, so that a person can look at them."""
 
@@ -71,21 +73,19 @@ def check(ctx: Context, entry: Entry, standardised: Standardised) -> Checked:
 
 def conclude(ctx: Context, entry: Entry, standardised: Standardised, found: Judgement) -> Checked:
     """What comes of a judgement: the verdict, the rejects, the quarantine, or the batch's stop."""
-    verdict = Verdict(
-        batch=standardised.batch, rows=found.rows, results=found.results, checked_at=ctx.clock()
-    )
-    address = _address(ctx, standardised, "verdict.json")
-    store.write_atomic(address, verdict.model_dump_json(indent=1).encode())
     stopped = [result for result in found.results if result.on_fail == "stop" and not result.success]
     chosen = [] if stopped else _quarantining(found.results)
     rejects = _rejects(ctx, standardised, found, chosen)
+    verdict = _verdict(ctx, standardised, found, rejects)
+    address = _address(ctx, standardised, "verdict.json")
+    store.write_atomic(address, verdict.model_dump_json(indent=1).encode())
     quarantined = _set_aside(ctx, entry, standardised, found, chosen if rejects else [])
     if stopped:
         raise _check_failed(found, standardised, verdict, stopped)
     return Checked(
         batch=standardised.batch,
         path=standardised.path,
-        rejects=rejects,
+        rejects=_address(ctx, standardised, REJECTS) if rejects else None,
         verdict=address,
         rows_in=verdict.rows,
         rows_out=verdict.rows - found.count_rejects(chosen),
@@ -180,18 +180,32 @@ def _quarantining(results: Sequence[CheckResult]) -> list[int]:
     return [result.number for result in results if result.on_fail == "quarantine" and result.row_level]
 
 
-def _rejects(ctx: Context, standardised: Standardised, found: Judgement, chosen: Sequence[int]) -> str | None:
+def _rejects(
+    ctx: Context, standardised: Standardised, found: Judgement, chosen: Sequence[int]
+) -> Rejects | None:
     """Write the `_seq` of the rows to set aside, each once and rising; None (and no file) if there are
     none."""
-    address = _address(ctx, standardised, "rejects.parquet")
+    address = _address(ctx, standardised, REJECTS)
     if not any(result.failed for result in found.results if result.number in chosen):
         store.remove_file(address)
         return None
     reader = found.rejects(chosen)
-    with store.atomic_parquet(address, reader.schema) as writer:
-        for group in store.row_groups(reader, reader.schema):
-            writer.write_table(group)
-    return address
+    groups = store.row_groups(reader, reader.schema)
+    sha256, size = store.write_parquet(address, groups, reader.schema)
+    return Rejects(sha256=sha256, size=size)
+
+
+def _verdict(ctx: Context, standardised: Standardised, found: Judgement, rejects: Rejects | None) -> Verdict:
+    """Its salt is made with the signing key, and so is the same when the same is found again. SettingsError where that
+    key cannot be read."""
+    plain = Verdict(
+        batch=standardised.batch,
+        rows=found.rows,
+        results=found.results,
+        checked_at=ctx.clock(),
+        rejects=rejects,
+    )
+    return plain.model_copy(update={"salt": open_log(ctx)[0].digest([SALT, plain.model_dump_json()])})
 
 
 def _set_aside(

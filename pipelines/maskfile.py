@@ -25,6 +25,7 @@ from pipelines.masks import apply
 from pipelines.masks.plan import planned
 from pipelines.masks.tokens import Tokens
 from pipelines.readers import read
+from pipelines.telling import file_name
 from schemas.arrow import published_schema
 from schemas.errors import SourceError
 from schemas.model import Entry, FileSource, Mask, Zone
@@ -91,9 +92,10 @@ def mask_file(
     column, or has a row that does not convert."""
     write = WRITE.get(output.suffix.lower())
     if write is None:
-        raise SourceError("no such output format", file=output.name, expected=" or ".join(WRITE))
+        raise SourceError("no such output format", file=file_name(output.name), expected=" or ".join(WRITE))
     if output.resolve() == path.resolve():
-        raise SourceError("the output would replace the file itself", file=path.name, expected="another name")
+        told = file_name(path.name)
+        raise SourceError("the output would replace the file itself", file=told, expected="another name")
     granted = planned(ctx, entry, zone, policy, key_version=key_version)
     file = _file(path)
     form = _form(file, _forms(file, entry, list(granted.plan), encoding))
@@ -119,9 +121,9 @@ def mask_file(
 def _file(path: Path) -> LandedFile:
     kind = READ.get(path.suffix.lower())
     if kind is None:
-        raise SourceError("no such input format", file=path.name, expected=" or ".join(READ))
+        raise SourceError("no such input format", file=file_name(path.name), expected=" or ".join(READ))
     if not path.is_file():
-        raise SourceError("there is no such file", file=path.name)
+        raise SourceError("there is no such file", file=file_name(path.name))
     size = path.stat().st_size
     return LandedFile(path=str(path.resolve()), origin=path.name, sha256="", size=size, rows=0, format=kind)
 
@@ -161,7 +163,7 @@ def _masked(work: _Work) -> Iterator[pa.RecordBatch]:
     for batch in read(work.file, work.form.source, work.form.sources):
         for raw in pieces(batch):
             casts = {c.field.name: cast(raw[c.source], c.field, c.codes, excel=excel) for c in work.columns}
-            _require_good(raw, casts, work.file.origin)
+            _require_good(raw, casts, file_name(work.file.origin))
             masked = [
                 apply(casts[name].values, mask, work.entry.fields[name], work.tokens)
                 for name, mask in work.plan.items()

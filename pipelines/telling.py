@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, cast
 
 import pyarrow as pa
@@ -34,8 +35,9 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
+@lru_cache(maxsize=64)
 def file_name(name: str) -> str:
-    """The name of a file, with labels such as `[手机号]` in the place of identifiers."""
+    """The name of a file, with labels such as `[手机号]` in the place of identifiers. It is asked for every row."""
     if not _LOOKED_AT.search(name):
         return name
     from pipelines.masks.redact import labelled

@@ -1,14 +1,15 @@
-"""The evidence under a certificate: what landed, byte for byte, and the verdicts."""
+"""The evidence under a certificate: what landed, byte for byte, the verdicts, and the rows that these set aside."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lake.certificates import BatchProof, Certificate, FileProof
+from lake.certificates import BatchProof, Certificate, FileProof, Original, seal
 from lake.erasures import Erasure
+from lake.records import REJECTS, Verdict
 from lake.verify.copy import Copy, Finding
 from lake.verify.erasures import chain
 from lake.verify.journal import Log
@@ -35,7 +36,7 @@ def check(copy: Copy, log: Log, certificate: Certificate, erased: dict[str, Eras
             if not log.gone(proof.path):
                 yield from copy.same(proof)
         if not log.gone(batch.verdict.path):
-            yield from _verdict(copy, log, batch.verdict)
+            yield from _verdict(copy, log, batch, batch.verdict)
 
 
 def _landed(
@@ -54,9 +55,7 @@ def _landed(
     folder = manifest.path.rpartition("/")[0]
     files: list[dict[str, Any]] = json.loads(copy.read(manifest.path))["files"]
     named = {f"{folder}/files/{file['path'].rsplit('/', 1)[-1]}": file for file in files}
-    came = [file.get("received") or file for file in files]
-    told = Counter((file["sha256"], file["size"], file["rows"]) for file in came)
-    if told != Counter((file.sha256, file.size, file.rows) for file in batch.landed):
+    if Counter(map(_came, files)) != Counter(batch.landed):
         yield Finding(manifest.path, "it names other files than the certificate")
     for path, file in named.items() if not log.gone(f"{folder}/files") else ():
         yield from copy.same(FileProof(path=path, sha256=file["sha256"], size=file["size"]))
@@ -65,8 +64,28 @@ def _landed(
             yield Finding(path, "the manifest does not name this file")
 
 
-def _verdict(copy: Copy, log: Log, proof: FileProof) -> Iterator[Finding]:
-    """As certified, or as the log says that a later run of the same check left it."""
-    if copy.exists(proof.path) and copy.sha256(proof.path) == log.verdicts.get(proof.path):
-        return
-    yield from copy.same(proof)
+def _came(file: Mapping[str, Any]) -> Original:
+    """A file of a manifest as a certificate holds it."""
+    came = file.get("received") or file
+    return Original(**seal(file.get("salt", ""), came["sha256"]), size=came["size"], rows=came["rows"])
+
+
+def _verdict(copy: Copy, log: Log, batch: BatchProof, proof: FileProof) -> Iterator[Finding]:
+    """As certified, or as the log says that a later run of the same check left it; and the file of the rows set aside
+    is as the verdict says."""
+    later = copy.exists(proof.path) and copy.sha256(proof.path) == log.verdicts.get(proof.path)
+    broken = [] if later else list(copy.same(proof))
+    yield from broken
+    path = f"{proof.path.rpartition('/')[0]}/{REJECTS}"
+    if not broken:
+        yield from _rejects(copy, path, Verdict.model_validate_json(copy.read(proof.path)))
+    elif copy.exists(path) or batch.balance.check_quarantined:
+        yield Finding(path, "what it must be is said by a verdict that is missing or was changed")
+
+
+def _rejects(copy: Copy, path: str, said: Verdict) -> Iterator[Finding]:
+    """Verdicts from before there was a salt do not say which rows they set aside."""
+    if said.rejects is not None:
+        yield from copy.same(FileProof(path=path, sha256=said.rejects.sha256, size=said.rejects.size))
+    elif said.salt and copy.exists(path):
+        yield Finding(path, "the verdict says that no rows were set aside")

@@ -112,8 +112,7 @@ def pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _piece(raw: pa.RecordBatch, file: LandedFile, work: Work) -> pa.RecordBatch:
-    origin = f"{file.origin}!{file.member}" if file.member else file.origin
-    laid = work.corrections.on(raw, origin)
+    laid = work.corrections.on(raw, file.name)
     raw = mended(raw, laid)
     excel = file.format == "excel"
 
@@ -122,10 +121,10 @@ def _piece(raw: pa.RecordBatch, file: LandedFile, work: Work) -> pa.RecordBatch:
 
     several = map if work.pool is None else work.pool.map
     casts = dict(zip((c.field.name for c in work.columns), several(made, work.columns), strict=True))
-    rows = _standard(raw, casts, origin, work)
+    rows = _standard(raw, casts, file.name, work)
     bad = failed(raw, casts)
     if bad.any():
-        for some in set_aside(raw, casts, bad, batch=work.batch, file=origin, at=work.at, laid=laid):
+        for some in set_aside(raw, casts, bad, batch=work.batch, file=file.name, at=work.at, laid=laid):
             work.rejects.write(some)
         rows = rows.filter(pa.array(~bad))
     work.tally.rows_in += raw.num_rows
@@ -154,12 +153,12 @@ def _cast(column: Column, raw: pa.RecordBatch, laid: Laid | None, unknown: Unkno
     )
 
 
-def _standard(raw: pa.RecordBatch, casts: dict[str, Cast], origin: str, work: Work) -> pa.RecordBatch:
+def _standard(raw: pa.RecordBatch, casts: dict[str, Cast], file: str, work: Work) -> pa.RecordBatch:
     """All rows in the standard schema; fields obtained by sharing are null until they are joined."""
     first, count = work.tally.rows_in, raw.num_rows
     place = {
         "_seq": pa.array(np.arange(first, first + count, dtype=np.int64)),
-        "_file": pa.repeat(pa.scalar(origin, pa.string()), count),
+        "_file": pa.repeat(pa.scalar(file, pa.string()), count),
         "_row": raw["_row"],
     }
     columns = [

@@ -28,7 +28,9 @@ Datasets = Annotated[list[str] | None, typer.Argument(help="default: all")]
 OneBatch = Annotated[str | None, typer.Option("--batch", help="one batch, by its id; default all")]
 OneStage = Annotated[str | None, typer.Option("--stage", help="standardise, check or merge; default all")]
 OneRule = Annotated[str | None, typer.Option("--rule", help="only rows that broke this rule")]
-OneFile = Annotated[str | None, typer.Option("--file", help="only rows of this file")]
+OneFile = Annotated[
+    str | None, typer.Option("--file", help="only rows of this file, by its name or as it is shown")
+]
 Rows = Annotated[list[int] | None, typer.Option("--row", help="only rows of this number; may be repeated")]
 Why = Annotated[str, typer.Option(help="the reason, for the audit log: no number of a person in it")]
 

@@ -16,6 +16,7 @@ from lake.certificates import Certificate
 from lake.signing import Trust, public_key
 from lake.verify import Copy, Finding, verify
 from pipelines.console.showing import shown
+from pipelines.telling import file_name
 from schemas.errors import LakeError
 from schemas.settings import Settings
 
@@ -36,7 +37,7 @@ def verify_lake(
             islice(_findings(copy, trust, _kept(checkpoint), settings, with_ledger), None if every else 1)
         )
     for finding in found:
-        console.print(f"[red]错误 wrong[/red] {escape(str(finding))}")
+        console.print(f"[red]错误 wrong[/red] {escape(str(told(finding)))}")
     if not found:
         _say(console, copy, trust)
     for note in copy.notes:
@@ -60,6 +61,14 @@ def _findings(
             copy.notes.append(
                 "Iceberg's catalogue leads to the lake itself, and not to this copy: not compared"
             )
+
+
+def told(finding: Finding) -> Finding:
+    """As anybody may read it: a landed file may be called after a person."""
+    folder, files, name = finding.place.partition("/files/")
+    if not (folder.startswith("landing/") and files):
+        return finding
+    return Finding(f"{folder}{files}{file_name(name)}", finding.what)
 
 
 def _kept(path: Path | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from pipelines.proof.certifying import open_log
 from pipelines.quarantine.aside import SECRET, Failure
 from pipelines.quarantine.assigning import Selection, selected
 from pipelines.quarantine.casework import due
+from pipelines.telling import file_name
 from schemas.errors import XuanwuError
 from schemas.model import Code, Entry
 from schemas.workdays import day_of
@@ -126,13 +127,14 @@ def _received(ctx: Context, entry: Entry, batch: str, of: Mapping[str, Mapping[i
 
 
 def _line(entry: Entry, row: Received, code: str, places: Places, *, own: bool) -> Line:
-    """Who is not the owner does not see the text of a row that could not be read."""
+    """Who is not the owner does not see the text of a row that could not be read, nor whom a file is called after."""
     batch, file, number = row.place
     failures = places[batch][file][number]
     failed, told = failing(entry, failures), words.wrong(entry, failures)
     if row.unread is not None and own:
         told = f"{told}\n{row.unread}"
-    return Line(row, code, told, failed, keys(entry) - failed)
+    seen = row if own else replace(row, place=(batch, file_name(file), number))
+    return Line(seen, code, told, failed, keys(entry) - failed)
 
 
 def _lists(ctx: Context, columns: Iterable[Source]) -> dict[str, tuple[Code, ...]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,7 @@ from pipelines.masks.keys import load_key
 from pipelines.proof.certifying import open_log
 from pipelines.quarantine.aside import Failure
 from pipelines.quarantine.assigning import Selection, selected
+from pipelines.telling import file_name
 from schemas.errors import SourceError, XuanwuError
 from schemas.model import Entry, Field
 
@@ -67,27 +68,28 @@ class Imported:
 def import_workbook(ctx: Context, path: Path, *, by: str) -> Imported:
     """Take a corrected workbook in. SourceError where it is none of ours; XuanwuError, with every problem by its row,
     where it cannot be taken as it is; nothing of it is taken then."""
-    who = official(by, "--by")
+    who, name = official(by, "--by"), file_name(path.name)
     with path.open("rb") as stream:
-        back = read(stream, path.name)
+        back = read(stream, name)
     entry = ctx.catalogue.entry(back.about.dataset)
     key = load_key(ctx.settings.key_version, ctx.connect)
     if sealed(key, back.about.json) != back.seal:
         raise SourceError(
             "the workbook was not exported from this lake, or its hidden sheet was changed",
-            file=path.name,
+            file=name,
             next_step="export it again: xuanwu quarantine export",
         )
     if not back.answers:
         raise SourceError(
             "nothing was written in the workbook",
-            file=path.name,
+            file=name,
             expected="values in the columns `更正 corrected`, or reasons in the last one",
         )
+    back = _placed(ctx, entry, back)
     rows = _rows(ctx, entry, back)
     problems = list(_problems(ctx, entry, back, rows))
     if problems:
-        raise _refused(entry, path.name, problems)
+        raise _refused(entry, name, problems)
     said = Said(
         who,
         ctx.clock(),
@@ -119,6 +121,38 @@ class Held:
     failing: frozenset[str]
 
 
+def _placed(ctx: Context, entry: Entry, back: Returned) -> Returned:
+    """Who is not the owner was shown of a file's name what may be told. Of several files that are told alike the row's
+    code says which it is of."""
+    if back.about.correctable:
+        return back
+    key, department = load_key(ctx.settings.key_version, ctx.connect), back.about.department
+    found: dict[tuple[str, str, int, str], Place] = {}
+    for batch in {answer.place[0] for answer in back.answers}:
+        wanted = _told_otherwise(ctx, entry, back, batch)
+        rows = list(received(ctx, entry, batch_by_id(ctx, entry, batch), wanted)) if wanted else []
+        for row, code in zip(rows, digests(key, entry.id, department, rows), strict=True):
+            _, file, number = row.place
+            found[batch, file_name(file), number, code] = row.place
+    answers = (replace(each, place=found.get((*each.place, each.code), each.place)) for each in back.answers)
+    return replace(back, answers=tuple(answers))
+
+
+def _told_otherwise(ctx: Context, entry: Entry, back: Returned, batch: str) -> dict[str, set[int]]:
+    """The files of a batch whose names are not shown as they are, with the rows of theirs that may be answered for."""
+    asked: dict[str, set[int]] = defaultdict(set)
+    for name, file, number in (answer.place for answer in back.answers):
+        if name == batch:
+            asked[file].add(number)
+    parts = selected(ctx, entry.id, _assigned_to(back.about.department, batch))
+    names = {name for part in parts for name in pc.unique(part.rows["file"]).to_pylist()}
+    return {name: asked[told] for name in names if (told := file_name(name)) != name and told in asked}
+
+
+def _assigned_to(department: str, batch: str) -> Selection:
+    return Selection(batch, states=frozenset({"assigned", "corrected"}), department=department)
+
+
 def _rows(ctx: Context, entry: Entry, back: Returned) -> dict[Place, Held]:
     """The rows that were written in, by place; those only that this department has."""
     asked: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
@@ -139,8 +173,7 @@ def _held(
 ) -> dict[tuple[str, int], frozenset[str]]:
     """Of these rows those that the department has, by file and number, with the columns that they failed by."""
     held: dict[tuple[str, int], frozenset[str]] = {}
-    chosen = Selection(batch, states=frozenset({"assigned", "corrected"}), department=department)
-    for part in selected(ctx, entry.id, chosen):
+    for part in selected(ctx, entry.id, _assigned_to(department, batch)):
         for file, rows in files.items():
             wanted = pa.array(sorted(rows), pa.int64())
             same = pc.and_(pc.equal(part.rows["file"], file), pc.is_in(part.rows["row"], wanted))

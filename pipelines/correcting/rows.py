@@ -83,13 +83,13 @@ def received(ctx: Context, entry: Entry, batch: Batch, wanted: Mapping[str, set[
     names = [source.name for source in sources_of(ctx, entry)]
     laid = corrections_of(ctx, landed, set(names))
     for file in landed.files:
-        name = f"{file.origin}!{file.member}" if file.member else file.origin
-        if name in wanted:
-            numbers = pa.array(sorted(wanted[name]), pa.int64())
+        if file.name in wanted:
+            numbers = pa.array(sorted(wanted[file.name]), pa.int64())
             for part in read(file, entry.source, names):
                 some = part.filter(pc.is_in(part["_row"], numbers))
                 if some.num_rows:
-                    yield from _texts(mended(some, on := laid.on(some, name)), on, (batch.id, name), names)
+                    on = laid.on(some, file.name)
+                    yield from _texts(mended(some, on), on, (batch.id, file.name), names)
 
 
 def _texts(

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake import handling, landing, quarantine, recordstore, store, zones
-from lake.certificates import FileProof, digest_of, prove, relative
-from lake.erasures import ErasedBatch, ErasedFile
+from lake.certificates import FileProof, digest_of, relative, seal
+from lake.erasures import ErasedBatch, ErasedFile, Located
 from lake.handling import Said
 from lake.records import Checked, Landed, LandedFile, Standardised
 from pipelines.context import Context
@@ -52,7 +52,7 @@ def erase_batch(work: Work, entry: Entry, landed: Landed, aside: Rows) -> Rows:
     known = _merged(typed, aside, _corrected(work, landed))
     gone = {
         file: chosen(
-            file, entry, Choice(known.get(_name(file), ()), work.subject.in_text, work.subject.in_rows)
+            file, entry, Choice(known.get(file.name, ()), work.subject.in_text, work.subject.in_rows)
         )
         for file in landed.files
     }
@@ -60,7 +60,7 @@ def erase_batch(work: Work, entry: Entry, landed: Landed, aside: Rows) -> Rows:
         landed = _land(work, entry, landed, gone)
     elif not any(file.erased for file in landed.files):
         return {}
-    everything = {_name(file): set(file.erased) for file in landed.files if file.erased}
+    everything = {file.name: set(file.erased) for file in landed.files if file.erased}
     _erase_handled(work, landed, everything)
     landing.replace(work.ctx.settings, landed)
     if recordstore.exists(work.ctx.settings, landed.batch, "collect"):
@@ -71,10 +71,6 @@ def erase_batch(work: Work, entry: Entry, landed: Landed, aside: Rows) -> Rows:
         rows = {"collect": removed, "standardise": standard, "check": checked}
         work.ctx.ledger.erased(landed.batch, work.erasure, rows)
     return everything
-
-
-def _name(file: LandedFile) -> str:
-    return f"{file.origin}!{file.member}" if file.member else file.origin
 
 
 def _merged(*several: Rows) -> Rows:
@@ -103,8 +99,8 @@ def _land(work: Work, entry: Entry, landed: Landed, gone: dict[LandedFile, list[
             manifest_before=store.sha256_of(uri),
             files=tuple(
                 ErasedFile(
-                    before=prove(settings.lake_root, old.path, old.rows),
-                    after=prove(settings.lake_root, now.path, now.rows),
+                    before=_located(settings.lake_root, old),
+                    after=_located(settings.lake_root, now),
                     rows=len(gone.get(old, [])),
                 )
                 for old, now in zip(landed.files, new.files, strict=True)
@@ -115,6 +111,12 @@ def _land(work: Work, entry: Entry, landed: Landed, gone: dict[LandedFile, list[
     rows, files = sum(map(len, gone.values())), sum(map(bool, gone.values()))
     work.progress.note("landing", landed.batch.dataset, landed.batch.id, rows, files)
     return new
+
+
+def _located(root: str, file: LandedFile) -> Located:
+    """The file as it stands, whatever its manifest says."""
+    sha256, size = store.digest_of(file.path)
+    return Located(**seal(file.salt, sha256), size=size, rows=file.rows, path=relative(root, file.path))
 
 
 # ── typed rows ────────────────────────────────────────────────────────────────────────────────────────────

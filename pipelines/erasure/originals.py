@@ -41,6 +41,7 @@ from pipelines.readers.workbook import LIMIT
 from pipelines.readers.workbook import text as cell_text
 from pipelines.readers.workbook_errors import error_cells
 from pipelines.sources.scanned import columns_of
+from pipelines.telling import file_name
 from schemas.errors import LakeError
 from schemas.model import Entry, FileSource, HttpSource
 
@@ -115,7 +116,7 @@ def without(file: LandedFile, entry: Entry, rows: list[int], path: str) -> Lande
         raise LakeError(
             f"without {len(rows)} rows the file would not read as before; it stays as it is",
             dataset=entry.id,
-            file=file.path,
+            file=file_name(file.name),
             next_step="keep the file for inspection: it does not read as it was landed",
         )
     return made.model_copy(update={"rows": left})
@@ -147,7 +148,7 @@ def _write(file: LandedFile, entry: Entry, choice: Choice, sink: IO[bytes]) -> N
             _workbook(stream, choice, sink)
     elif file.format in {"csv", "tsv"}:
         with open_text(file, source) as stream:
-            width = len(open_table(stream, source, file.origin).names)
+            width = len(open_table(stream, source, file_name(file.origin)).names)
         with open_text(file, source) as stream:
             _delimited(stream, source, width, choice, sink)
     else:

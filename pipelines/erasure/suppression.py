@@ -22,6 +22,7 @@ from pipelines.erasure.originals import without
 from pipelines.erasure.subject import digest_of, texts_of
 from pipelines.masks.keys import Key, load_key
 from pipelines.readers import read
+from pipelines.telling import file_name
 from schemas.model import Entry
 
 _UNSAFE: Final = re.compile(r"[\x00-\x1f/\\]+")
@@ -104,7 +105,7 @@ def rewritten(entry: Entry, landed: Landed, rows: dict[LandedFile, list[int]]) -
 def _path(file: LandedFile, number: int) -> str:
     """Beside the original, and other than any name that it had before."""
     folder, _, before = file.path.rpartition("/")
-    label = (file.member or file.origin).rpartition("/")[2].removesuffix(".gz")
+    label = file_name((file.member or file.origin).rpartition("/")[2].removesuffix(".gz"))
     safe = _UNSAFE.sub("_", label).strip(". ")[-60:].lstrip(". ") or "file"
     turn = re.match(r"\d{5}e(\d+)-", before)
     return store.join(folder, f"{number:05d}e{int(turn[1]) + 1 if turn else 1}-{safe}")

@@ -19,6 +19,7 @@ from lake.decisions import Hold
 from lake.records import Merged
 from pipelines.context import Context
 from pipelines.deciding import require
+from pipelines.proof.certifying import open_log
 from schemas.model import Brake, Entry
 from schemas.workdays import day_of, is_working_day
 
@@ -36,7 +37,7 @@ def hold(ctx: Context, entry: Entry, planned: Merged, *, source: str, base: int 
     """Return where the merge may be committed. DecisionNeeded or Refused where it may not; nothing is changed then.
 
     `planned` are the counts of the merge, `source` the digest of its input, `base` the snapshot it is planned on: an
-    approval is for these."""
+    approval is for these. The audit log has a keyed digest of `source`: what few rows hold is soon tried."""
     if planned.rows_in and planned.superseded == planned.rows_in:
         return  # a late batch that changes nothing
     usual = usual_rows(ctx, planned, entry.brake)
@@ -45,7 +46,8 @@ def hold(ctx: Context, entry: Entry, planned: Merged, *, source: str, base: int 
         return
     names = ("rows_in", "inserted", "updated", "deleted", "total_before")
     saw: dict[str, int | str] = {name: getattr(planned, name) for name in names}
-    saw |= {"input": source, "base": str(base), "landed": usual.landed if usual else planned.rows_in}
+    saw |= {"base": str(base), "landed": usual.landed if usual else planned.rows_in}
+    saw["input"] = open_log(ctx)[0].digest(source)
     require(ctx, Hold(batch=planned.batch, stage="merge", reasons=reasons, saw=saw, at=ctx.clock()))
 
 

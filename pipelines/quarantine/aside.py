@@ -21,6 +21,7 @@ from pipelines.context import Context
 from pipelines.masks.keys import load_key
 from pipelines.masks.redact import redact
 from pipelines.masks.tokens import Tokens
+from pipelines.telling import file_name
 from schemas.model import Entry, Field, Hmac, Redact
 
 SECRET: Final = 3
@@ -43,7 +44,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Aside:
-    """One row. `data` is masked; null stays null, since what is missing is often why."""
+    """One row. `data` is masked; null stays null, since what is missing is often why. `file` is what may be told of its
+    name."""
 
     batch: str
     stage: str
@@ -70,7 +72,7 @@ def asides(
 
 def _aside(row: dict[str, Any], data: dict[str, str | None]) -> Aside:
     failures = tuple(Failure(**failure) for failure in row["failures"])
-    return Aside(row["batch"], row["stage"], row["file"], row["row"], failures, data)
+    return Aside(row["batch"], row["stage"], file_name(row["file"]), row["row"], failures, data)
 
 
 def _masked(entry: Entry, tokens: Tokens | None, rows: list[dict[str, Any]]) -> list[dict[str, str | None]]:

@@ -17,6 +17,7 @@ from pipelines.context import Context
 from pipelines.deciding import official, plain
 from pipelines.proof.certifying import open_log
 from pipelines.quarantine.casework import STATES, State, Stood, stood
+from pipelines.telling import file_name
 from schemas.buffers import Flags
 from schemas.errors import XuanwuError
 from schemas.model import Entry
@@ -24,7 +25,7 @@ from schemas.model import Entry
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows an act is about; what is None leaves none out."""
+    """Which rows an act is about; what is None leaves none out. `file` is its name, or what is told of that."""
 
     batch: str | None = None
     stage: str | None = None
@@ -39,9 +40,10 @@ def selected(ctx: Context, dataset: str, chosen: Selection) -> Iterator[Stood]:
     """Stream the rows that are chosen."""
     for part in stood(ctx, dataset, chosen.batch):
         mask = pc.is_in(part.state, pa.array(sorted(chosen.states)))
-        for column, value in (("stage", chosen.stage), ("file", chosen.file)):
-            if value is not None:
-                mask = pc.and_(mask, pc.equal(part.rows[column], value))
+        if chosen.stage is not None:
+            mask = pc.and_(mask, pc.equal(part.rows["stage"], chosen.stage))
+        if chosen.file is not None:
+            mask = pc.and_(mask, _of_file(part.rows["file"], chosen.file))
         if chosen.rows:
             mask = pc.and_(mask, pc.is_in(part.rows["row"], pa.array(sorted(chosen.rows), pa.int64())))
         if chosen.department is not None:
@@ -50,6 +52,12 @@ def selected(ctx: Context, dataset: str, chosen: Selection) -> Iterator[Stood]:
             mask = pc.and_(mask, pa.array(_broke(part.rows, chosen.rule)))
         if pc.any(mask).as_py():
             yield part.filter(mask)
+
+
+def _of_file(names: pa.Array, wanted: str) -> pa.Array:
+    """Which rows are of a file of this name, or of one that is shown so, since it is called after a person."""
+    distinct = pc.unique(names).to_pylist()
+    return pc.is_in(names, pa.array([n for n in distinct if wanted in (n, file_name(n))], pa.string()))
 
 
 def _broke(rows: pa.RecordBatch, rule: str) -> Flags:

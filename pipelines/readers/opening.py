@@ -170,7 +170,7 @@ def open_bytes(file: LandedFile, pattern: str | None = None) -> Iterator[IO[byte
     """The file's content as one stream, without its gzip or zip; seekable only if it was not compressed.
 
     `pattern` finds the member of a zip where the record does not name it."""
-    name = file_name(f"{file.origin}!{file.member}" if file.member else file.origin)
+    name = file_name(file.name)
     with ExitStack() as stack:
         stream = stack.enter_context(open_raw(file.path))
         if is_archive(stream, file.format):

@@ -86,7 +86,7 @@ def scan(file: LandedFile, source: Source, columns: Sequence[str], opened: Openi
 
 def _name(file: LandedFile) -> str:
     """For messages and notes: a file may be called after a person."""
-    return file_name(f"{file.origin}!{file.member}" if file.member else file.origin)
+    return file_name(file.name)
 
 
 def _batches(

@@ -163,11 +163,11 @@ def _take_one(
 
 
 def _copy(where: Place, file: Found, source: FileSource, taken: Taken, writer: landing.LandingWriter) -> None:
-    """Land the file's bytes; text is looked at meanwhile."""
+    """Land the file's bytes, under a name that may be told; text is looked at meanwhile."""
     coming = LandedFile(path="", origin=file.name, sha256="", size=file.size, rows=0, format=source.format)
     look = partial(scanned_passing, coming, source, taken.columns)
     with teed(chunks(where, file), look) as (passed, looked):
-        path, sha256, size = writer.add_stream(file.name.rpartition("/")[2], passed)
+        path, sha256, size = writer.add_stream(file_name(file.name.rpartition("/")[2]), passed)
     came = {"path": path, "sha256": sha256, "size": size}
     landed = coming.model_copy(update=came)
     taken.known.add(landed)

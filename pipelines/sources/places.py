@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pyarrow import ArrowException, fs
 
+from pipelines.telling import file_name
 from schemas.errors import SettingsError, SourceError
 
 CHUNK = 1 << 20
@@ -151,7 +152,9 @@ def _refuse_escape(where: Place, file: Found) -> None:
         return
     if not Path(file.path).resolve().is_relative_to(Path(where.root).resolve()):
         raise SourceError(
-            "a symbolic link leads out of its connection's folder", file=file.name, rule="source.path"
+            "a symbolic link leads out of its connection's folder",
+            file=file_name(file.name),
+            rule="source.path",
         )
 
 
@@ -163,16 +166,16 @@ def chunks(where: Place, file: Found) -> Iterator[bytes]:
                 yield block
         now = where.system.get_file_info(file.path)
     except FileNotFoundError:
-        raise ChangedError(file.name) from None
+        raise ChangedError(file_name(file.name)) from None
     except OSError as error:
         raise SourceError(
             f"the file cannot be read ({type(error).__name__})",
-            file=file.name,
+            file=file_name(file.name),
             next_step="check its rights, run again",
         ) from None
     if (now.size, now.mtime) != (file.size, file.modified):
-        raise ChangedError(file.name)
+        raise ChangedError(file_name(file.name))
 
 
 class ChangedError(Exception):
-    """A file changed while it was read: it is still being written."""
+    """A file changed while it was read: it is still being written. It says which, as others may be told."""

@@ -12,7 +12,7 @@ from lake.records import LandedFile, SourceColumn
 from pipelines.readers import Opening, Scan, encoding_of, is_packed, open_bytes, scan
 from pipelines.readers.header import locate
 from pipelines.readers.seen import Seen
-from pipelines.telling import identifying
+from pipelines.telling import file_name, identifying
 from schemas.errors import ColumnsMissing, SourceError
 from schemas.model import Entry, Source
 
@@ -49,7 +49,7 @@ def scanned_passing(
     @contextmanager
     def once(*_: object) -> Iterator[IO[bytes]]:
         if (stream := next(passes, None)) is None:
-            raise SourceError("what passes is read once", file=file.origin)
+            raise SourceError("what passes is read once", file=file_name(file.origin))
         yield cast(IO[bytes], stream)
 
     with suppress(SourceError):

@@ -29,6 +29,7 @@ from pipelines.spark.frames import stored_rows
 from pipelines.spark.session import session
 from pipelines.spark.spread import spread
 from pipelines.spark.worker.convert import Done, Shared, Unit, convert
+from pipelines.telling import file_name
 from schemas.errors import Unbalanced
 from schemas.model import Entry
 
@@ -112,7 +113,7 @@ def _require_all(unit: Unit, done: Done, dataset: str) -> None:
         raise Unbalanced(
             f"landed rows {unit.rows} ≠ rows read {done.rows_in}",
             dataset=dataset,
-            file=unit.file.origin,
+            file=file_name(unit.file.name),
             rule="nothing lost (law 2)",
             next_step="collect the batch again",
         )

@@ -37,6 +37,7 @@ def test_what_was_given_is_kept_exactly(settings: Settings) -> None:
         assert landing.landed(settings, batch) is None
         record = writer.commit(landed(batch, 3, files=files))
     assert landing.landed(settings, batch) == record
+    assert len({file.salt for file in record.files}) == 2, "each file has a salt of its own"
     assert Path(path).read_bytes() == b"a,b\r\n\xff\x00"
     assert Path(path).is_relative_to(zones.folder(settings, "landing", "dept.data", batch.id))
     assert pq.read_table(second).equals(ROWS)

@@ -95,6 +95,8 @@ def test_a_row_that_does_not_convert_is_named_and_nothing_is_written(town: Town)
     assert "row 22" in said and "field age" in said and "a whole number" in said and "next: " in said
     said = refused(town, given(town, csv_of([*rows(1), (*rows(1)[0], CANARY)])))
     assert "row 22" in said and "a row cannot be read" in said
+    said = refused(town, given(town, csv_of([bad]), "13987651234.csv"), out="13987651235.csv")
+    assert "file [手机号].csv" in said and "1398765123" not in said
 
 
 def test_what_cannot_be_masked_is_said_plainly(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +108,14 @@ def test_what_cannot_be_masked_is_said_plainly(town: Town, monkeypatch: pytest.M
     assert "no such file" in refused(town, town.root / "absent.csv")
     assert "no such input format" in refused(town, given(town, b"x", "people.doc"))
     assert "no such output format" in refused(town, good, out="masked.doc")
+    for name, out in (
+        ("13987651234.doc", "a.csv"),
+        ("13987651235.csv", "a.csv"),
+        ("people.csv", "13987651236.doc"),
+    ):
+        path = town.root / name
+        said = refused(town, given(town, b"x", name) if name.endswith("doc") else path, out=out)
+        assert "[手机号]." in said and "1398765123" not in said
     assert "grants no field" in refused(town, good, "--policy", "statistics")
     assert "no dataset" in refused(town, good, "--dataset", "police.persons")
     monkeypatch.delenv("XUANWU_KEY_1")

@@ -16,12 +16,23 @@ import pytest
 from lake import handling
 from lake.certificates import digest_of
 from lake.verify import Copy, verify
-from pipelines.correcting.book import ABOUT, README, SHEET
+from pipelines.correcting.book import ABOUT, FIRST, README, SHEET
 from pipelines.correcting.exporting import export
 from pipelines.proof.certifying import open_log
 from pipelines.quarantine.casework import cases
 from schemas.errors import SourceError, XuanwuError
-from tests.pipelines.correcting.desk import KEY, VISIT, Desk, fill, good, set_up, sheet_of
+from tests.pipelines.correcting.desk import (
+    CSV,
+    KEY,
+    VISIT,
+    Desk,
+    column_of,
+    csv_of,
+    fill,
+    good,
+    set_up,
+    sheet_of,
+)
 
 CORRECTED = {
     (12, "日期"): "20260301",
@@ -90,6 +101,29 @@ def test_another_department_sees_no_value_graded_three(first: Desk, tmp_path: Pa
     assert (batch, file, row) == (first.batch(1).id, "visit_2026-03-01.csv", "15")
     assert "police.person" in wrong
     assert values == ["V93", "P9", "女", "20260301", "8", None], "no phone, and nothing to correct"
+
+
+def test_another_department_is_not_told_whom_a_file_is_called_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reasons come to the right rows all the same, where two files are told alike, too."""
+    monkeypatch.setenv("XUANWU_KEY_1", KEY)
+    desk = Desk(tmp_path, source=CSV.replace("visit_{date}", "1* {date}"))
+    desk.people(*range(5))
+    names = ("13987651234 2026-03-01.csv", "13987651235 2026-03-01.csv")
+    for number, name in enumerate(names):
+        unknown = (f"U{number}", f"P{8 + number}", "女", "20260301", "8", "13900000093")
+        (desk.box / name).write_bytes(csv_of([unknown]))
+    desk.run(1)
+    assert desk.assign() == {"police": 2}
+    places = [row[1:3] for row in sheet_of(desk.export("police"))]
+    assert places == [("[手机号] 2026-03-01.csv", "2")] * 2
+    assert "1398765123" not in str(sheet_of(desk.exported.path))
+    filled = openpyxl.load_workbook(desk.exported.path)
+    filled[SHEET].cell(FIRST + 2, column_of(desk.exported.path, "why")).value = "查无此人"
+    filled.save(desk.exported.path)
+    (act,) = desk.take(desk.exported.path).acts
+    assert handling.rows_of(desk.settings, act)["file"].to_pylist() == [names[1]]
 
 
 def test_who_took_which_rows_out_is_logged(first: Desk) -> None:
@@ -173,6 +207,9 @@ def test_a_workbook_that_is_none_of_ours(first: Desk, book: Path, tmp_path: Path
     (tmp_path / "x.xlsx").write_bytes(b"PK\x03\x04 no workbook")
     with pytest.raises(SourceError, match="damaged, or is no workbook"):
         first.take(tmp_path / "x.xlsx")
+    (tmp_path / "x.xlsx").rename(tmp_path / "13987651234.xlsx")
+    with pytest.raises(SourceError, match=r"file \[手机号\]\.xlsx"):
+        first.take(tmp_path / "13987651234.xlsx")
     other = openpyxl.Workbook()
     other.save(tmp_path / "y.xlsx")
     with pytest.raises(SourceError, match="not a workbook that was exported here"):

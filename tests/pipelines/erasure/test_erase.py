@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ import pyarrow as pa
 import pytest
 
 from lake import erasures, landing, store
+from lake.certificates import FileProof, salted
+from lake.erasures import Located
 from lake.signing import load_signer
 from lake.verify import Copy, verify
 from lake.zones import identifier
@@ -178,6 +181,35 @@ def test_the_certificate_is_signed_and_holds_no_value(town: Town) -> None:
     assert {each.element for each in erasure.subject} == {"resident_id"}
     log = b"".join(each.read_bytes() for each in (town.lake / "proof" / "log").glob("*.jsonl"))
     assert log.count(b'"action":"erase"') == 2
+
+
+def test_the_certificate_s_digests_of_originals_are_salted(town: Town) -> None:
+    """What was erased from a file of few rows could be tried against plain ones."""
+    before = {store.sha256_of(str(path)) for path in town.lake.glob("landing/*/*/*/files/*")}
+    told = done(town)
+    after = {store.sha256_of(str(path)) for path in town.lake.glob("landing/*/*/*/files/*")}
+    said = (town.lake / told.certificate).read_text()
+    assert before - after and after - before
+    assert not [digest for digest in before | after if digest in said]
+    for batch in told.erasure.batches:
+        files = json.loads((town.lake / batch.manifest.path).read_bytes())["files"]
+        now = {salted(file["salt"], file["sha256"]) for file in files}
+        came = {salted(file["salt"], file["received"]["sha256"]) for file in files if file.get("received")}
+        assert {file.after.salted for file in batch.files} <= now
+        assert {file.before.salted for file in batch.files} <= came
+
+
+def test_a_certificate_from_before_there_was_a_salt_holds(town: Town) -> None:
+    """It has the plain digests of its originals."""
+    made, signer = done(town).erasure, load_signer(town.settings, lambda _: "")
+    files = [file for batch in made.batches for file in batch.files]
+    plain = [Located(path=file.before.path, sha256="0" * 64, size=1, rows=2) for file in files]
+    old = [erasures.ErasedFile(before=each, after=each, rows=1) for each in plain]
+    batches = (made.batches[0].model_copy(update={"files": tuple(old)}),)
+    data = erasures.encode(made.model_copy(update={"batches": batches}), signer)
+    (said, *_) = json.loads(data)["erasure"]["batches"][0]["files"]
+    assert said["before"] == FileProof(path=plain[0].path, sha256="0" * 64, size=1, rows=2).model_dump()
+    assert erasures.decode(data, signer.trust).batches == batches
 
 
 @pytest.mark.parametrize("change", ["original", "manifest", "certificate", "gone", "begun"])

@@ -16,14 +16,15 @@ import pytest
 import xlsxwriter
 
 from lake import store
-from lake.records import LandedFile
+from lake.records import Landed, LandedFile
 from lake.search import Needles, search
 from pipelines.erasure.originals import Choice, chosen, without
+from pipelines.erasure.suppression import rewritten
 from pipelines.readers import members, read
 from pipelines.sources.scanned import columns_of, scanned
 from schemas.errors import LakeError
 from schemas.model import Entry
-from tests.pipelines.building import entry_of
+from tests.pipelines.building import NOW, batch_of, entry_of
 from tests.pipelines.erasure.town import subject
 
 WHO = "320102199001011234"
@@ -210,7 +211,16 @@ def test_a_file_that_would_not_read_as_before_stays(tmp_path: Path) -> None:
     """A manifest that tells other rows than there are."""
     of = entry("csv", encoding="utf-8")
     (file,) = land(tmp_path, of, csv_text(NEAR).encode())
-    with pytest.raises(LakeError, match="would not read as before"):
+    file = file.model_copy(update={"origin": "13987651234.csv"})
+    with pytest.raises(LakeError, match=r"would not read as before.*file \[手机号\]\.csv"):
         without(file.model_copy(update={"rows": 9}), of, [3], str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
     assert Path(file.path).exists()
+
+
+def test_a_new_file_is_not_named_after_the_person_that_it_came_with(tmp_path: Path) -> None:
+    of = entry("csv", encoding="utf-8")
+    (file,) = land(tmp_path, of, csv_text(NEAR).encode(), "13987651234.csv")
+    landed = Landed(batch=batch_of("health.visit"), files=(file,), rows=file.rows, collected_at=NOW)
+    (made,) = rewritten(of, landed, {file: [3]}).files
+    assert (Path(made.path).name, made.origin) == ("00001e1-[手机号].csv", "13987651234.csv")

@@ -10,7 +10,9 @@ import pytest
 from lake import decisions, recordstore
 from lake.batch import Batch
 from lake.records import Merged
+from pipelines import merge as merging
 from pipelines.deciding import decide, waiting
+from pipelines.proof.certifying import open_log
 from pipelines.stages import run_stage
 from schemas.errors import DecisionNeeded, LakeError, Refused, XuanwuError
 from schemas.settings import Settings
@@ -57,6 +59,14 @@ def test_what_deletes_or_changes_too_much_is_held_and_the_table_stays(
     assert ordered(city.rows()) == table(ROWS)
     ((found, made),) = waiting(city.ctx)
     assert words in found.reasons[0] and made is None
+    _keyed(city, found, plain=merging._digest(city.entry, city.checked(2, second)))
+
+
+def _keyed(city: City, found: decisions.Hold, *, plain: str) -> None:
+    """What the log says of the input is made with the signing key: few rows are soon tried against a plain digest."""
+    log = "".join(path.read_text() for path in Path(city.settings.lake_root).glob("proof/log/*.jsonl"))
+    assert found.saw["input"] == open_log(city.ctx)[0].digest(plain)
+    assert str(found.saw["input"]) in log and plain not in log
 
 
 def test_within_the_limits_nobody_is_asked(city: City) -> None:

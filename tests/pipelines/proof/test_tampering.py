@@ -35,6 +35,9 @@ INNER = ("curated", "quarantine")
 """Their metadata files are covered as far as they are current."""
 NOT_COVERED = {"origins", "records", "standard"}
 """What nobody outside reads: docs/auditor.md says so."""
+SET_ASIDE = (
+    '  - {expect: expect_column_values_to_not_match_regex, column: no, regex: "55$", on_fail: quarantine}\n'
+)
 Change = Callable[[Path, random.Random], None]
 Entry = dict[str, object]
 
@@ -54,6 +57,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XUANWU_KEY_1", KEY)
         town = Town(tmp_path_factory.mktemp("town"))
+        visit = town.settings.catalogue / "health/visit.yaml"
+        visit.write_text(visit.read_text() + SET_ASIDE)
         town.people()
         for day in (1, 2):
             town.leave(day, csv_of(visits(day)))
@@ -153,6 +158,10 @@ def test_the_lake_holds_every_kind_of_file_and_is_right(lived: Lived) -> None:
     ]
     assert tried == sorted(covered)
     assert all(below(lived.lake, *patterns) for patterns in GROUPS.values())
+    assert {path.name for path in below(lived.lake, *GROUPS["verdicts"])} == {
+        "verdict.json",
+        "rejects.parquet",
+    }
     ends = {path.name.split(".", 1)[-1] for path in tried}
     assert ends > {"parquet", "avro", "metadata.json", "jsonl", "csv", "pem", "lifted.json", "json"}
 

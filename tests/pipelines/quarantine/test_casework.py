@@ -14,6 +14,7 @@ from lake import handling, quarantine
 from lake.handling import PLACES, Said
 from pipelines.context import Context
 from pipelines.proof.certifying import open_log
+from pipelines.quarantine.aside import asides
 from pipelines.quarantine.assigning import Selection, assign, dismiss
 from pipelines.quarantine.casework import cases, loads
 from schemas.errors import XuanwuError
@@ -50,12 +51,12 @@ def ctx(settings: Settings) -> Iterator[Context]:
     yield ctx
 
 
-def put(ctx: Context, *rows: list[str], batch: str = BATCH) -> None:
+def put(ctx: Context, *rows: list[str], batch: str = BATCH, file: str = "a.csv") -> None:
     found: list[dict[str, Any]] = [
         {
             "batch": batch,
             "stage": "check",
-            "file": "a.csv",
+            "file": file,
             "row": number,
             "failures": [
                 {"field": field, "rule": f"r_{field or 'row'}", "expected": "else"} for field in fields
@@ -103,6 +104,15 @@ def test_rows_are_chosen_by_what_they_have_in_common(ctx: Context) -> None:
     assert told(ctx) == {("dismissed", ""): 2, ("assigned", "bureau"): 1, ("open", ""): 2}
     assert list(assign(ctx, VISIT, Selection(stage="merge"), None, by="li")) == []
     assert list(assign(ctx, VISIT, Selection(file="b.csv"), None, by="li")) == []
+
+
+def test_a_file_that_is_called_after_a_person_is_chosen_as_it_is_shown(ctx: Context) -> None:
+    put(ctx, ["fee"], batch="20260306T000000Z-00000002", file="13987651234.csv")
+    assert {row.file for row in asides(ctx, VISIT)} == {"a.csv", "[手机号].csv"}
+    chosen = Selection(file="[手机号].csv")
+    (act,) = assign(ctx, VISIT, chosen, "bureau", by="li", why="整行无法读取")
+    assert handling.rows_of(ctx.settings, act)["file"].to_pylist() == ["13987651234.csv"]
+    assert len(list(dismiss(ctx, VISIT, Selection(file="13987651234.csv"), by="li", why="源系统已停用"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from pipelines.context import Context
 from pipelines.readers import read
 from pipelines.sources import places
 from pipelines.sources.file import collect_file
-from pipelines.sources.places import CHUNK
+from pipelines.sources.places import CHUNK, ChangedError
 from schemas.errors import LakeError, SettingsError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
@@ -174,10 +174,34 @@ def test_names_that_hold_an_identifier_are_not_told(drop: Path, collect: Collect
     )
     assert [column.name for column in landed.columns] == ["a"]
     assert collect("*.jsonl", "a", format="jsonl", day=2).skipped == ("[手机号].jsonl",)
+    (file,) = landed.files
+    assert (file.origin, Path(file.path).name) == ("13987651234.jsonl", "00001-[手机号].jsonl")
     with zipfile.ZipFile(drop / "a.zip", "w") as archive:
         archive.writestr("13987651234.csv", "x,y\n1,2\n")
     with pytest.raises(SourceError, match=r"file a\.zip!\[手机号\]\.csv"):
         collect("a.zip", "a", day=3)
+
+
+def test_no_error_of_a_place_tells_whom_its_file_is_called_after(
+    drop: Path, collect: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that leads out, a file that changes while it is read, and one that cannot be read."""
+    name = "13987651234.csv"
+    (drop.parent / "s.csv").write_text("a,b\n1,2\n")
+    (drop / name).symlink_to(drop.parent / "s.csv")
+    with pytest.raises(SourceError, match=r"a symbolic link leads out.*\[手机号\]\.csv"):
+        collect("*.csv")
+    (drop / name).unlink()
+    (drop / name).write_text("a,b\n1,2\n")
+    (found,) = places.find(places.place(str(drop)), "*.csv")
+    with pytest.raises(ChangedError, match=r"^\[手机号\]\.csv$"):
+        list(places.chunks(places.place(str(drop)), replace(found, size=1)))
+    (drop / name).unlink()
+    with pytest.raises(ChangedError, match=r"^\[手机号\]\.csv$"):
+        list(places.chunks(places.place(str(drop)), found))
+    (drop / name).mkdir()
+    with pytest.raises(SourceError, match=r"cannot be read.*\[手机号\]\.csv"):
+        list(places.chunks(places.place(str(drop)), found))
 
 
 def test_columns_of_json_may_be_absent_in_one_record_not_in_all(drop: Path, collect: Collect) -> None:

@@ -24,9 +24,9 @@ from pipelines.quarantine.laid import Corrections
 from pipelines.spark import standardise as spark
 from pipelines.spark.sql import translated
 from pipelines.spark.standardise import shared_out, unknown_codes
-from pipelines.spark.worker.convert import Shared, Unit, convert
+from pipelines.spark.worker.convert import Done, Shared, Unit, convert
 from pipelines.standardise import standardise
-from schemas.errors import ColumnsMissing, EngineError
+from schemas.errors import ColumnsMissing, EngineError, Unbalanced
 from schemas.model import Check, Code
 from schemas.settings import Settings
 from tests.conftest import NOW
@@ -91,6 +91,12 @@ def test_units_are_the_batch(
     aside = pa.concat_tables(pq.read_table(each.rejects) for each in done if each.rejects)
     assert aside.num_rows == record.quarantined > 0
     assert unknown_codes(done) == record.unknown_codes
+
+
+def test_a_unit_that_lost_rows_does_not_tell_whom_its_file_is_called_after(landed: Landed) -> None:
+    file = landed.files[0].model_copy(update={"origin": "a.zip", "member": "13987651234.parquet"})
+    with pytest.raises(Unbalanced, match=r"file a\.zip!\[手机号\]\.parquet"):
+        spark._require_all(Unit(0, file, 0, 250, None), Done(249, 249, 0, None, {}), "civil.fee")
 
 
 def test_a_file_with_erased_rows_is_one_unit(landed: Landed) -> None:
