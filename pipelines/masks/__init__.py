@@ -31,7 +31,7 @@ from schemas.errors import MaskError
 from schemas.model import Constant, Field, Fpe, Hmac, Keep, Mask, Noise
 from schemas.rules.masks import misfit
 
-RULES = 4
+RULES = 5
 """Raised whenever a mask's output changes for the same input, so that what was published is published
 anew."""
 
