@@ -13,11 +13,11 @@ import duckdb
 
 from lake import store
 from pipelines.context import Context
-from pipelines.engine import engine
+from pipelines.engine import engine, engine_errors
 from pipelines.sqlrows import without_marks
 from pipelines.views import create_view, current, sql_type, view_name
 from schemas.arrow import field_type, standard_schema
-from schemas.errors import EngineError, LakeError
+from schemas.errors import LakeError
 from schemas.model import Entry, SharedFrom
 from schemas.sql import literal, quote
 
@@ -32,20 +32,18 @@ def enrich(ctx: Context, entry: Entry, path: str) -> dict[str, int]:
     rows keep their order. Returns, per such field, the rows that found no partner (a null in `on` never
     does).
 
-    Raises SourceError where the other dataset has no curated table yet, and LakeError where one key is there
-    twice.
+    Raises SourceError where the other dataset has no curated table yet, LakeError where one key is there twice, and
+    EngineError where the engine failed.
     """
     shared = {name: field.shared_from for name, field in entry.fields.items() if field.shared_from}
     if not shared:
         return {}
-    with engine(ctx.settings) as connection:
+    failing = engine_errors("join what is shared", "standardise", dataset=entry.id)
+    with failing, engine(ctx.settings) as connection:
         for dataset in dict.fromkeys(origin.dataset for origin in shared.values()):
             other = ctx.catalogue.entry(dataset)
             create_view(connection, ctx.tables, other, current(ctx.tables, other, entry.id))
-        try:
-            return _rewrite(ctx, connection, entry, shared, path)
-        except duckdb.Error as error:
-            raise EngineError(f"the join failed with a {type(error).__name__}", dataset=entry.id) from None
+        return _rewrite(ctx, connection, entry, shared, path)
 
 
 def _rewrite(

@@ -41,10 +41,10 @@ from lake.records import Checked, Merged
 from lake.version import code_version
 from lake.zones import Identifier, identifier
 from pipelines.context import Context
-from pipelines.engine import engine
+from pipelines.engine import engine, engine_errors
 from pipelines.merging import brake, sql
 from schemas.arrow import SEQ, entry_schema
-from schemas.errors import CommitConflict, EngineError
+from schemas.errors import CommitConflict
 from schemas.model import Entry, Field, Keep
 
 TRIES: Final = 8
@@ -183,17 +183,10 @@ def _merge_once(job: Job, planning: Planning) -> Merged:
 
 @contextmanager
 def _local(job: Job, stored: list[Part]) -> Iterator[Planner]:
-    """DuckDB. Its messages may quote values: ours names the kind of failure."""
-    try:
-        with engine(job.ctx.settings) as db:
-            yield _Local(job, db, stored)
-    except (duckdb.Error, pa.ArrowException) as error:
-        raise EngineError(
-            f"the local engine could not merge the batch ({type(error).__name__})",
-            dataset=job.entry.id,
-            batch=job.checked.batch.id,
-            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then run merge again",
-        ) from None
+    """DuckDB, whose failures are errors of ours."""
+    failing = engine_errors("merge the batch", "merge", dataset=job.entry.id, batch=job.checked.batch.id)
+    with failing, engine(job.ctx.settings) as db:
+        yield _Local(job, db, stored)
 
 
 class _Local:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from benchmarks.environments import ROOT, environment
+from benchmarks.redaction.otherwise import otherwise
 from benchmarks.redaction.page import write
 from benchmarks.redaction.prose import HALVES, Document, Span, documents
 from benchmarks.redaction.real import daily, files
@@ -28,7 +29,7 @@ from schemas.model import Field, Redact
 
 OURS = "Xuanwu"
 WAYS = {"own": "Presidio, as it comes", "chinese folded": "Presidio + Chinese recognisers + LAC"}
-DAILY = "People's Daily"
+DAILY, OTHERWISE = "People's Daily", "otherwise"
 
 
 class Result(NamedTuple):
@@ -70,6 +71,7 @@ def measure(count: int) -> list[Result]:
     """Every contender on every corpus, by turns."""
     python = environment("redaction", "requirements-redaction.txt")
     corpora = {half: list(documents(half, count)) for half in HALVES}
+    corpora |= {OTHERWISE: list(otherwise(corpora["held_out"]))}
     corpora |= {DAILY: daily(python, count)}
     results = []
     for name, corpus in corpora.items():

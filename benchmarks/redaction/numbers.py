@@ -290,7 +290,7 @@ def written(random: Random, kind: str, number: str) -> str:
     if way < 0.8:
         return number.translate(_WIDE)
     if groups and way < 0.93 and not (kind == "resident_id" and len(number) == 15):
-        return random.choice((" ", "-", "\u3000", "\u00a0")).join(_cut(number, groups))
+        return random.choice((" ", "-", "\u3000", "\u00a0")).join(cut(number, groups))
     if kind == "phone" and way < 0.96:
         return random.choice(("+86", "+86 ", "86-", "0086")) + number
     if kind in ("resident_id", "phone", "bank_card", "uscc") and way > 0.97:
@@ -299,7 +299,7 @@ def written(random: Random, kind: str, number: str) -> str:
     return number
 
 
-def _cut(number: str, groups: tuple[int, ...]) -> list[str]:
+def cut(number: str, groups: tuple[int, ...]) -> list[str]:
     pieces, at = [], 0
     for length in groups:
         pieces.append(number[at : at + length])

@@ -18,6 +18,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _TITLES = {
     "held_out": "Prose that no rule was bettered by",
     "seen": "Prose that the rules were bettered by",
+    "otherwise": "Prose that no rule was bettered by, its numbers written otherwise",
     "People's Daily": "The People's Daily of January 1998: names only",
 }
 

@@ -5,10 +5,11 @@ identifiers it holds (`patterns`) and the unmasked values of personal fields (`v
 LeakFound after the last row: the commit that waits for the end of the rows never happens, the files written for it
 are removed, and the publication before stands. The message names columns, kinds and counts, never a value.
 
-Not looked into: columns of tokens (they must have the form of tokens, which is checked) and of a constant; the
-values of a column of codes are not compared. A field that the entry explicitly keeps (`mask: {share: keep}`) may
-hold its own values, which is what was decided, but not those of another field. Of a grade below 3 that holds for
-everything but resident ids and bank cards: those are nobody's public contact.
+Not looked into: columns of tokens and of a constant; the values of a column of codes are not compared. Tokens must have
+the form of tokens, and what is enciphered in place (`fpe`) no letter but those of its form: both are checked. A field
+that the entry explicitly keeps (`mask: {share: keep}`) may hold its own values, which is what was decided, but not
+those of another field. Of a grade below 3 that holds for everything but resident ids and bank cards: those are
+nobody's public contact.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from pipelines.gates import absent
 from pipelines.gates.held import Held
 from pipelines.gates.patterns import Tally
 from pipelines.gates.values import Personal, Seen, compared, seen
+from pipelines.masks.fpe import WHOLE
 from pipelines.publishing.withdrawal import published_table
 from schemas.errors import LeakFound
-from schemas.model import Entry, Field, Fpe, Keep, LakeSource, Mask, Zone
+from schemas.model import Entry, Field, Fpe, Hmac, Keep, LakeSource, Mask, Zone
 from schemas.policy import policies
 
 PERSONAL_GRADE = 3
@@ -115,6 +117,13 @@ class Watched:
         return found
 
 
+def _form(mask: Mask) -> str | None:
+    """For RE2: what every value under a mask looks like, where that is settled."""
+    if isinstance(mask, Fpe):
+        return WHOLE.get(mask.form)
+    return _TOKEN if isinstance(mask, Hmac) else None
+
+
 def _comparable(each: Field) -> bool:
     return each.grade >= PERSONAL_GRADE and each.codes is None and each.type in ("string", *NUMBERS)
 
@@ -129,7 +138,7 @@ def watch(
     """The rows as they come. LeakFound after the last one, if any column holds what it must not. Where rows that repeat
     come once, the column `times` says how often each of them is written."""
     looked = [name for name, mask in publication.plan.items() if mask.kind not in ("hmac", "constant")]
-    tokens = [name for name, mask in publication.plan.items() if mask.kind == "hmac"]
+    forms = {name: form for name, mask in publication.plan.items() if (form := _form(mask))}
     found = _Found(publication, {name: Tally() for name in looked}, {name: Held() for name in looked})
     with ExitStack() as stack:
         store = stack.enter_context(seen(publication.ctx.settings)) if publication.personal else None
@@ -137,8 +146,8 @@ def watch(
             often = None if times is None else batch.column(times)
             for name in looked:
                 found.look(name, batch.column(name), often, store)
-            for name in tokens:
-                found.tokens(name, batch.column(name), often)
+            for name, form in forms.items():
+                found.formed(name, form, batch.column(name), often)
             yield batch
         found.rest(store)
         found.judge(store)
@@ -174,9 +183,10 @@ class _Found:
             if len(plainer := _plainer(distinct)):
                 store.add(name, plainer)
 
-    def tokens(self, name: str, values: pa.Array, often: pa.Array | None) -> None:
-        """A column of tokens holds tokens and nothing else, whatever made it."""
-        none = pc.invert(pc.match_substring_regex(values, _TOKEN))
+    def formed(self, name: str, form: str, values: pa.Array, often: pa.Array | None) -> None:
+        """A column of tokens holds tokens and nothing else, one enciphered in place no other letters, whatever made
+        it."""
+        none = pc.invert(pc.match_substring_regex(values, form))
         wrong = pc.sum(none if often is None else often.filter(none)).as_py() or 0
         if wrong:
             self.malformed[name] = self.malformed.get(name, 0) + wrong
@@ -196,7 +206,8 @@ class _Found:
 
     def _malformed(self) -> Iterator[Finding]:
         for name, count in self.malformed.items():
-            yield name, f"{count} row(s) without the form of a token", count
+            of = "a token" if self.publication.plan[name].kind == "hmac" else "what its mask enciphers"
+            yield name, f"{count} row(s) without the form of {of}", count
 
     def _values(self, store: Seen) -> Iterator[Finding]:
         columns = {name: self.publication.foreign(name) for name in self.tallies}

@@ -6,7 +6,12 @@ publication for every tenth serial number (Luhn's sum has one digit) would soon 
 - **Serial numbers.** Where the whole value is a number of a form (or a few letters and a number: `NJ2026030200001`),
   it counts only if more than half of the column's values of that length prove to be identifiers. Of serial
   numbers one in ten has Luhn's sum, one in eleven the check digit of GB 11643; of identifiers all have. A resident id
-  of 18 digits has a province and a day of birth besides: there a tenth is enough.
+  of 18 digits has a province and a day of birth besides: there a tenth is enough. A number in groups with points,
+  slashes or low lines between them (6001.0001.0002.0003) is told by its digits, as one that is written whole.
+- **Mobile numbers** have no check digit, but operators were given some beginnings and not others: where hardly any
+  number that begins with 13 to 19 begins like nobody's, it is enough that they are more than half of what is no
+  landline and no mere repetition of one digit; or more than a tenth, of eight beginnings or more, which neither years
+  (1949 to 1999) nor provinces (13 to 15) nor hours are.
 - **Cards** begin with a number that ISO/IEC 7812 gave to a payment scheme, and no Latin letter touches them; nor
   one of the 15-digit resident ids, which have no check digit.
 - **Credit codes** (GB 32100) are looked for where the column is not itself one.
@@ -24,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.masks.finders import is_scheme_card
+from pipelines.masks.finders import AREA, is_scheme_card
 from pipelines.masks.redact import find
 from schemas.buffers import Flags, Places, flags
 from schemas.identifiers import (
@@ -41,11 +46,14 @@ KINDS = ("resident_id", "phone", "email", "bank_card", "plate", "passport", "usc
 @dataclass
 class Tally:
     """What one column held so far. `serial` counts, by length, rows whose whole value is such a number; `proven`
-    those of them that are identifiers, by length and kind; `inside` rows that hold one which is not the whole value."""
+    those of them that are identifiers, by length and kind; `inside` rows that hold one which is not the whole value.
+    `mobiles` counts mobile numbers by their first three digits, `others` numbers as long that cannot be any."""
 
     serial: Counter[int] = field(default_factory=Counter)
     proven: Counter[tuple[int, str]] = field(default_factory=Counter)
     inside: Counter[str] = field(default_factory=Counter)
+    mobiles: Places = field(default_factory=lambda: np.zeros(_BEGINNINGS, np.int64))
+    others: int = 0
 
     def look(self, texts: pa.Array, rows: pa.Array) -> None:
         """Take in distinct texts and how many rows have each."""
@@ -56,7 +64,13 @@ class Tally:
         if serial.any():
             lettered = flags(pc.fill_null(pc.not_equal(pc.struct_field(parts, "letters"), ""), False))
             self._serials(number.filter(pa.array(serial)), lettered[serial], times[serial])
-        self._inside(texts.filter(pa.array(~serial)), times[~serial])
+            texts, times = texts.filter(pa.array(~serial)), times[~serial]
+        apart = flags(pc.fill_null(pc.match_substring_regex(texts, _IN_GROUPS), False))
+        if apart.any():
+            number = pc.replace_substring_regex(texts.filter(pa.array(apart)), "[./_]", "")
+            self._serials(number, np.zeros(len(number), np.bool_), times[apart])
+            texts, times = texts.filter(pa.array(~apart)), times[~apart]
+        self._inside(texts, times)
 
     def _serials(self, numbers: pa.Array, lettered: Flags, times: Places) -> None:
         lengths = pc.utf8_length(numbers).to_numpy(zero_copy_only=False)
@@ -66,6 +80,15 @@ class Tally:
             these = numbers.filter(pa.array(of_length))
             for kind, proven in _proven(these, length, lettered[of_length]):
                 self.proven[length, kind] += int(times[of_length][proven].sum())
+            if length == _MOBILE:
+                self._telephones(these, times[of_length])
+
+    def _telephones(self, numbers: pa.Array, times: Places) -> None:
+        mobile = is_mobile(numbers)
+        first = pc.utf8_slice_codeunits(numbers.filter(pa.array(mobile)), 0, 3).cast(pa.int64())
+        self.mobiles += np.bincount(first, times[mobile], _BEGINNINGS).astype(np.int64)
+        rest = numbers.filter(pa.array(~mobile))
+        self.others += int(times[~mobile][flags(pc.match_substring_regex(rest, _NO_MOBILE))].sum())
 
     def _inside(self, texts: pa.Array, times: Places) -> None:
         held = {
@@ -81,9 +104,18 @@ class Tally:
         """Rows that hold an identifier, by kind."""
         total = Counter(self.inside)
         for (length, kind), rows in self.proven.items():
-            if rows > _BY_CHANCE.get((length, kind), 0.5) * self.serial[length]:
+            by_chance = rows <= _BY_CHANCE.get((length, kind), 0.5) * self.serial[length]
+            if not by_chance or ((length, kind) == (_MOBILE, "phone") and self._are_telephones(rows)):
                 total[kind] += rows
         return +total
+
+    def _are_telephones(self, mobiles: int) -> bool:
+        """Whether numbers that may be mobile ones are, though they are not most of the column's."""
+        if self.mobiles[_NOBODYS].sum() > 0.05 * mobiles:
+            return False
+        numbers = self.serial[_MOBILE]
+        several = np.count_nonzero(self.mobiles) >= 8 and mobiles > 0.1 * numbers
+        return several or mobiles > 0.5 * (numbers - self.others)
 
 
 def _weak(kind: str, length: int) -> bool:
@@ -105,6 +137,14 @@ def _proven(numbers: pa.Array, length: int, lettered: Flags) -> Iterator[tuple[s
             yield kind, np.isin(np.arange(len(numbers)), list(rows))
 
 
+_IN_GROUPS = r"^[0-9]{3,6}[./_][0-9]{4,8}(?:[./_][0-9]{1,8})+X?$"
+"""Three groups or more, as telephones, ids and cards are written."""
+_MOBILE = 11
+_NO_MOBILE = f"^(?:0{AREA}[2-8][0-9]{{6,7}}|{'|'.join(f'{digit}{{11}}' for digit in range(10))})$"
+_BEGINNINGS = 200
+_NOBODYS = [*range(140, 145), 146, 148, 154, 160, 161, 163, 164, 168, 169, 179, 194]
+"""Beginnings of no mobile number of eleven digits: given to no operator (电信网编号计划), or to things, whose numbers
+have thirteen."""
 _BY_CHANCE = {(18, "resident_id"): 0.1}
 """The share of a column's numbers of that length, up to which they may be such by chance; of all others half."""
 

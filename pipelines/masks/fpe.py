@@ -1,15 +1,18 @@
 """Format-preserving encryption: a number becomes another number of the same form, back only with the key (FF1).
 
-    digits         6 to 32 digits, in place; what stands between them stays
-    alphanumeric   4 to 20 digits and capital letters, in place; what stands between them stays
+    digits         6 to 32 digits, in place; what sets them apart stays, and an X at the end
+    alphanumeric   4 to 20 digits and capital letters, in place; what sets them apart stays, and of a plate the province
     resident_id    18 characters: a known province, a day from 1900 to 2099, a check character that is *not* right
     uscc           18 characters: authority, kind and division stay; the check character is *not* right
     mobile         11 digits: the leading 1 becomes a 2, which no number in use begins with
 
 What has a check digit or a numbering plan is never turned into a number that someone may have: the check character
 is the right one moved on by one (0 → 1 … 9 → X → 0), so that every enciphered number is known for one, the leak gate
-would see a column that was not enciphered, and a right number never comes out (docs/adr/0016). A value that is not of
-its form becomes null: as it is, it would be published whole.
+would see a column that was not enciphered, and a right number never comes out (docs/adr/0016).
+
+A value that is not of its form becomes null: as it is, it would be published whole. So does one with any other letter
+or number in it: of `李四 13800138000` the name would be published. What sets digits apart are blanks, punctuation,
+symbols and the words of a document's number (第, 号, 年, 月, 日).
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from numpy.typing import NDArray
 
 from pipelines.masks.ff1 import FF1, Bytes, block_cipher
 from pipelines.masks.keys import Key
+from pipelines.masks.shadow import PROVINCES as PROVINCES_OF_PLATES
+from pipelines.masks.shadow import SUFFIXES
 from schemas.buffers import Flags, Places, buffers, flags, matrices
 from schemas.identifiers import (
     PROVINCES,
@@ -65,7 +70,7 @@ def encipher(values: pa.Array, mask: Fpe, key: Key, domain: str) -> pa.Array:
 class _InPlace:
     """Every character of an alphabet is enciphered together with the others of its value, where it stands.
 
-    `whole` is what a value is made of: other digits and letters would be published as they are."""
+    `whole` is what a value is made of, before and after: anything else would be published as it is."""
 
     alphabet: str
     lengths: range
@@ -224,9 +229,16 @@ def _numerals(alphabet: str) -> Bytes:
     return table
 
 
+_APART = r"\p{Z}\p{P}\p{S}\p{Cc}\p{Cf}第号年月日"
+_PLATE = rf"(?:[{PROVINCES_OF_PLATES}][A-Z]|使[0-9])?"
+WHOLE = {
+    "digits": rf"^[0-9{_APART}]*(?:[0-9]X)?$",
+    "alphanumeric": rf"^{_PLATE}[0-9A-Z{_APART}]*[{SUFFIXES}]?$",
+}
+"""For RE2: what a value may hold that is enciphered in place, and what it holds then."""
 _FORMS: dict[str, Callable[[pa.Array, Cipher], pa.Array]] = {
-    "digits": _InPlace(_DIGITS, range(6, 33), r"^(?:[0-9]|\P{Nd})*$"),
-    "alphanumeric": _InPlace(_CAPITALS, range(4, 21), r"^(?:[0-9A-Z]|[^\p{Nd}\p{Latin}])*$"),
+    "digits": _InPlace(_DIGITS, range(6, 33), WHOLE["digits"]),
+    "alphanumeric": _InPlace(_CAPITALS, range(4, 21), WHOLE["alphanumeric"]),
     "resident_id": _resident_id,
     "uscc": _uscc,
     "mobile": _mobile,

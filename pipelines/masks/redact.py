@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.masks.finders import LABELS, MAY_HOLD
-from pipelines.masks.shadow import SEPARATOR, Shadowed, shadowed
+from pipelines.masks.shadow import LOOSER, SEPARATOR, Shadowed, shadowed
 from pipelines.masks.spans import ALONE, APART, marked
 from schemas.buffers import Flags, Places, buffers, flags
 from schemas.model import Field, Redact
@@ -59,12 +59,12 @@ def _looked(values: pa.Array, held: Flags, kinds: Collection[str]) -> Iterator[F
 
 def _found(values: pa.Array, rows: Places, kinds: Collection[str]) -> Iterator[Found]:
     text, starts = _joined(values)
-    whole = text.dark.tobytes()
+    plain, whole = text.dark.tobytes(), LOOSER[text.dark].tobytes()
     spans = marked(text, kinds)
     places = rows[np.searchsorted(starts, _byte_places(text.points)[spans.starts], "right") - 1]
     for (start, end, kind), row in zip(spans, places.tolist(), strict=True):
         touching = whole[max(0, start - 1) : start] + whole[end : end + 1]
-        number = whole[start:end].translate(None, APART).upper()
+        number = (plain if kind == "email" else whole)[start:end].translate(None, APART).upper()
         yield Found(kind, row, number, touching.translate(None, _NO_LETTERS) != b"")
 
 

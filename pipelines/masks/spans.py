@@ -4,9 +4,12 @@ at once.
 1. byte patterns find candidates in the *shadow* of the text (see `masks.shadow`), whatever digits, spaces and hyphens
    they are written with; `masks.names` finds names beside a label or a title, and `masks.names_alone` others;
 2. the words before each are looked at, and check digits computed (`schemas.identifiers`): a number that fails is left
-   alone.
+   alone;
+3. what is left is read loosely (see `masks.shadow`) and looked through by the same finders: 138.0013.8000, ①③⑧…,
+   一三八…. There what sets a candidate's digits apart must be of one sort, stand twice, as in no decimal, not be
+   dots between all digits, as in an object identifier, nor set it apart from other digits before or behind it.
 
-An identifier found is taken out of the shadow before the next kind is looked for, in the order of `FINDERS`:
+An identifier found is taken out of the shadow before the next kind is looked for, in the order of `IN_ORDER`:
 the digits of `13812345678@139.com` are part of an address, not a phone. A number may go on after the end of a
 line, once.
 
@@ -23,8 +26,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipelines.masks.finders import AHEAD, FINDERS, NEAR, Finder, Pattern
-from pipelines.masks.shadow import SEPARATOR, Shadowed
+from pipelines.masks.finders import AHEAD, IN_ORDER, NEAR, Finder, Pattern
+from pipelines.masks.shadow import DOTS, ODD_DIGIT, SEPARATOR, SORT, Loosely, Shadowed, inside, loosened, runs
 from schemas.buffers import Bytes, Flags, Places, flags
 
 ALONE = "name alone"
@@ -35,6 +38,9 @@ TOGETHER = 20_000
 """Candidates looked at in one go. They overlap, so that all those of a text may hold fifty times its characters."""
 _BETWEEN = np.isin(np.arange(256), list(APART))
 _OF_NUMBERS = np.isin(np.arange(256), list(b"0123456789" + APART))
+_COUNTED = ODD_DIGIT | np.isin(np.arange(256), list(b"0123456789"))
+_ONCE = ("resident_id", "landline")
+"""Kinds of which what sets digits apart need be there once only, as after a word: 025.84512345."""
 _UPPER = np.frombuffer(bytes(range(256)).upper(), np.uint8)
 _NOTHING = np.zeros(0, np.int64)
 
@@ -51,9 +57,7 @@ class Spans(NamedTuple):
     @property
     def inside(self) -> Places:
         """The places of all their characters, span after span."""
-        lengths = self.ends - self.starts
-        before = np.cumsum(lengths) - lengths
-        return np.arange(lengths.sum()) + np.repeat(self.starts - before, lengths)
+        return inside(self.starts, self.ends)
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,26 @@ class Marked:
 
 def marked(text: Shadowed, kinds: Collection[str]) -> Marked:
     """Every identifier of these kinds. What is found is blanked in the shadow."""
-    found: list[tuple[str, Spans]] = []
-    for finder in FINDERS:
-        if finder.kind in kinds:
-            spans = _apart(_proven(text, finder))
-            text.dark[spans.inside] = 0
-            found.append((finder.kind, spans))
+    found = list(_by_finders(text, kinds))
     found += [("name", Spans(*np.array(list(_names(text, kinds)), np.int64).reshape(-1, 2).T))]
     every = _joined(spans for _, spans in found)
     named = np.repeat([kind for kind, _ in found], [len(spans.starts) for _, spans in found])
     order = np.argsort(every.starts, kind="stable")
     return Marked(*_shortened(every.at(order)), named[order].tolist())
+
+
+def _by_finders(text: Shadowed, kinds: Collection[str]) -> Iterator[tuple[str, Spans]]:
+    """What each finder of these kinds finds, in the text as it is or as it is read loosely."""
+    finders = [each for each in IN_ORDER if each[0].kind in kinds]
+    loose = loosened(text) if finders else None
+    for finder, loosely in finders:
+        read = loose if loosely else text
+        if read is not None:
+            spans = _apart(_proven(read, finder))
+            for shadow in (text, loose):
+                if shadow is not None:
+                    shadow.dark[spans.inside] = 0
+            yield finder.kind, spans
 
 
 def _shortened(found: Spans) -> Spans:
@@ -115,19 +128,48 @@ def _left(text: Shadowed) -> str:
 
 def _proven(text: Shadowed, finder: Finder) -> Spans:
     """Candidates that are what they look like, as their check digits and the words around them say."""
-    found = _joined([_candidates(text.dark, pattern) for pattern in finder.patterns])
-    if "\n" in text.text and len(found.starts):  # on two lines at most
-        lines = np.cumsum(text.points == ord("\n"), dtype=np.int32)
-        found = found.at(lines[found.ends - 1] - lines[found.starts] <= 1)
+    found = _joined([_in_text(text, pattern) for pattern in finder.patterns])
+    ended = np.searchsorted(text.lines, found.ends) - np.searchsorted(text.lines, found.starts)
+    found = found.at(ended <= 1)  # on two lines at most
     together = (slice(at, at + TOGETHER) for at in range(0, len(found.starts), TOGETHER))
     return _joined([_true(text, found.at(each), finder) for each in together])
 
 
 def _true(text: Shadowed, found: Spans, finder: Finder) -> Spans:
+    if text.loosely is not None and len(found.starts):
+        found = found.at(_set_apart(text.loosely, found, finder))
     found = found.at(_in_place(text, found, finder))
     if finder.proves is None or not len(found.starts):
         return found
     return found.at(finder.proves(_numbers(text.dark, found)))
+
+
+def _set_apart(read: Loosely, found: Spans, finder: Finder) -> Flags:
+    """Whether the digits of candidates that are read loosely are odd ones, or set apart as people do with such numbers
+    and with no others. Of a resident id a date and a check digit prove enough."""
+    first = np.cumsum(found.ends - found.starts) - (found.ends - found.starts)
+    plain = read.plain[found.inside]
+    sorts = SORT[plain]
+    sort, times = np.maximum.reduceat(sorts, first), np.add.reduceat(sorts > 0, first, dtype=np.int64)
+    one = np.minimum.reduceat(
+        np.where(sorts > 0, sorts, sort.repeat(np.diff(first, append=len(plain)))), first
+    )
+    enough = 1 if finder.after is not None or finder.kind in _ONCE else 2
+    set_apart = (one == sort) & (times >= enough)
+    odd = (times == 0) & np.logical_or.reduceat(ODD_DIGIT[plain], first)
+    if finder.kind == "resident_id":
+        return np.asarray(set_apart | odd)
+    digits = np.add.reduceat(_COUNTED[plain], first, dtype=np.int64)
+    set_apart &= (sort != DOTS) | (times < digits - 1)
+    return np.asarray((set_apart & ~_goes_on(read.plain, found, sort)) | odd)
+
+
+def _goes_on(plain: Bytes, found: Spans, sort: Bytes) -> Flags:
+    """Whether another number stands beside a candidate, set apart from it as its own digits are."""
+    around = np.concatenate(([0, 0], plain, [0, 0]))  # two characters further on
+    starts, ends = found.starts + 2, found.ends + 2
+    before = (SORT[around[starts - 1]] == sort) & _COUNTED[around[starts - 2]]
+    return np.asarray(before | (SORT[around[ends]] == sort) & _COUNTED[around[ends + 1]])
 
 
 def _joined(several: Iterable[Spans]) -> Spans:
@@ -142,6 +184,15 @@ def _numbers(dark: Bytes, found: Spans) -> pa.Array:
     offsets = np.concatenate(([0], np.cumsum(counted)[ends - 1])).astype(np.int32)
     data = _UPPER[characters[counted]]
     return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+def _in_text(text: Shadowed, pattern: Pattern) -> Spans:
+    """Candidates where the text is searched."""
+    if text.loosely is None:
+        return _candidates(text.dark, pattern)
+    where = text.loosely.where
+    found = _candidates(text.dark[where], pattern)
+    return Spans(where[found.starts], where[found.ends - 1] + 1)
 
 
 def _candidates(dark: Bytes, pattern: Pattern) -> Spans:
@@ -159,10 +210,8 @@ def _candidates(dark: Bytes, pattern: Pattern) -> Spans:
 
 def _places(dark: Bytes, pattern: Pattern) -> list[int]:
     """Where a character that the pattern may begin with is followed by enough others of numbers."""
-    inside = np.concatenate(([False], _OF_NUMBERS[dark], [False]))
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    starts, room = edges[::2], edges[1::2] - edges[::2] - pattern.least
-    found = Spans(starts, starts + np.maximum(room, 0)).inside
+    starts, ends = runs(_OF_NUMBERS[dark])
+    found = inside(starts, np.maximum(ends - pattern.least, starts))
     return found[pattern.begins[dark[found]]].tolist()
 
 

@@ -15,9 +15,10 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import numpy as np
@@ -33,11 +34,13 @@ from pipelines.engine import engine
 from pipelines.masks import check_fit
 from pipelines.proof import certifying
 from schemas.arrow import field_type
-from schemas.errors import LakeError, MaskError
+from schemas.errors import EngineError, LakeError, MaskError, XuanwuError
 from schemas.model import Entry, Field, Mask, Noise
 from schemas.sql import quote
 
 BATCH_ROWS = 64 * 1024
+Measure: TypeAlias = Any
+"""OpenDP's measurement: called with numbers it gives as many with noise, and its `map` what that spends."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class _Work:
 
 
 def drawn(ctx: Context, entry: Entry, plan: Mapping[str, Mask], source: int) -> dict[str, Noised]:
-    """The noisy columns of a plan, of one curated snapshot. BudgetSpent where the dataset's budget does not do."""
+    """The noisy columns of a plan, of one curated snapshot. BudgetSpent where the dataset's budget does not do;
+    MaskError and EngineError as of `_column`."""
     masks = {name: mask for name, mask in plan.items() if isinstance(mask, Noise)}
     if not masks:
         return {}
@@ -119,15 +123,19 @@ def _units(field: Field) -> str:
 
 
 def _column(work: _Work, name: str, mask: Noise) -> pa.Array:
-    """The column in the order of the keys, with the noise that was drawn for it once."""
+    """The column in the order of the keys, with the noise that was drawn for it once.
+
+    MaskError where OpenDP makes no such noise, and nothing was spent; EngineError where it could not draw it, and what
+    was spent stays spent for it."""
     check_fit(mask, work.entry.fields[name])
     draw = Draw(name, _digest(work, name, mask), mask.epsilon)
     budget = Budget(work.ctx.settings.database_url, work.entry.id, work.ctx.clock)
     known = budget.find(draw.draw)
-    if known is None:
-        _spend(work, budget, draw)
     if known is None or not known.file:
-        _draw(work, budget, draw, mask)
+        measure = _mechanism(work.entry, work.entry.fields[name], mask)  # tried before anything is spent
+        if known is None:
+            _spend(work, budget, draw)
+        _draw(work, budget, draw, measure)
     return _read(work, budget.find(draw.draw) or draw)
 
 
@@ -156,17 +164,16 @@ def _spend(work: _Work, budget: Budget, draw: Draw) -> None:
         log.append({**said, "phase": "outcome", "spent": f"{budget.spent:g}"})
 
 
-def _draw(work: _Work, budget: Budget, draw: Draw, mask: Noise) -> None:
+def _draw(work: _Work, budget: Budget, draw: Draw, measure: Measure) -> None:
     """Draw into a file of its own. Of two runs the first to name its file has drawn; the other's is removed unseen."""
     field = work.entry.fields[draw.field]
-    measure = _mechanism(field, mask)
     file = f"{uuid.uuid4().hex}.parquet"
     uri, kind = work.uri(file), pa.float64() if field.type == "number" else pa.int64()
     schema = pa.schema([("noisy", kind)])
     rows = work.connection.execute(f"SELECT u_{draw.field} AS u FROM truth ORDER BY {work.by}")
+    numbers = (_filled(batch.column(0), kind).to_pylist() for batch in rows.to_arrow_reader(BATCH_ROWS))
     drawn = (
-        pa.table([pa.array(measure(_filled(batch.column(0), kind).to_pylist()), kind)], schema=schema)
-        for batch in rows.to_arrow_reader(BATCH_ROWS)
+        pa.table([pa.array(_measured(work, draw, measure, each), kind)], schema=schema) for each in numbers
     )
     sha256, _ = store.write_parquet(uri, drawn, schema)
     if not budget.settle(draw.draw, file, sha256):
@@ -180,8 +187,41 @@ def _filled(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return pc.fill_null(values.cast(kind), 0)
 
 
-def _mechanism(field: Field, mask: Noise) -> Any:
+def _measured(work: _Work, draw: Draw, measure: Measure, numbers: list[Any]) -> Any:
+    with _opendp_errors(
+        "draw the noise",
+        EngineError,
+        work.entry,
+        draw.field,
+        next_step="run publish again: what this draw spent of the budget is not spent a second time",
+    ):
+        return measure(numbers)
+
+
+def _mechanism(entry: Entry, field: Field, mask: Noise) -> Measure:
     """OpenDP's measurement over a vector whose L1 sensitivity is the mask's; its epsilon is no more than the mask's."""
+    with _opendp_errors(
+        "make such noise",
+        MaskError,
+        entry,
+        field.name,
+        expected="epsilon and sensitivity of which the noise has fewer than 19 digits, decimal places too",
+        next_step=f"correct the mask in {entry.file}; nothing was spent for it",
+    ):
+        measure, sensitivity = _laplace(field, mask)
+        spends = measure.map(sensitivity)
+    if spends > mask.epsilon:
+        raise MaskError(
+            "the noise would spend more than its epsilon",
+            field=field.name,
+            rule="noise",
+            expected="a larger epsilon",
+        )
+    return measure
+
+
+def _laplace(field: Field, mask: Noise) -> tuple[Measure, float]:
+    """The measurement, and the sensitivity in its units."""
     import opendp.prelude as dp
 
     dp.enable_features("contrib")
@@ -192,15 +232,33 @@ def _mechanism(field: Field, mask: Noise) -> Any:
         space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64")
         sensitivity = math.ceil(mask.sensitivity * 10 ** (field.scale if field.type == "decimal" else 0))
     # a hair more noise, so that rounding up inside the proof does not exceed epsilon
-    measure = dp.m.make_laplace(*space, scale=sensitivity / mask.epsilon * (1 + 1e-9))
-    if measure.map(sensitivity) > mask.epsilon:
-        raise MaskError(
-            "the noise would spend more than its epsilon",
-            field=field.name,
+    return dp.m.make_laplace(*space, scale=sensitivity / mask.epsilon * (1 + 1e-9)), sensitivity
+
+
+@contextmanager
+def _opendp_errors(
+    doing: str,
+    kind: type[XuanwuError],
+    entry: Entry,
+    field: str,
+    *,
+    next_step: str,
+    expected: str | None = None,
+) -> Iterator[None]:
+    """OpenDP's messages, and those of its binding to Python, may quote values: ours names the kind of failure."""
+    from opendp.mod import OpenDPException, UnknownTypeException
+
+    try:
+        yield
+    except (OpenDPException, UnknownTypeException, ArithmeticError, TypeError, ValueError) as error:
+        raise kind(
+            f"OpenDP could not {doing} ({getattr(error, 'variant', type(error).__name__)})",
+            dataset=entry.id,
+            field=field,
             rule="noise",
-            expected="a larger epsilon",
-        )
-    return measure
+            expected=expected,
+            next_step=next_step,
+        ) from None
 
 
 def _read(work: _Work, draw: Draw) -> pa.Array:

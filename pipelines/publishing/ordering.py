@@ -24,10 +24,10 @@ import pyarrow as pa
 
 from lake import memory, scratch
 from lake.ahead import ahead
-from pipelines.engine import engine
+from pipelines.engine import engine, engine_errors
 from pipelines.publishing.counting import TIMES, keeping, repeated, repeats
 from schemas.buffers import Places
-from schemas.errors import EngineError, XuanwuError
+from schemas.errors import XuanwuError
 from schemas.settings import Settings
 
 BATCH_ROWS: Final = 32 * 1024
@@ -166,18 +166,15 @@ def ordered(
     if first is None:
         return
     reader = pa.RecordBatchReader.from_batches(schema, itertools.chain([first], kept))
-    try:
-        with engine(settings) as connection:
-            connection.register("masked", reader)
-            yield from _counted(connection) if repeats(first) else _sorted(connection)
-    except (duckdb.Error, pa.ArrowException) as error:
-        if failures:
-            raise failures[0] from None
-        raise EngineError(
-            f"the local engine could not order the rows ({type(error).__name__})",
-            dataset=dataset,
-            next_step="see XUANWU_MEMORY and the free space of XUANWU_HOME, then publish again",
-        ) from None
+    with engine_errors("order the rows", "publish", dataset=dataset):
+        try:
+            with engine(settings) as connection:
+                connection.register("masked", reader)
+                yield from _counted(connection) if repeats(first) else _sorted(connection)
+        except (duckdb.Error, pa.ArrowException):
+            if failures:
+                raise failures[0] from None
+            raise
 
 
 def _sorted(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:

@@ -34,11 +34,13 @@ class Hmac(Model):
 
 
 class Fpe(Model):
-    """Format-preserving encryption: another number of the same form, which only the key's holder can turn back."""
+    """Format-preserving encryption: another number of the same form, which only the key's holder can turn back. A value
+    that is not of the form becomes empty."""
 
     kind: Literal["fpe"] = "fpe"
     form: Literal["digits", "alphanumeric", "resident_id", "uscc", "mobile"] = Key(
-        description="of resident_id, uscc and mobile none ever becomes a valid number"
+        description="of resident_id, uscc and mobile none ever becomes a valid number; digits and alphanumeric "
+        "(capital letters) keep what sets characters apart; with any other letter, as of a name, a value becomes empty"
     )
     cipher: Literal["sm4", "aes"] = "sm4"
     domain: str | None = Key(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +14,7 @@ from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.enrich import enrich
 from schemas.arrow import entry_schema, standard_schema
-from schemas.errors import LakeError, SourceError
+from schemas.errors import EngineError, LakeError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
 from tests.pipelines.building import context_of, entry_of
@@ -156,3 +158,18 @@ def test_keys_of_different_types_meet_as_text(ctx: Context, tmp_path: Path) -> N
     path = standardised(tmp_path, [{"no": 1, "person": 7}], entry)
     assert enrich(ctx, entry, path)["name"] == 0
     assert pq.read_table(path)["name"].to_pylist() == ["七"]
+
+
+@pytest.mark.parametrize("kind", [duckdb.OutOfMemoryException, pa.ArrowInvalid])
+def test_an_engine_that_fails_is_an_error_of_ours_that_quotes_no_value(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fails(*_: object) -> None:
+        raise kind("Could not convert '张秘密'")
+
+    residents(ctx, [])
+    monkeypatch.setattr("pipelines.enrich._rewrite", fails)
+    with pytest.raises(EngineError, match=rf"could not join what is shared \({kind.__name__}\)") as caught:
+        enrich(ctx, MARRIAGE, str(tmp_path / "rows.parquet"))
+    told = "".join(traceback.format_exception(caught.value))
+    assert "run standardise again" in told and "civil.marriage" in told and "张秘密" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from opendp.mod import OpenDPException, UnknownTypeException
 
 from lake import auditlog, certificates, store
 from lake.auditlog import read_line
@@ -19,7 +21,7 @@ from lake.records import Published
 from lake.verify import Copy, verify
 from pipelines.masks import apply
 from pipelines.publishing import noise
-from schemas.errors import BudgetSpent, LakeError, MaskError
+from schemas.errors import BudgetSpent, EngineError, LakeError, MaskError
 from tests.pipelines.gates.making import NOW, Json, Row, Town, entry
 
 WARDS = "health.ward"
@@ -244,3 +246,54 @@ def test_a_file_masked_outside_gets_no_noise(hospital: Town) -> None:
     resolved = hospital.ctx.catalogue.entry(WARDS)
     with pytest.raises(MaskError, match="a publication only"):
         apply(pa.array([1]), resolved.open.mask["patients"], resolved.fields["patients"])
+
+
+# ── what OpenDP says ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("name", "sensitivity", "kind"),
+    [
+        ("patients", 1e20, "ValueError"),
+        ("fees", 1e307, "OverflowError"),
+        ("patients", 1e308, "MakeTransformation"),
+        ("days", 1e308, "MakeTransformation"),
+    ],
+)
+def test_noise_that_opendp_does_not_make_is_an_error_of_ours_and_spends_nothing(
+    hospital: Town, name: str, sensitivity: float, kind: str
+) -> None:
+    hospital.write(WARDS, noisy(**{name: {"kind": "noise", "epsilon": 0.5, "sensitivity": sensitivity}}))
+    with pytest.raises(MaskError, match=rf"OpenDP could not make such noise \({kind}\)") as caught:
+        opened(hospital, wards(5))
+    told = "".join(traceback.format_exception(caught.value))
+    assert f"field {name}" in told and "correct the mask in" in told and "representable" not in told
+    assert spent(hospital) == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OpenDPException("FailedFunction", "7654321 is out of bounds"),
+        UnknownTypeException("7654321"),
+        ValueError("7654321 is not representable by i64"),
+        TypeError("7654321"),
+        OverflowError("7654321"),
+    ],
+)
+def test_noise_that_opendp_does_not_draw_is_an_error_of_ours_that_quotes_no_value(
+    hospital: Town, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(_: object) -> None:
+        raise error
+
+    hospital.write(WARDS, noisy())
+    merged = hospital.curate(wards(50), WARDS)
+    with monkeypatch.context() as patch, pytest.raises(EngineError, match="OpenDP could not draw") as caught:
+        patch.setattr(noise, "_mechanism", lambda *_: fails)
+        hospital.publish(merged, "open")
+    told = "".join(traceback.format_exception(caught.value))
+    assert "run publish again" in told and "field patients" in told and "7654321" not in told
+    assert spent(hospital) == 0.5
+    hospital.publish(merged, "open")
+    assert spent(hospital) == 0.5

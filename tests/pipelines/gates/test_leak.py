@@ -216,6 +216,22 @@ def test_tokens_must_look_like_tokens(town: Town, monkeypatch: pytest.MonkeyPatc
     assert f"{COUNT} row(s) without the form of a token" in str(stopped(town, persons(COUNT), day=2))
 
 
+def test_what_is_enciphered_in_place_must_hold_no_other_letters(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = {"share": {"kind": "fpe", "form": "digits"}, "open": "drop"}
+    town.write(REGISTER, entry(REGISTER, {**PERSON, "phone": {**PERSON["phone"], "mask": masks}}))
+    rows = [
+        {**row, "phone": f"{row['name']} {row['phone']}" if place % 2 else row["phone"]}
+        for place, row in enumerate(persons(COUNT))
+    ]
+    shown = [row["phone"] for row in town.rows(town.publish(town.curate(rows)))]
+    assert len(shown) == COUNT and shown.count(None) == COUNT // 2
+    monkeypatch.setattr("pipelines.masks.Tokens.of", lambda self, values, mask: values)
+    error = stopped(town, [{**row, "remark": "新"} for row in rows], day=2)
+    assert f"column phone: {COUNT // 2} row(s) without the form of what its mask enciphers" in str(error)
+
+
 # ── laundered by a query ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -85,3 +85,61 @@ def test_resident_ids_among_serial_numbers_are_seen_where_chance_does_not_make_s
     serials = [f"2026030212345{number:05}" for number in range(80)]
     assert held(*ids, *serials) == {"resident_id": 10}
     assert held(*ids[:8], *serials) == {}
+
+
+PHONES = tuple(
+    f"{first}{number * 7919 % 10**8:08}"
+    for number, first in enumerate((130, 138, 139, 150, 158, 176, 186, 189) * 3, 11)
+)
+LANDLINES = tuple(f"0258{number * 7919 % 10**7:07}" for number in range(1, 300))
+
+
+def test_mobile_numbers_among_landlines_are_seen() -> None:
+    """Landlines do not count against them, however many there are, nor does what stands for none."""
+    assert held(*LANDLINES) == {}
+    assert held(*LANDLINES, *PHONES[:5]) == {"phone": 5}
+    assert held(*LANDLINES, PHONES[0]) == {"phone": 1}
+    assert held(*PHONES[:5], *["00000000000"] * 100, *["99999999999"] * 40) == {"phone": 5}
+
+
+def test_more_than_a_tenth_of_other_numbers_are_seen_where_operators_have_them() -> None:
+    members = [f"80{number:09}" for number in range(200)]
+    assert held(*members, *PHONES) == {"phone": 24}
+    assert held(*members, *PHONES[:20]) == {}, "a tenth and no more"
+    assert held(*members, *(f"138{number:08}" for number in range(40))) == {}, (
+        "all begin alike: so do serials"
+    )
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        pytest.param([f"{1980 + n % 47}{n * 7919 % 10**7:07}" for n in range(3000)], id="years"),
+        pytest.param([f"{n % 24:02}{n % 60:02}{n * 7919 % 10**7:07}" for n in range(3000)], id="hours"),
+        pytest.param([f"{11 + n % 16}{n % 12 + 1:02}{n % 28 + 1:02}{n:05}" for n in range(3000)], id="days"),
+        pytest.param([f"{11 + n % 55}{n % 13:02}{n % 30:02}{n:05}" for n in range(3000)], id="divisions"),
+        pytest.param([f"{11 + n % 16}{n:09}" for n in range(3000)], id="years of two digits"),
+        pytest.param([f"{n * 2654435761 % 10**11:011}" for n in range(3000)], id="at random"),
+        pytest.param(
+            [f"{n % 2}{n * 2654435761 % 10**10:010}" for n in range(3000)], id="0 or 1 and the rest at random"
+        ),
+    ],
+)
+def test_codes_of_which_some_look_like_mobile_numbers_are_left_alone(codes: list[str]) -> None:
+    assert held(*codes) == {}
+    assert sum(each[0] == "1" and each[1] >= "3" for each in codes) > 100
+
+
+def test_addresses_of_machines_decimals_and_versions_are_no_numbers_in_groups() -> None:
+    assert held(*(f"192.168.{10 + n % 90}.{10 + n // 90}" for n in range(3000))) == {}
+    assert held(*(f"13{n % 10}.{n * 7919 % 10**8:08}" for n in range(3000))) == {}
+    assert held(*(f"{n % 9 + 17}.{130 + n % 60}.{n * 7919 % 10**4:04}.{n:04}" for n in range(3000))) == {}
+
+
+def test_numbers_in_groups_are_told_as_those_that_are_written_whole() -> None:
+    accounts = [f"6001.{n % 90:04}.{n * 7919 % 10**4:04}.{n:04}" for n in range(1000)]
+    ids = people(np.arange(10), 329).id_no.to_pylist()
+    assert held(*accounts) == {}
+    assert held(*(f"{each[:6]}/{each[6:14]}/{each[14:]}" for each in ids)) == {"resident_id": 10}
+    assert held(*(f"{each[:3]}.{each[3:7]}.{each[7:]}" for each in PHONES)) == {"phone": 24}
+    assert held("13812345678/13912345678", "138.1234.5678，一三八一二三四五六七八") == {"phone": 2}

@@ -126,7 +126,24 @@ def test_slices_of_bounded_size_are_put_together(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.timeout(120)  # in proportion to its length each takes half a second, else hours
 @pytest.mark.parametrize(
     "piece",
-    ["1", "1 ", "a", "苏", "@", "张", "姓名：", "张伟、", "0", "(025", "A1", "买·", "联系人：艾力·买买提"],
+    [
+        *(
+            "1",
+            "1 ",
+            "a",
+            "苏",
+            "@",
+            "张",
+            "姓名：",
+            "张伟、",
+            "0",
+            "(025",
+            "A1",
+            "买·",
+            "联系人：艾力·买买提",
+        ),
+        *("1.", "一", "①", "1_", "1·", "1.1/1_", "138.0013.8000.", "一.一/"),
+    ],
 )
 def test_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None:
     text = piece * (200_000 // len(piece))
@@ -144,9 +161,10 @@ def test_a_name_right_before_a_plate_is_found_as_any_other(name: str, plate: str
     assert masked == ["昨日[姓名]驾车", "昨日[姓名][车牌号]驾车", "昨日[姓名] [车牌号]"]
 
 
-def test_text_full_of_candidates_takes_memory_in_proportion_to_its_length() -> None:
+@pytest.mark.parametrize("piece", [" 1 ", ".1.", "-一-"])
+def test_text_full_of_candidates_takes_memory_in_proportion_to_its_length(piece: str) -> None:
     """At every digit of it one begins that is some fifty characters long: all at once take 300 bytes for each."""
-    text = shadowed(" 1 " * 100_000)
+    text = shadowed(piece * 100_000)
     marked(shadowed("13812345678"), NUMBERS)
     tracemalloc.start()
     try:

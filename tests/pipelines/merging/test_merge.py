@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
+import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from lake import properties, quarantine
 from lake.upkeep import expire
 from lake.zones import identifier
-from schemas.errors import CommitConflict, LakeError, Unbalanced
+from schemas.errors import CommitConflict, EngineError, LakeError, Unbalanced
 from schemas.settings import Settings
 from tests.pipelines.merging.making import City, MakeCatalogue, Row, counts
 
@@ -413,3 +415,19 @@ def test_a_conflict_that_does_not_end_is_reported(city: Make, monkeypatch: pytes
     monkeypatch.setattr("pipelines.merge.time.sleep", lambda _: None)
     with pytest.raises(CommitConflict, match="keep committing"):
         here.merge(1, pairs(a=1))
+
+
+@pytest.mark.parametrize("kind", [duckdb.OutOfMemoryException, pa.ArrowInvalid])
+def test_an_engine_that_fails_is_an_error_of_ours_that_quotes_no_value(
+    city: Make, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fails(_: object) -> None:
+        raise kind("Could not convert '张秘密'")
+
+    here = city(kind="snapshot")
+    monkeypatch.setattr("pipelines.merge._Local.plan", fails)
+    with pytest.raises(EngineError, match=rf"could not merge the batch \({kind.__name__}\)") as caught:
+        here.merge(1, pairs(a=1))
+    told = "".join(traceback.format_exception(caught.value))
+    assert "run merge again" in told and "XUANWU_MEMORY" in told and "张秘密" not in told
+    assert {"dataset", "batch"} <= caught.value.place.keys()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from lake import memory
 from pipelines.publishing import counting, ordering
 from pipelines.publishing.counting import repeats
-from schemas.errors import LeakFound
+from schemas.errors import EngineError, LeakFound
 from schemas.settings import Settings
 
 SCHEMA = pa.schema([("n", pa.int64())])
@@ -127,3 +129,17 @@ def test_floats_are_sorted_and_not_counted() -> None:
     """A zero and a zero with a sign would come out as one of the two."""
     assert repeats(pa.record_batch({"x": pa.array([0.0, -0.0] * 50)})) is False
     assert repeats(pa.record_batch({"x": pa.array([1, 2] * 50)})) is True
+
+
+@pytest.mark.parametrize("kind", [duckdb.OutOfMemoryException, pa.ArrowInvalid])
+def test_an_engine_that_fails_is_an_error_of_ours_that_quotes_no_value(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fails(_: object) -> Iterator[pa.RecordBatch]:
+        raise kind("Could not convert '张秘密'")
+
+    monkeypatch.setattr(ordering, "_sorted", fails)
+    with pytest.raises(EngineError, match=rf"could not order the rows \({kind.__name__}\)") as caught:
+        list(ordering.ordered(settings, SCHEMA, rows(10), "dept.data"))
+    told = "".join(traceback.format_exception(caught.value))
+    assert "run publish again" in told and "dept.data" in told and "张秘密" not in told
