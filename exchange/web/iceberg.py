@@ -25,6 +25,8 @@ from lake import s3, shown
 router = APIRouter(prefix="/iceberg/v1", tags=["Iceberg REST"])
 NAMESPACE: Final = "/namespaces/{namespace}"
 TABLE: Final = f"{NAMESPACE}/tables/{{table}}"
+MOST_FILES: Final = 1_000_000
+"""A report of as many data files or more is not of one scan: it has as many digits as a person's number."""
 OFFERED: Final = (
     "GET /v1/{prefix}/namespaces",
     "GET /v1/{prefix}/namespaces/{namespace}",
@@ -184,9 +186,11 @@ def credentials(house: TheHouse, giving: Giving) -> Item:
 
 @router.post(f"{TABLE}/metrics", status_code=204, summary="扫描报告 What a reader's engine scanned")
 def metrics(house: TheHouse, caller: Caller, right: Right, report: Annotated[Item, Body()]) -> Response:
-    """Kept in the audit log: snapshot, columns, rows of a scan, its filter as a keyed digest. A reader's own word."""
+    """Kept in the audit log: snapshot, columns and files of a scan, its filter as a keyed digest. A reader's own word,
+    of which only what the table has is kept: a number may be a person's."""
     columns = report.get("projected-field-names")
-    known = [each for each in columns if each in right.entry.fields] if isinstance(columns, list) else []
+    named = [each for each in columns if isinstance(each, str)] if isinstance(columns, list) else []
+    known = [each for each in named if each in right.entry.fields]
     asked = report.get("filter") and str(report["filter"])
     said = trail.told(house.desk, caller, right, "iceberg", columns=known, conditions=asked)
     counted = report.get("metrics")
@@ -194,10 +198,22 @@ def metrics(house: TheHouse, caller: Caller, right: Right, report: Annotated[Ite
         house.desk,
         said,
         "reported",
-        snapshot=str(_number(report.get("snapshot-id")) or ""),
-        data_files=_number(counted.get("result-data-files")) if isinstance(counted, dict) else None,
+        snapshot=_snapshot(house, right, report.get("snapshot-id")),
+        data_files=_files(counted.get("result-data-files")) if isinstance(counted, dict) else None,
     )
     return Response(status_code=204)
+
+
+def _snapshot(house: House, right: Access, value: Any) -> str:
+    """The snapshot, if it is one of the table's."""
+    number = _number(value)
+    there = any(number == snapshot for snapshot, _ in house.tables.snapshots(right.table))
+    return str(number) if there else ""
+
+
+def _files(value: Any) -> int | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number < MOST_FILES else None
 
 
 def _number(value: Any) -> int | None:

@@ -95,21 +95,30 @@ def test_the_etag_holds_while_credentials_do(exchange: Exchange, clock: Clock) -
 def test_a_report_is_kept_without_its_values(exchange: Exchange) -> None:
     number = exchange.grant()
     headers = {"Authorization": f"Bearer {exchange.tokens['asker']}"}
+    snapshot = exchange.get(TABLE).json()["metadata"]["current-snapshot-id"]
     report = {
         "report-type": "scan-report",
-        "snapshot-id": 7,
+        "snapshot-id": snapshot,
         "filter": {"type": "eq", "term": "district", "value": "320102"},
         "projected-field-names": ["visit_no", "; DROP TABLE", 3],
         "metrics": {"result-data-files": {"unit": "count", "value": 2}},
     }
     assert exchange.client.post(f"{TABLE}/metrics", json=report, headers=headers).status_code == 204
-    (kept,) = exchange.log()
-    assert (kept["phase"], kept["snapshot"], kept["data_files"]) == ("reported", "7", 2)
+    (kept,) = (each for each in exchange.log() if each["phase"] == "reported")
+    assert (kept["snapshot"], kept["data_files"]) == (str(snapshot), 2)
     assert (kept["columns"], kept["purpose"]) == (["visit_no"], f"request {number}")
     assert "320102" not in json.dumps(kept)
     assert "DROP" not in json.dumps(kept)
-    for odd in ({"snapshot-id": "x", "metrics": 3, "projected-field-names": {}}, {"filter": [[]]}):
+    person = 320102199003070011
+    for odd in (
+        {"snapshot-id": "x", "metrics": 3, "projected-field-names": {}},
+        {"filter": [[]], "projected-field-names": [["visit_no"], {"visit_no": 1}]},
+        {"snapshot-id": person, "metrics": {"result-data-files": person}},
+        {"snapshot-id": True, "metrics": {"result-data-files": {"value": -1}}},
+    ):
         assert exchange.client.post(f"{TABLE}/metrics", json=odd, headers=headers).status_code == 204
+        kept = exchange.log()[-1]
+        assert (kept["snapshot"], kept["data_files"], kept["columns"]) == ("", None, [])
 
 
 @pytest.mark.parametrize("path", ["/xuanwu/", "/xuanwu/x", "/xuanwu?list-type=2", "/other/x"])
