@@ -160,7 +160,7 @@ def _stages(result: Json) -> Iterator[str]:
         if name not in STARTING and took >= 0.001 * whole
     ]
     yield "### Where the time goes\n"
-    yield _table(("stage", "s", "share", "CPU s", "floor's CPU s", "zone MB"), rows)
+    yield _table(("stage", "s", "share", "CPU s", "floor's CPU s", "zone MB", "zone B a row"), rows)
     if (PAGE.parent / FLAME).exists():
         yield f"![flame graph]({FLAME})\n"
 
@@ -183,7 +183,8 @@ _ZONES = {
 def _zones(ours: Json, floor: Json | None, stage: str) -> list[str]:
     zones = _ZONES.get(stage, ())
     size = sum(ours.get("zones", {}).get(zone, 0) for zone in zones)
-    return [*_cpu(floor, *zones), f"{size / 1e6:,.0f}" if size else ""]
+    told = (f"{size / 1e6:,.0f}", f"{size / ours['rows']:,.0f}") if size else ("", "")
+    return [*_cpu(floor, *zones), *told]
 
 
 def _day(result: Json) -> Iterator[str]:
