@@ -119,14 +119,15 @@ def _note(seen: _Seen, process: psutil.Process) -> None:
 
 
 def _memory(pid: int) -> int:
-    return _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+    return bytes_of(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
 
 
 def _high_water(pid: int) -> int:
-    return _kilobytes(Path(f"/proc/{pid}/status"), "VmHWM:")
+    return bytes_of(Path(f"/proc/{pid}/status"), "VmHWM:")
 
 
-def _kilobytes(file: Path, name: str) -> int:
+def bytes_of(file: Path, name: str) -> int:
+    """What a file of /proc tells by this name, in bytes; 0 of a process that has ended."""
     try:
         return next(
             (int(line.split()[1]) << 10 for line in file.read_text().splitlines() if line.startswith(name)), 0

@@ -28,6 +28,7 @@ CURSOR = "updated_at"
 """The column by which changes are asked for: it has an index (docs/connections.md)."""
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 MARIADB = "mysql://root@127.0.0.1:3306/mysql"
+_NO_ANSWER = (psycopg.OperationalError, pymysql.err.OperationalError)
 _LONG = {"address": 80, "remarks": 255, "name": 40}
 
 
@@ -51,21 +52,36 @@ def sources(
     made.places |= {kind: str(folder / f"{TABLE}.{kind}") for kind in files}
     _write_files(made.places, rows)
     made.sizes |= {kind: Path(path).stat().st_size for kind, path in made.places.items()}
-    name = f"xuanwu_bench_{uuid4().hex[:8]}"
-    drops: list[Callable[[], None]] = []
-    try:
-        for kind, load in (("postgresql", _postgresql), ("mariadb", _mariadb)):
-            if kind not in kinds:
-                continue
+    loads = {"postgresql": _load_postgresql, "mariadb": _load_mariadb}
+    with databases([kind for kind in loads if kind in kinds]) as (urls, made.missing):
+        for kind, url in urls.items():
             say(f"loading {rows:,} rows into {kind} …")
             try:
-                made.places[kind], made.sizes[kind] = load(name, Path(made.places["csv"]), drops)
-            except (psycopg.OperationalError, pymysql.err.OperationalError) as error:
-                made.missing[kind] = f"{kind}: {type(error).__name__}: {str(error.args[0])[:200]}"
+                made.sizes[kind] = loads[kind](url, Path(made.places["csv"]))
+                made.places[kind] = url
+            except _NO_ANSWER as error:
+                made.missing[kind] = _why(kind, error)
         yield made
-    finally:
-        for drop in reversed(drops):
-            drop()
+
+
+@contextmanager
+def databases(kinds: Collection[str]) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """URLs of an empty database on each server, which are dropped at the end; and why one is missing."""
+    name = f"xuanwu_bench_{uuid4().hex[:8]}"
+    urls: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    makes = {"postgresql": _make_postgresql, "mariadb": _make_mariadb}
+    with ExitStack() as drops:
+        for kind in kinds:
+            try:
+                urls[kind] = makes[kind](name, drops)
+            except _NO_ANSWER as error:
+                missing[kind] = _why(kind, error)
+        yield urls, missing
+
+
+def _why(kind: str, error: Exception) -> str:
+    return f"{kind}: {type(error).__name__}: {str(error.args[0])[:200]}"
 
 
 def _write_files(places: Mapping[str, str], rows: int) -> None:
@@ -96,15 +112,16 @@ def _columns(text: str, time: str) -> str:
 # ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _postgresql(name: str, csv: Path, drops: list[Callable[[], None]]) -> tuple[str, int]:
+def _make_postgresql(name: str, drops: ExitStack) -> str:
     server = os.environ.get("BENCH_POSTGRES", POSTGRES)
-    identifier = sql.Identifier(name)
     with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-        drops.append(lambda: _drop_postgresql(server, name))
-    url = make_url(server).set(database=name)
-    plain = url.render_as_string(hide_password=False)
-    with psycopg.connect(plain, autocommit=True) as connection:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    drops.callback(_drop_postgresql, server, name)
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def _load_postgresql(url: str, csv: Path) -> int:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE TABLE {TABLE} ({_columns('varchar', 'timestamp')})".encode())
         with connection.cursor() as cursor:
             with (
@@ -118,7 +135,7 @@ def _postgresql(name: str, csv: Path, drops: list[Callable[[], None]]) -> tuple[
             cursor.execute(f"VACUUM (ANALYZE) {TABLE}".encode())
             cursor.execute("CHECKPOINT")
             size = cursor.execute(f"SELECT pg_total_relation_size('{TABLE}')".encode()).fetchone()
-    return plain, int(size[0]) if size else 0
+    return int(size[0]) if size else 0
 
 
 def _drop_postgresql(server: str, name: str) -> None:
@@ -129,27 +146,31 @@ def _drop_postgresql(server: str, name: str) -> None:
 # ── MariaDB ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _mysql(url: URL, database: str | None) -> pymysql.Connection:
+def _mysql(url: URL) -> pymysql.Connection:
     return pymysql.connect(
         host=url.host or "127.0.0.1",
         port=url.port or 3306,
         user=url.username or "root",
         password=url.password or "",
-        database=database,
+        database=url.database,
         local_infile=True,
         autocommit=True,
         charset="utf8mb4",
     )
 
 
-def _mariadb(name: str, csv: Path, drops: list[Callable[[], None]]) -> tuple[str, int]:
+def _make_mariadb(name: str, drops: ExitStack) -> str:
+    server = make_url(os.environ.get("BENCH_MARIADB", MARIADB))
+    with closing(_mysql(server)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    drops.callback(_drop_mariadb, server, name)
+    return server.set(database=name).render_as_string(hide_password=False)
+
+
+def _load_mariadb(url: str, csv: Path) -> int:
     """The null of a CSV file is an empty cell without quotes, which MariaDB takes for an empty text. Without a
     primary key the rows lie as they come: sorting two million by one takes its buffer pool many minutes."""
-    url = make_url(os.environ.get("BENCH_MARIADB", MARIADB))
-    with closing(_mysql(url, None)) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        drops.append(lambda: _drop_mariadb(url, name))
-        cursor.execute(f"USE {name}")
+    with closing(_mysql(make_url(url))) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION net_read_timeout = 3600, net_write_timeout = 3600")
         cursor.execute(f"CREATE TABLE {TABLE} ({_columns('varchar', 'datetime(3)')})")
         read = ", ".join(f"@{field.name}" for field in SCHEMA)
@@ -162,13 +183,12 @@ def _mariadb(name: str, csv: Path, drops: list[Callable[[], None]]) -> tuple[str
         cursor.execute(f"CREATE INDEX {CURSOR} ON {TABLE} ({CURSOR})")
         cursor.execute(f"ANALYZE TABLE {TABLE}")
         cursor.execute(
-            "SELECT data_length + index_length FROM information_schema.tables WHERE table_schema = %s",
-            (name,),
+            "SELECT data_length + index_length FROM information_schema.tables WHERE table_schema = DATABASE()"
         )
         size = cursor.fetchone()
-    return url.set(database=name).render_as_string(hide_password=False), int(size[0]) if size else 0
+    return int(size[0]) if size else 0
 
 
-def _drop_mariadb(url: URL, name: str) -> None:
-    with closing(_mysql(url, None)) as connection, connection.cursor() as cursor:
+def _drop_mariadb(server: URL, name: str) -> None:
+    with closing(_mysql(server)) as connection, connection.cursor() as cursor:
         cursor.execute(f"DROP DATABASE {name}")

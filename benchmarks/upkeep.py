@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,19 +21,13 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.kept import keep
+from benchmarks.town import checked, founded
 from lake import store
-from lake.batch import Batch
-from lake.ledger import Ledger
-from lake.records import Checked
-from lake.tables import Tables
 from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.merge import merge
 from pipelines.upkeep.compaction import compact_all
-from schemas.arrow import standard_schema
-from schemas.load import load_catalogue
 from schemas.model import Entry
-from schemas.settings import Settings
 from schemas.sql import literal
 
 ENTRY = """
@@ -60,40 +54,16 @@ DEPARTMENT = "transport: {title: {zh: 交通局, en: Transport Bureau}, uscc: 11
 FIRST = date(2025, 1, 1)
 
 
-def _context(scratch: Path) -> Context:
-    folder = scratch / "catalogue" / "transport"
-    folder.mkdir(parents=True)
-    (folder / "passage.yaml").write_text(ENTRY)
-    (folder.parent / "departments.yaml").write_text(DEPARTMENT)
-    settings = Settings(home=scratch / "home", catalogue=folder.parent)
-    ledger = Ledger(settings.database_url)
-    catalogue = load_catalogue(folder.parent)
-    return Context(
-        settings, catalogue, Tables(settings), ledger, connect=str, clock=lambda: datetime.now(UTC)
-    )
-
-
-def _checked(ctx: Context, entry: Entry, day: int, rows: int) -> Checked:
-    """A day's batch as the check leaves it."""
-    end = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=day + 1)
-    batch = Batch(dataset=entry.id, start=end - timedelta(days=1), end=end)
-    path = store.join(str(ctx.settings.home), f"{batch.id}.parquet")
+def _passages(day: int, rows: int) -> pa.RecordBatch:
+    """A day's rows."""
     number = np.arange(rows, dtype=np.int64)
     columns = {
         "passage_no": pa.array([f"P{day:04}{each:08}" for each in number.tolist()]),
         "passed_on": pa.repeat(pa.scalar(FIRST + timedelta(days=day), pa.date32()), rows),
         "gate_no": pa.array([f"G{each % 400:03}" for each in number.tolist()]),
         "fare": pa.array(number % 7 * 100),
-        "_seq": pa.array(number),
-        "_file": pa.repeat("passages.csv", rows),
-        "_row": pa.array(number + 2),
     }
-    schema = standard_schema(entry)
-    with store.atomic_parquet(path, schema) as writer:
-        writer.write_table(pa.table([columns[name] for name in schema.names], schema=schema))
-    return Checked(
-        batch=batch, path=path, rejects=None, verdict="", rows_in=rows, rows_out=rows, quarantined=0
-    )
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _read_bytes() -> int:
@@ -123,12 +93,12 @@ def looked(ctx: Context, entry: Entry, day: date) -> dict[str, Any]:
 def measured(days: int, rows: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """`before`, `upkeep` and `after`."""
     with TemporaryDirectory(prefix="xuanwu-upkeep-") as scratch:
-        ctx = _context(Path(scratch))
+        ctx = founded(Path(scratch), ENTRY, DEPARTMENT)
         entry = ctx.catalogue.entry("transport.passage")
         for day in range(days):
-            checked = _checked(ctx, entry, day, rows)
-            merge(ctx, entry, checked)
-            Path(checked.path).unlink()
+            batch = checked(ctx, entry, FIRST + timedelta(days=day), [_passages(day, rows)])
+            merge(ctx, entry, batch)
+            Path(batch.path).unlink()
         asked = FIRST + timedelta(days=days // 2)
         yield "before", looked(ctx, entry, asked)
         start, spent = time.perf_counter(), time.process_time()

@@ -8,18 +8,20 @@ This page is written by `python -m benchmarks.page` from the files in `benchmark
 make bench ROWS=2000000 REPEAT=3      # collection and the whole way beside their peers, and the day after
 make bench ROWS=2000000 ONLY=way      # some of it (collect, csv, way, day …), put beside what was measured today
 python -m benchmarks.masks            # tokens, beside a Python loop
+python -m benchmarks.gate             # a share publication, with the leak gate and without it
 python -m benchmarks.small            # starting, 10,000 entries, 1,000 DAGs, 100 rows
 python -m benchmarks.upkeep           # a table of 300 daily batches, before and after upkeep
 python -m benchmarks.load             # the exchange: calls a second, beside a static file server
+python -m benchmarks.delivery         # deliveries into PostgreSQL and MariaDB
 make demo && python -m benchmarks.airflow .demo    # what Airflow takes beside the stages
 python -m benchmarks.flame            # the flame graph
 python -m benchmarks.page             # this page
 ```
 
-`make bench` needs PostgreSQL and MariaDB servers in which it may create a database (`BENCH_POSTGRES`, `BENCH_MARIADB`),
-and Java for Spark; what is missing is left out and said. It makes the peers' environments itself, from pinned
-requirements. Each result names the commit that it was taken of; what has changed since in the measured code says
-`git diff --stat COMMIT -- schemas expectations lake pipelines`.
+`make bench` and `benchmarks.delivery` need PostgreSQL and MariaDB servers in which they may create a database
+(`BENCH_POSTGRES`, `BENCH_MARIADB`), and `make bench` Java for Spark; what is missing is left out and said. It makes the
+peers' environments itself, from pinned requirements. Each result names the commit that it was taken of; what has
+changed since in the measured code says `git diff --stat COMMIT -- schemas expectations lake pipelines exchange`.
 """
 UNMET = """## Why what is not met is not met
 
