@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from stdnum.cn import uscc
 
 from schemas.load import Catalogue, load_catalogue
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pipelines.context import Context
 
 __all__ = ["s3"]
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")  # no test fails because a machine is slow
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

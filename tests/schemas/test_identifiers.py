@@ -97,14 +97,14 @@ def test_districts_are_not_looked_up() -> None:
     assert ids.is_resident_id(pa.array([value]), TODAY).tolist() == [True]
 
 
-@budget(max_examples=300, deadline=None)
+@budget(max_examples=300)
 @given(st.lists(st.one_of(resident_ids(), near(GOOD_ID), near(GOOD_X), st.text(max_size=20), st.none())))
 def test_resident_ids_agree_with_the_oracle(values: list[str | None]) -> None:
     expected = [v is not None and resident(v) for v in values]
     assert ids.is_resident_id(pa.array(values, pa.string()), TODAY).tolist() == expected
 
 
-@budget(max_examples=300, deadline=None)
+@budget(max_examples=300)
 @given(
     st.lists(
         st.one_of(st.text(ids.USCC_ALPHABET, min_size=17, max_size=17), near(GOOD_USCC), st.text(), st.none())
@@ -135,7 +135,7 @@ def test_uscc_of_the_army_and_of_farmers() -> None:
     assert ids.is_uscc(whole).all()
 
 
-@budget(max_examples=200, deadline=None)
+@budget(max_examples=200)
 @given(
     st.lists(st.one_of(st.from_regex(r"[1-9][0-9]{11,18}", fullmatch=True), st.text(max_size=20), st.none()))
 )

@@ -138,7 +138,6 @@ def _try(operation: Any, headers: dict[str, str]) -> None:
     @hypothesis.given(case=operation.as_strategy())
     @hypothesis.settings(
         max_examples=5,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[hypothesis.Phase.generate],

@@ -60,7 +60,7 @@ def test_nothing_is_null_in_every_type_and_no_failure(kind: str) -> None:
     assert result([], field(kind)) == []
 
 
-@budget(max_examples=300, deadline=None)
+@budget(max_examples=300)
 @given(st.lists(st.one_of(st.text(max_size=12), st.none()), max_size=8), st.sampled_from(KINDS))
 @example(["\x00", "\ud7ff", "a\u3000b"], "string")
 def test_no_value_is_ever_nulled_silently(values: list[str | None], kind: str) -> None:
@@ -88,7 +88,7 @@ NUMBERS = st.one_of(
 )
 
 
-@budget(max_examples=400, deadline=None)
+@budget(max_examples=400)
 @given(st.lists(NUMBERS, min_size=1, max_size=6), st.integers(1, 38), st.integers(0, 38))
 def test_decimals_agree_with_python(texts: list[str], precision: int, scale: int) -> None:
     scale = min(scale, precision)
@@ -126,7 +126,7 @@ def fits(value: Decimal, precision: int, scale: int) -> bool:
     return value.scaleb(scale) == int(shifted) and abs(int(shifted)) < 10**precision
 
 
-@budget(max_examples=400, deadline=None)
+@budget(max_examples=400)
 @given(st.lists(NUMBERS, min_size=1, max_size=6))
 def test_integers_agree_with_python(texts: list[str]) -> None:
     for text, got in zip(texts, result(texts, field("integer")), strict=True):
@@ -173,7 +173,7 @@ def test_digits_that_leave_nothing_are_a_failure() -> None:
     assert result(["n/a", "", "5"], field("string", normalise=("digits",))) == [FAILS, None, "5"]
 
 
-@budget(max_examples=300, deadline=None)
+@budget(max_examples=300)
 @given(
     st.lists(st.one_of(st.none(), st.text(st.sampled_from("ａ！～　1中é\U0001f600、。゠＀"), max_size=6))),
     st.integers(0, 3),

@@ -41,20 +41,20 @@ def written(moment: date, form: str) -> str:
     return moment.strftime(form)
 
 
-@budget(max_examples=200, deadline=None)
+@budget(max_examples=200)
 @given(st.lists(DATES), st.sampled_from(DATE_FORMS))
 def test_dates_round_trip_in_each_form(days: list[date], form: str) -> None:
     assert result([written(d, form) for d in days], field("date", formats=(form,))) == days
 
 
-@budget(max_examples=200, deadline=None)
+@budget(max_examples=200)
 @given(st.lists(st.tuples(DATES, st.integers(0, 3))))
 def test_dates_of_four_forms_in_one_column(days: list[tuple[date, int]]) -> None:
     texts = [written(day, DATE_FORMS[form]) for day, form in days]
     assert result(texts, field("date")) == [day for day, _ in days]
 
 
-@budget(max_examples=200, deadline=None)
+@budget(max_examples=200)
 @given(st.lists(st.datetimes(datetime(1992, 1, 1), datetime(2200, 1, 1))), st.sampled_from(TIME_FORMS))
 def test_timestamps_round_trip_in_each_form(moments: list[datetime], form: str) -> None:
     exact = [m if "%f" in form else m.replace(microsecond=0) for m in moments]
@@ -83,7 +83,7 @@ def real(year: int, month: int, day: int) -> Any:
         return FAILS
 
 
-@budget(max_examples=300, deadline=None)
+@budget(max_examples=300)
 @given(st.lists(st.text("0123456789-/年月日 :T", max_size=12)), st.sampled_from(DATE_FORMS[:4]))
 def test_hostile_dates_agree_with_python_where_python_is_strict(texts: list[str], form: str) -> None:
     pattern = re.escape(form).replace("%Y", r"\d{4}").replace("%m", r"\d\d?").replace("%d", r"\d\d?")
@@ -176,7 +176,7 @@ def test_nanoseconds_that_are_nought_are_no_loss() -> None:
     assert result(ns, field("timestamp")) == [datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC), FAILS, None]
 
 
-@budget(max_examples=100, deadline=None)
+@budget(max_examples=100)
 @given(
     st.lists(
         st.datetimes(datetime(1900, 1, 1), datetime(2037, 1, 1)).map(

@@ -115,7 +115,7 @@ def test_a_bad_value_that_no_row_uses_fails_no_row() -> None:
     assert result(column, field("integer")) == [1, None, 1]
 
 
-@budget(max_examples=200, deadline=None)
+@budget(max_examples=200)
 @given(st.lists(st.one_of(st.none(), st.decimals(-(10**12), 10**12, places=4))), st.integers(0, 6))
 def test_typed_decimals_narrow_exactly(values: list[Decimal | None], scale: int) -> None:
     got = result(pa.array(values, pa.decimal128(38, 4)), field("decimal", precision=18, scale=scale))

@@ -52,7 +52,7 @@ def one(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
     return connection.execute(sql).fetchall()[0][0]
 
 
-@given_settings(max_examples=60, deadline=None)
+@given_settings(max_examples=60)
 @given(TABLE)
 def test_l_and_t_are_those_of_pycanon(rows: list[tuple[str, str, str, int]]) -> None:
     frame = pd.DataFrame(rows, columns=[*QUASI, *LIMITS.sensitive])
@@ -70,7 +70,7 @@ def test_l_and_t_are_those_of_pycanon(rows: list[tuple[str, str, str, int]]) -> 
             assert found == pytest.approx(anonymity.t_closeness(frame, QUASI, [name]), abs=1e-9)
 
 
-@given_settings(max_examples=40, deadline=None)
+@given_settings(max_examples=40)
 @given(TABLE)
 def test_a_class_fails_by_its_size_its_diversity_or_its_distance(rows: list[tuple[Any, ...]]) -> None:
     frame = pd.DataFrame(rows, columns=[*QUASI, *LIMITS.sensitive])

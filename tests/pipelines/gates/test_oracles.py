@@ -79,7 +79,7 @@ def staying(rows: Sequence[Row], k: int, least: int, t: float) -> list[int]:
         left = [place for place in left if place not in bad]
 
 
-@given_settings(max_examples=25, deadline=None)
+@given_settings(max_examples=25)
 @given(ROWS, st.integers(1, 4), st.integers(1, 2), st.sampled_from([0.3, 0.5, 1.0]))
 def test_suppression_is_that_of_the_oracle_and_pycanon_finds_nothing_below(
     rows: list[Row], k: int, least: int, t: float
@@ -136,7 +136,7 @@ def oracle(rows: Sequence[Row], most: int, k: int, least: int) -> dict[tuple[int
     return found
 
 
-@given_settings(max_examples=25, deadline=None)
+@given_settings(max_examples=25)
 @given(ROWS, st.integers(1, 6), st.integers(1, 2), st.integers(0, 10))
 def test_the_search_finds_what_trying_everything_finds(
     rows: list[Row], k: int, least: int, most: int
@@ -174,7 +174,7 @@ def test_the_ladder_of_the_oracle_is_the_lattices() -> None:
 # ── cells ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@given_settings(max_examples=25, deadline=None)
+@given_settings(max_examples=25)
 @given(ROWS, st.integers(2, 5))
 def test_emptied_cells_leave_no_class_below_and_no_other_value_changes(rows: list[Row], k: int) -> None:
     with duckdb.connect() as connection:
@@ -225,7 +225,7 @@ def held(
     return earlier.Earlier(0, digest, class_)
 
 
-@given_settings(max_examples=25, deadline=None)
+@given_settings(max_examples=25)
 @given(st.lists(ROWS, min_size=1, max_size=3), ROWS, st.integers(2, 4))
 @example([[("320102", 1, "A")], [("320102", 1, "A"), ("320102", 2, "A")]], [("320102", 1, "A")], 2)
 def test_no_difference_of_two_releases_is_small(before: list[list[Row]], now: list[Row], k: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.masks.ff1 import FF1, CipherName, block_cipher
@@ -126,7 +126,6 @@ def written_down(cipher: CipherName, key: bytes, radix: int, tweak: bytes, x: li
     return a + b_half
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["sm4", "aes"]),
     st.binary(min_size=16, max_size=16),

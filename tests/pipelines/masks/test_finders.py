@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.masks import apply
@@ -166,7 +166,6 @@ NUMBERS = (
 PIECES = st.one_of(st.sampled_from(NUMBERS), st.text("0123456789Xx -\n.a\x1e\xff", max_size=8))
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=6).map("".join))
 def test_a_number_is_missed_nowhere_for_looking_only_where_it_has_room(text: str) -> None:
     dark = np.frombuffer(text.encode("latin-1"), np.uint8)
@@ -181,7 +180,6 @@ def test_what_may_not_follow_a_number_is_within_the_characters_looked_at() -> No
     assert never and all(re._parser.parse(each.pattern).getwidth()[1] <= AHEAD for each in never)  # type: ignore[attr-defined]
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.lists(

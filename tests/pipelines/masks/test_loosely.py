@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.masks import apply
@@ -166,7 +166,6 @@ DIGITS = (
 )
 
 
-@settings(deadline=None)
 @given(
     st.integers(3 * 10**9, 10**10 - 1),
     st.lists(st.integers(1, 4), min_size=11, max_size=11),
@@ -181,7 +180,6 @@ def test_a_telephone_in_any_digits_set_apart_anyhow_is_found(
     assert apply(pa.array([text]), Redact(), field()).to_pylist() == ["[手机号]"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("0123456789.._/·一三八零①③⑧⓪ -\n\x1e元Xx", max_size=14)))
 def test_any_text_is_read_without_an_error_and_masked_once(rows: list[str]) -> None:
     column = pa.array([row.replace("\x1e", "") for row in rows], pa.string())

@@ -105,7 +105,7 @@ class Oracle:
         return "updated"
 
 
-@quick(max_examples=18, deadline=None)
+@quick(max_examples=18)
 @given(
     kind=st.sampled_from(["snapshot", "append", "upsert"]),
     batches=BATCHES,
