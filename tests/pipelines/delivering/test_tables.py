@@ -167,7 +167,7 @@ TYPES: dict[str, tuple[pa.DataType, Any]] = {
 }
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(*(st.one_of(st.none(), each) for _, each in TYPES.values())), min_size=1, max_size=6)
 )

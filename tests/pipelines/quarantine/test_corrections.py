@@ -105,7 +105,7 @@ def corrected(draw: st.DrawFn) -> tuple[Table, dict[tuple[int, str], str | None]
 
 
 @given(case=corrected())
-@examples(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_correction_is_as_if_the_source_had_written_it(
     tmp_path_factory: pytest.TempPathFactory, case: tuple[Table, dict[tuple[int, str], str | None]]
 ) -> None:
