@@ -115,6 +115,8 @@ class Writer:
         if self._writer is None:
             chosen = options(first, statistics=self._statistics)
             self._writer = pq.ParquetWriter(self._stream, encoded_as(self._schema, first.schema), **chosen)
+            if self._schema.metadata and not chosen["store_schema"]:  # which would have brought it
+                self._writer.add_key_value_metadata(self._schema.metadata)
         return self._writer
 
     def __enter__(self) -> Writer:

@@ -101,6 +101,19 @@ def test_text_is_written_as_its_first_rows_came(first: str) -> None:
     assert found.read()["place"].to_pylist() == [v for group in groups for v in group["place"].to_pylist()]
 
 
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_footer_has_its_salt_however_text_comes(encoded: bool) -> None:
+    """Arrow writes a schema's metadata where it writes the schema, which it does not of numbers in a dictionary."""
+    table = pa.table({"place": ["a", "b", "a"]})
+    given = pa.table({"place": table["place"].dictionary_encode()}) if encoded else table
+    salted, stream = parquet.salted(table.schema), io.BytesIO()
+    with parquet.Writer(stream, salted) as writer:
+        writer.write_table(given)
+    salt = parquet.SALT.encode()
+    assert len(salted.metadata[salt]) == 32
+    assert pq.read_metadata(stream).metadata[salt] == salted.metadata[salt]
+
+
 def test_columns_of_few_values_are_those_of_small_dictionaries_in_every_row_group() -> None:
     rows = 50_000
     unlike = [f"{number:09}{number * 7919 % 100_003}" for number in range(rows)]
