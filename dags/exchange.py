@@ -43,7 +43,7 @@ def exchange_dag(settings: Settings) -> DAG:
     with DAG(
         dag_id="xuanwu_exchange",
         dag_display_name="共享交换 xuanwu_exchange",
-        description="Tables of grants, and notices to departments",
+        description="Tables of grants, notices to departments, and deliveries that are due",
         doc_md=__doc__,
         schedule=CronTriggerTimetable("*/15 * * * *", timezone=CITY),
         start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(CITY)),

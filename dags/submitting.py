@@ -1,7 +1,9 @@
 """Stages that Spark does are submitted to its cluster, by the hook of Airflow's Spark provider; others run here.
 
 The connection `xuanwu_spark` says where the cluster is. `spark-submit` is found on the PATH of Airflow's workers: that
-of `.venv-spark`. The driver gets this process's environment; of Airflow's connections the masking keys alone.
+of `.venv-spark`. The driver gets this process's environment; of Airflow's connections the masking keys alone. So the
+cluster is a standalone one: to the driver of any other the hook tells them in the arguments of `spark-submit`, which
+everybody on the machine can read.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.context import Context
 
 CONNECTION: Final = "xuanwu_spark"
+MASTERS: Final = ("spark://", "local")
 APPLICATION: Final = Path(__file__).parents[1] / "pipelines" / "spark" / "submit.py"
 
 
@@ -39,6 +42,7 @@ def _submitted(ctx: Context, stage: Stage, batch: Batch, part: str) -> Record:
     from lake import recordstore
     from schemas.errors import EngineError
 
+    require_standalone()
     with TemporaryDirectory(prefix="xuanwu-") as folder:
         answer = Path(folder) / "answer"
         hook = SparkSubmitHook(
@@ -59,6 +63,28 @@ def _submitted(ctx: Context, stage: Stage, batch: Batch, part: str) -> Record:
                 next_step=f"see this task's log and the connection {CONNECTION}, then clear the task",
             ) from None
     return recordstore.load(ctx.settings, batch, stage, part)
+
+
+def require_standalone() -> None:
+    """SettingsError unless the connection is there and names a cluster whose driver runs here."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
+
+    from schemas.errors import SettingsError
+
+    try:
+        found = BaseHook.get_connection(CONNECTION)
+        master = found.host or ""
+        master = master if "://" in master or not found.port else f"{found.conn_type}://{master}"
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        master = ""
+    if not master.startswith(MASTERS):
+        raise SettingsError(
+            f"the connection {CONNECTION!r} "
+            + ("is for another kind of cluster" if master else "is missing"),
+            expected="type spark, host spark://host and its port: the master of a standalone cluster",
+            next_step="see docs/scaling.md; YARN and Kubernetes would tell the masking keys to the whole machine",
+        )
 
 
 def _keys(ctx: Context) -> dict[str, str]:

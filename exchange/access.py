@@ -91,7 +91,7 @@ def access(desk: Desk, session: Session, dataset: str, policy: str) -> Access:
     if found is None:
         raise Forbidden(
             f"{session.principal.department} has no grant for {dataset}, policy {policy}",
-            rule="Decree 809, Art. 15",
+            rule="Decree 809, Art. 14",
             next_step="ask for one: POST /api/v1/requests",
         )
     return found

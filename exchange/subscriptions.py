@@ -94,7 +94,7 @@ def declare(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Subsc
         raise Unfit(
             f"{entry.id} is shared by request",
             next_step="declare the delivery in one: POST /api/v1/requests",
-            rule="Decree 809, Art. 15",
+            rule="Decree 809, Art. 14",
         )
     columns = tuple(mask_plan(entry, "share", policies(entry, "share")[policy]))
     row = fit(entry, policy, columns, str(asked.get("method")), asked)

@@ -20,7 +20,7 @@ from schemas.model import Entry
 @dataclass(frozen=True)
 class BatchStatus:
     """One batch in rows. A number is None where its stage has not been done. `state` is done, running, stuck, failed,
-    held (for a decision), nothing new, or late; `reason` says why it failed or what is late, `warning` what is odd of a
+    held (for a decision), lost or nothing new; `reason` says why it failed or is stuck, `warning` what is odd of a
     dataset's newest batch although it is done."""
 
     dataset: str

@@ -27,7 +27,8 @@ class DatabaseSource(Model):
 
 
 class FileSource(Model):
-    """Files of a department. The same bytes are never loaded twice; the same name with other bytes is an error."""
+    """Files of a department. The same bytes are not loaded twice, and the same name with other bytes is an error,
+    unless the entry says `revise: true`."""
 
     kind: Literal["file"]
     connection: Name | None = Key(
