@@ -119,8 +119,10 @@ def name_of(table: Table) -> str:
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The table's columns in Arrow types, with field ids, the private ones marked."""
-    return pa.schema([_marked(table, datafiles.plain(field)) for field in schema_to_pyarrow(table.schema())])
+    """The table's columns in Arrow types, with field ids, the private ones marked; and whether its files get a salt,
+    which a public table's do not: they are downloads too, the same bytes of the same rows."""
+    fields = [_marked(table, datafiles.plain(field)) for field in schema_to_pyarrow(table.schema())]
+    return pa.schema(fields, None if table.name()[0] == "open" else {datafiles.SALTED: b"1"})
 
 
 METRICS: Final = "write.metadata.metrics.column."

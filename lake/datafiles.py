@@ -29,6 +29,8 @@ BATCH_ROWS = 32 * 1024
 FIELD_ID = b"PARQUET:field_id"
 PRIVATE = b"xuanwu:private"
 """Marks a column whose smallest and largest values are told nowhere: not in a file's footer, not in a manifest."""
+SALTED = b"xuanwu:salted"
+"""Marks a table whose files get a salt: their digests stand in proofs, which those see too who have no files."""
 Writer = Callable[[str, pa.Schema], list[str]]
 """Writes data files into a folder in a table's schema, with field ids, and gives their paths; where it raises none of
 them stays. What writes them may be many processes."""
@@ -131,7 +133,7 @@ def _files(
     first = next(tables, None)
     while first is not None:
         path = store.join(folder, f"{prefix}{uuid.uuid4()}.parquet")
-        footed = parquet.salted(schema)
+        footed = parquet.salted(schema) if SALTED in (schema.metadata or {}) else schema
         with store.output(path) as stream, parquet.Writer(stream, footed, statistics=told) as writer:
             written = _fill(writer, stream, first, tables, one=one)
         if written:

@@ -59,7 +59,7 @@ def _repeats(column: pa.ChunkedArray) -> bool:
 def salted(schema: pa.Schema) -> pa.Schema:
     """The schema of a file whose digest others see: a salt in its footer, another one each time, keeps what a few rows
     hold from being tried against it."""
-    return schema.with_metadata({**(schema.metadata or {}), SALT: secrets.token_hex(16)})
+    return schema.with_metadata({SALT: secrets.token_hex(16)})
 
 
 def encoded_as(schema: pa.Schema, given: pa.Schema) -> pa.Schema:

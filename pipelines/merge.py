@@ -253,7 +253,9 @@ class _Local:
         self._db.close()
         memory.give_back()
         rows = 0
-        for batch in itertools.chain(self._stays(rewritten, going), self._fresh(written)):
+        for batch in itertools.chain(
+            self._stays(rewritten, going), self._fresh(written, encoded=not rewritten)
+        ):
             rows += batch.num_rows
             progress.passed(batch.num_rows)
             yield batch
@@ -273,12 +275,14 @@ class _Local:
                 stay = np.isin(places, going[part.path], invert=True)
                 yield batch if stay.all() else batch.filter(pa.array(stay))
 
-    def _fresh(self, written: Bits) -> Iterator[pa.RecordBatch]:
+    def _fresh(self, written: Bits, *, encoded: bool) -> Iterator[pa.RecordBatch]:
+        """The batch's rows; texts of few values as numbers in a dictionary, where no other rows come with them that are
+        text: of a file that takes both the row groups would end where the one follows the other."""
         fields, batch_id = list(self._job.entry.fields), self._job.checked.batch.id
         for path in store.parts(self._job.checked.path):
             filesystem, inner = store.filesystem(path)
             footer = pq.read_metadata(inner, filesystem=filesystem)
-            few = few_values(footer)
+            few = few_values(footer) if encoded else []
             with pq.ParquetFile(
                 inner, filesystem=filesystem, metadata=footer, read_dictionary=few, pre_buffer=False
             ) as file:

@@ -110,6 +110,12 @@ def environment(home: Path, catalogue: Path, url: str) -> dict[str, str]:
     }
 
 
+def hearing() -> None:
+    """For a process about to be started: a shell's background jobs ignore Ctrl-C, and so would what a test run starts
+    that is one of them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pipelines.cli", *arguments]
 
@@ -120,7 +126,9 @@ def interrupt(variables: Mapping[str, str], at: float, *, begun: bool = False) -
     home = Path(variables["XUANWU_HOME"])
     home.parent.mkdir(parents=True, exist_ok=True)
     with (home.parent / f"{home.name}.said").open("w+", encoding="utf-8") as said:
-        process = subprocess.Popen(command("run", DATASET), env=dict(variables), stdout=said, stderr=said)
+        process = subprocess.Popen(
+            command("run", DATASET), env=dict(variables), stdout=said, stderr=said, preexec_fn=hearing
+        )
         while begun and not os.fstat(said.fileno()).st_size and process.poll() is None:
             time.sleep(0.01)
         time.sleep(at)
@@ -171,9 +179,6 @@ def main() -> int:
     asked.add_argument("--last", type=float, default=8.0)
     asked.add_argument("--resumed", type=int, default=6, help="every so many-th is resumed")
     given = asked.parse_args()
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # which a shell's background job ignores, as would ours
     found: Counter[str] = Counter()
     with TemporaryDirectory() as folder, source(given.rows) as url:
         where = catalogue(Path(folder) / "catalogue")

@@ -16,6 +16,7 @@ from pipelines.cli import app, interrupting
 from pipelines.resuming import IDLE, stuck, stuck_at
 from pipelines.stages import run_batch, run_stage
 from pipelines.status import batch_statuses
+from tests.faults.interrupting import hearing
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
 
 
@@ -48,7 +49,9 @@ def ended(town: Town, code: str) -> subprocess.CompletedProcess[str]:
         "XUANWU_KEY_1": KEY,
     }
     command = [sys.executable, "-c", code, "run", "police.person", "--date", "2026-03-01"]
-    return subprocess.run(command, env=variables, check=False, capture_output=True, text=True, timeout=100)
+    return subprocess.run(
+        command, env=variables, check=False, capture_output=True, text=True, timeout=100, preexec_fn=hearing
+    )
 
 
 def test_a_stuck_batch_is_seen_and_resumed_by_the_command_line(
