@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from dags.submitting import require_standalone
+from dags.submitting import require_standalone, run_stage
+from lake.batch import Batch
+from pipelines.context import Context
 from schemas.errors import SettingsError
 
 
@@ -46,3 +50,12 @@ def test_without_the_connection_the_hook_would_take_yarn(monkeypatch: pytest.Mon
     monkeypatch.delenv("AIRFLOW_CONN_XUANWU_SPARK", raising=False)
     with pytest.raises(SettingsError, match="is missing"):
         require_standalone()
+
+
+def test_nor_is_a_stage(monkeypatch: pytest.MonkeyPatch, ctx: Context) -> None:
+    given(monkeypatch, conn_type="spark", host="yarn")
+    city = replace(ctx, settings=ctx.settings.model_copy(update={"engine": "spark"}))
+    days = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
+    batch = Batch(dataset=next(iter(ctx.catalogue.entries)), start=days[0], end=days[1])
+    with pytest.raises(SettingsError, match="another kind of cluster"):
+        run_stage(city, "standardise", batch)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from lake import properties, quarantine
+from lake import datafiles, properties, quarantine
 from lake.upkeep import expire
 from lake.zones import identifier
 from schemas.errors import CommitConflict, EngineError, LakeError, Unbalanced
@@ -55,6 +55,29 @@ def test_unchanged_rows_keep_the_batch_that_changed_them_last(city: Make) -> Non
     here = city(kind="snapshot")
     first, second = here.merge(1, pairs(a=1, b=2)), here.merge(2, pairs(a=1, b=3))
     assert [row["_batch"] for row in here.rows("_batch")] == [first.batch.id, second.batch.id]
+
+
+def test_a_new_file_takes_numbers_of_a_dictionary_and_one_that_is_rewritten_text(
+    city: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text that comes both ways would end a row group wherever the one follows the other."""
+    came: set[bool] = set()
+    conform = datafiles.conform
+
+    def noted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        came.add(pa.types.is_dictionary(batch.schema.field("v").type))
+        return conform(batch, schema)
+
+    monkeypatch.setattr(datafiles, "conform", noted)
+    here = city({"id": {"type": "string"}, "v": {"type": "string"}}, kind="snapshot")
+    here.merge(1, [{"id": name, "v": "x"} for name in "abc"])
+    assert came == {True}
+    came.clear()
+    second = [{"id": "a", "v": "x"}, {"id": "b", "v": "y"}, {"id": "c", "v": "x"}]
+    here.merge(2, second)
+    assert came == {False} and here.rows() == second
+    (part,) = here.ctx.tables.parts(identifier("curated", here.entry.id))
+    assert datafiles.row_groups(part.path) == [0]
 
 
 def test_of_duplicates_in_a_snapshot_the_last_counts(city: Make) -> None:
