@@ -129,7 +129,7 @@ def _proven(numbers: pa.Array, length: int, lettered: Flags) -> Iterator[tuple[s
         if length in lengths:
             proven = proves(numbers)
             yield kind, proven & ~lettered if _weak(kind, length) else proven
-    if length == 12 or length > 19:
+    if length > 19:
         places: dict[str, set[int]] = {}
         for found in find(numbers, KINDS):
             places.setdefault(found.kind, set()).add(found.row)
@@ -149,6 +149,11 @@ _BY_CHANCE = {(18, "resident_id"): 0.1}
 """The share of a column's numbers of that length, up to which they may be such by chance; of all others half."""
 
 
+def _is_dialled(numbers: pa.Array) -> Flags:
+    """A mobile number behind the 0 of a call from another city."""
+    return is_mobile(pc.utf8_slice_codeunits(numbers, 1)) & flags(pc.starts_with(numbers, "0"))
+
+
 def _is_called(numbers: pa.Array) -> Flags:
     """A mobile number behind its country's prefix."""
     return is_mobile(pc.utf8_slice_codeunits(numbers, 2)) & flags(pc.starts_with(numbers, "86"))
@@ -156,6 +161,7 @@ def _is_called(numbers: pa.Array) -> Flags:
 
 _WHOLE: tuple[tuple[str, range, Callable[[pa.Array], Flags]], ...] = (
     ("phone", range(11, 12), is_mobile),
+    ("phone", range(12, 13), _is_dialled),
     ("phone", range(13, 14), _is_called),
     ("resident_id", range(15, 16), is_old_resident_id),
     ("resident_id", range(18, 19), is_resident_id),

@@ -276,7 +276,8 @@ MAY_HOLD = (
     rf"\p{{Nd}}(?:[{_BLANK}\p{{Pd}}−()（）]{{0,3}}\p{{Nd}}){{9}}|[@＠]|(?s:使.{{0,2}}\p{{Nd}}{{6}})|"
     rf"[{shadows.PROVINCES}][{_BLANK}]?[A-Za-zＡ-Ｚａ-ｚ]|"
     rf"(?s:(?:{_CALLED}|{_MOBILE}|{_CARD_WORDS}).{{0,6}}\p{{Nd}}{{3}})|"
-    rf"(?:[\p{{Nd}}A-Za-zＡ-Ｚａ-ｚ][{_BLANK}\p{{Pd}}−]{{0,3}}){{18}}|[A-Za-zＡ-Ｚａ-ｚ]\p{{Nd}}{{6}}|"
+    rf"(?s:(?:{PASSPORT.pattern}).*)[A-Za-zＡ-Ｚａ-ｚ]\p{{Nd}}{{6}}|"
+    rf"(?:[\p{{Nd}}A-Za-zＡ-Ｚａ-ｚ][{_BLANK}\p{{Pd}}−]{{0,3}}){{18}}|"
     rf"[{_ODD}](?:[{_BLANK}\p{{Pd}}−]?[{_ODD}]){{2}}|\p{{Nd}}[{_ODD}]{{1,2}}\p{{Nd}}|[\x{{20DD}}\x{{20E3}}]|{_SET_APART}"
 )
 """For RE2: a text without any of these holds no identifier of any finder, of those read loosely none of a usual form.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -259,12 +258,3 @@ def test_division_codes() -> None:
     assert ids.is_division_code(values).tolist() == [True, False, False, False, False, False]
     assert ids.is_division_code(values, ["990102"]).tolist() == [False, True, False, False, False, False]
     assert not ids.is_division_code(values, []).any()
-
-
-def test_a_million_values_take_a_moment() -> None:
-    serial = pa.array(np.arange(1_000_000) % 1000).cast(pa.string())
-    first = pc.binary_join_element_wise("32010219900101", pc.utf8_lpad(serial, 3, "0"), "")
-    whole = pc.binary_join_element_wise(first, ids.resident_id_check(first), "")
-    begin = time.perf_counter()
-    assert ids.is_resident_id(whole, TODAY).all()
-    assert time.perf_counter() - begin < 2

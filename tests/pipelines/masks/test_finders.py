@@ -8,12 +8,13 @@ import re
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.masks import apply
-from pipelines.masks.finders import AHEAD, FINDERS, LABELS
+from pipelines.masks.finders import AHEAD, FINDERS, LABELS, MAY_HOLD
 from pipelines.masks.redact import find
 from pipelines.masks.spans import _candidates
 from schemas.model import Redact
@@ -154,6 +155,13 @@ def test_who_only_asks_is_told_kind_and_row() -> None:
     texts = pa.array(["无", "联系人：张伟，座机84512345", None, "护照E12345678"])
     assert [(each.kind, each.row) for each in find(texts)] == [("name", 1), ("landline", 1), ("passport", 3)]
     assert [each.kind for each in find(texts, ("passport",))] == ["passport"]
+
+
+def test_a_code_of_letters_and_digits_is_searched_where_a_word_stands_before_it() -> None:
+    codes = [f"H{number * 7919 % 10**9:09}" for number in range(1, 100)]
+    said = ["护照H123456", "证件（号码不详，另见 H123456"]
+    texts = pa.array([*codes, *said])
+    assert pc.match_substring_regex(texts, MAY_HOLD).to_pylist() == [False] * len(codes) + [True] * len(said)
 
 
 NUMBERS = (

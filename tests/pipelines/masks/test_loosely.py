@@ -5,8 +5,6 @@ No person's number: the ids are the example of GB 11643 and numbers computed for
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -186,23 +184,6 @@ def test_any_text_is_read_without_an_error_and_masked_once(rows: list[str]) -> N
     masked = apply(column, Redact(), field())
     assert len(masked) == len(column)
     assert apply(masked, Redact(), field()).equals(masked)
-
-
-def test_texts_without_numbers_are_passed_over_at_the_speed_of_a_simple_pattern() -> None:
-    """RE2 takes a hundred times as long where its automaton grows too large."""
-    texts = pa.array(
-        [
-            f"{n} 2026/{n % 12 + 1:02}/{n % 28 + 1:02}，金额{n}.{n % 100:02}元，地址10.0.{n % 250}.1"
-            for n in range(20_000)
-        ]
-    )
-
-    def spent(pattern: str) -> float:
-        began = time.process_time()
-        pc.match_substring_regex(texts, pattern)
-        return time.process_time() - began
-
-    assert min(spent(MAY_HOLD) for _ in range(3)) < 15 * min(spent(r"\p{Nd}{9}|@") for _ in range(3))
 
 
 def test_dates_of_every_day_are_left_alone() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -161,14 +160,12 @@ def test_pg_terminate_backend_in_the_middle(settings: Settings, postgresql: Depa
 
     killer = threading.Thread(target=end)
     killer.start()
-    began = time.monotonic()
     try:
         with pytest.raises(SourceError, match="connection was lost"):
             collect_table(settings, postgresql.url, "v", ["v"])
     finally:
         stopped.set()
         killer.join()
-    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(
