@@ -228,7 +228,7 @@ def _judged(
     """The disclosure gate's verdict, held against every release before."""
     settings, tables = job.ctx.settings, job.ctx.tables
     kept: list[released.Kept] = []
-    if job.limits:
+    if job.judged:
         released.remember(settings, tables, job.table)
         kept = released.releases(settings, job.table)
     return disclosure.judge(

@@ -12,7 +12,7 @@ Who has earlier releases can subtract them: the new one is held against every on
 Where rows repeat the gate first looks at the distinct ones and how often each comes (`publishing.counting`): if nothing
 has to stay out that is all there is to know. Only otherwise does it look at every row.
 
-Aggregates are held to a least count (`aggregates`).
+Aggregates are held to a least count, in a release and between it and every earlier one (`aggregates`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pipelines.gates import aggregates, cells, earlier
 from pipelines.gates.classes import Measure, Places, Release
 from pipelines.gates.forms import Shape
 from pipelines.gates.lattice import HIDDEN, Lattice, Proposal
-from pipelines.gates.limits import Limits, limits_of
+from pipelines.gates.limits import Limits, counts_of, limits_of
 from pipelines.gates.released import Kept
 from pipelines.masks.words import words_of
 from schemas.arrow import published_schema
@@ -224,20 +224,29 @@ def _no_direct(entry: Entry, plan: Plan) -> None:
 
 def _of_aggregates(opening: Opening) -> Judged:
     """Aggregates that say how many persons a row is made of."""
-    entry, counts = opening.entry, opening.entry.open.counts
-    if opening.zone != "open" or entry.subject == "person" or counts is None:
+    entry, counts = opening.entry, counts_of(opening.entry, opening.zone)
+    if counts is None:
         return Judged(opening.plan)
+    new = aggregates.Aggregates(entry, opening.shapes, opening.numbers.smallest_count)
+    with engine(opening.settings) as connection:
+        changed = aggregates.changed(connection, new, lambda: opening.rows(opening.plan), opening.kept)
     noised = [name for name in counts if isinstance(opening.plan.get(name), Noise)]
     true = [name for name in counts if name not in noised]
     sources: list[aggregates.Source] = [
         (lambda: opening.counts(true), true),
         (lambda: opening.rows(opening.plan), noised),
     ]
-    found = aggregates.counted(sources, opening.numbers.smallest_count)
+    found = aggregates.counted(sources, new.smallest, changed)
+    out = np.union1d(found.places, changed)
     said = entry.open.disclosure
     cells_only = said is not None and said.suppress == "cells" and set(counts) <= set(opening.plan)
+    told = dict.fromkeys(new.telling, changed)
+    few = {
+        name: np.union1d(found.few.get(name, _NOBODY), told.get(name, _NOBODY))
+        for name in {*found.few, *told}
+    }
     epsilon = sum(mask.epsilon for mask in opening.plan.values() if isinstance(mask, Noise))
-    gone = _NOBODY if cells_only else found.places
+    gone = _NOBODY if cells_only else out
     record = Disclosure(
         k=found.least,
         risk="0",
@@ -245,11 +254,12 @@ def _of_aggregates(opening: Opening) -> Judged:
         level=4,
         small=len(found.places),
         suppressed=len(gone),
-        emptied=len(found.places) - len(gone),
+        emptied=len(out) - len(gone),
+        compared=len(opening.kept),
         epsilon=f"{epsilon:g}" if epsilon else None,
         budget=f"{entry.open.budget:g}" if epsilon and entry.open.budget else None,
     )
-    return Judged(opening.plan, record, gone, found.few if cells_only else {})
+    return Judged(opening.plan, record, gone, few if cells_only else {})
 
 
 def _at_once(connection: duckdb.DuckDBPyConnection, opening: Opening, limits: Limits) -> Judged | None:

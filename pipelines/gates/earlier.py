@@ -32,14 +32,7 @@ class Earlier:
 
 def prepare(release: Release, kept: list[released.Kept], shapes: dict[str, Shape]) -> list[Earlier]:
     """Make ready to hold the release against those that were written down, a form at a time."""
-    forms: list[list[released.Kept]] = []
-    for each in kept:
-        same = next((form for form in forms if form[0].form == each.form), None)
-        if same is None:
-            forms.append([each])
-        else:
-            same.append(each)
-    found = (_held(release, number, form, shapes) for number, form in enumerate(forms))
+    found = (_held(release, number, form, shapes) for number, form in enumerate(released.forms(kept)))
     return [each for each in found if each is not None]
 
 
@@ -50,7 +43,7 @@ def _held(
     connection.execute("DROP TABLE IF EXISTS changes")
     released.load(connection, "changes", form)
     pairs = _identity(common(form[0].shapes, shapes), release)
-    if not pairs or not release.number("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'changes'"):
+    if not pairs:
         return None
     connection.execute(f"""
         CREATE OR REPLACE TABLE held{number} AS

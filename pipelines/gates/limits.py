@@ -66,6 +66,11 @@ def said_of(entry: Entry, zone: Zone, policy: str) -> Said | None:
     return entry.share.policies[policy].disclosure if policy in entry.share.policies else None
 
 
+def counts_of(entry: Entry, zone: Zone) -> tuple[str, ...] | None:
+    """Of aggregates that are opened: the fields that count persons. None where the rows are no aggregates of any."""
+    return entry.open.counts if zone == "open" and entry.subject != "person" else None
+
+
 def limits_of(
     entry: Entry, zone: Zone, policy: str, plan: Mapping[str, Mask], numbers: DisclosureNumbers
 ) -> Limits | None:

@@ -82,6 +82,18 @@ def releases(settings: Settings, table: Identifier) -> list[Kept]:
     return found
 
 
+def forms(kept: Sequence[Kept]) -> list[list[Kept]]:
+    """The releases of each form, the oldest first."""
+    found: list[list[Kept]] = []
+    for each in kept:
+        same = next((form for form in found if form[0].form == each.form), None)
+        if same is None:
+            found.append([each])
+        else:
+            same.append(each)
+    return found
+
+
 def _shapes(uri: str) -> dict[str, Shape]:
     files, path = store.filesystem(uri)
     with files.open_input_file(path) as file:
@@ -108,15 +120,16 @@ def remember(
     form = json.loads(shapes)
     number = before[-1].number + 1 if before else 1
     uri = store.join(folder(settings, table), f"{number:06}-{snapshot}.parquet")
+    same = [each for each in before if each.form == form]
     with engine(settings) as connection:
-        load(connection, "old", [each for each in before if each.form == form])
+        load(connection, "old", same)
         connection.register("none", tables.schema(table).empty_table())
         if counted is not None and counted[0] == snapshot:
             connection.register("counted", pa.Table.from_batches([counted[1]]))
             new = f"SELECT {_own(form)}, {TIMES} AS {CHANGE} FROM counted"
         else:
             new = _read(form, tables.parts(table, snapshot))
-        _write(uri, _changes(connection, new, form), form)
+        _write(uri, _changes(connection, new, form, after=bool(same)), form)
 
 
 def _own(form: Json) -> str:
@@ -130,10 +143,13 @@ def _read(form: Json, parts: Sequence[Part]) -> str:
     return f"SELECT {_own(form)}, count(*) AS {CHANGE} FROM ({rows}) GROUP BY ALL"
 
 
-def _changes(connection: duckdb.DuckDBPyConnection, new: str, form: Json) -> pa.RecordBatchReader:
+def _changes(
+    connection: duckdb.DuckDBPyConnection, new: str, form: Json, *, after: bool
+) -> pa.RecordBatchReader:
+    """What is otherwise than in the table `old`, if there were releases before."""
     names = ", ".join(map(quote, form))
     connection.execute(f"CREATE TABLE new AS {new}")
-    old = f"SELECT {names}, -{CHANGE} AS {CHANGE} FROM old UNION ALL" if _has(connection, "old") else ""
+    old = f"SELECT {names}, -{CHANGE} AS {CHANGE} FROM old UNION ALL" if after else ""
     return connection.execute(
         f"SELECT {names}, sum({CHANGE})::BIGINT AS {CHANGE} FROM ({old} SELECT * FROM new) "
         f"GROUP BY ALL HAVING sum({CHANGE}) <> 0 ORDER BY ALL"
@@ -160,10 +176,12 @@ def load(connection: duckdb.DuckDBPyConnection, name: str, kept: list[Kept]) -> 
 
 
 def read_changes(kept: Kept) -> Iterator[pa.RecordBatch]:
-    """What a release changed: the columns, and `_change`."""
+    """What a release changed: the columns, and `_change`. One batch at least, also where nothing changed."""
     files, path = store.filesystem(kept.uri)
     with files.open_input_file(path) as file:
-        yield from pq.ParquetFile(file).iter_batches(BATCH_ROWS)
+        changes = pq.ParquetFile(file)
+        yield pa.RecordBatch.from_pylist([], changes.schema_arrow)
+        yield from changes.iter_batches(BATCH_ROWS)
 
 
 def rows(kept: list[Kept], snapshot: int) -> Iterator[pa.RecordBatch] | None:
@@ -174,8 +192,3 @@ def rows(kept: list[Kept], snapshot: int) -> Iterator[pa.RecordBatch] | None:
         return None
     same = [each for each in kept if each.form == last.form and each.number <= last.number]
     return (batch for each in same for batch in read_changes(each))
-
-
-def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    found = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [table])
-    return bool(found.fetchall()[0][0])

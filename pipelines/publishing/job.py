@@ -18,7 +18,7 @@ from lake.zones import Identifier, identifier
 from pipelines.context import Context
 from pipelines.gates import disclosure
 from pipelines.gates.forms import Shape
-from pipelines.gates.limits import Limits, limits_of
+from pipelines.gates.limits import Limits, counts_of, limits_of
 from pipelines.masks import RULES
 from pipelines.masks.keys import Key
 from pipelines.masks.plan import Planned
@@ -82,6 +82,11 @@ class Job:
         """What the disclosure gate holds this publication to; None where it is not judged."""
         numbers = self.ctx.catalogue.numbers.disclosure
         return limits_of(self.entry, self.zone, self.policy, self.plan, numbers)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the disclosure gate judges it: what it lets out is held against every release before."""
+        return self.limits is not None or counts_of(self.entry, self.zone) is not None
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:

@@ -31,7 +31,7 @@ def properties_of(job: Job, source: int, judged: disclosure.Judged) -> dict[str,
         code_version=code_version(),
         **({"disclosure": judged.record.model_dump_json()} if judged.record else {}),
         **({"outside": str(outside_of(job, source))} if job.territory else {}),
-        **({released.SHAPES: released.written(job.shapes)} if job.limits else {}),
+        **({released.SHAPES: released.written(job.shapes)} if job.judged else {}),
         **job.stands_under,
     )
 

@@ -105,6 +105,169 @@ def test_the_least_count_is_the_policy_files(hospital: Town) -> None:
     assert min(row["patients"] for row in hospital.rows(published)) == 50
 
 
+# ── earlier releases ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_patients(count: int, **more: Any) -> list[Row]:
+    """The same wards; in the third are so many, and their fees are others."""
+    rows = wards(20)
+    rows[3] |= {"patients": count, "fees": 1000 + count, **more}
+    return rows
+
+
+def shown(town: Town, count: int, day: int, **more: Any) -> Row | None:
+    """The third ward as it is released on that day; all others are."""
+    published = opened(town, with_patients(count, **more), day)
+    rows = {row["ward"]: row for row in town.rows(published)}
+    found = published.disclosure
+    assert found is not None and len(rows) >= 19
+    assert found.suppressed == 20 - len(rows) and found.compared == day - 1
+    return rows.get("W00003")
+
+
+def test_a_count_that_changed_by_few_beside_a_sum_is_left_out(hospital: Town) -> None:
+    """Else the difference of the sums is what the one who came has paid."""
+    assert shown(hospital, 40, 1)
+    assert shown(hospital, 41, 2) is None
+    assert shown(hospital, 40, 3)
+    assert shown(hospital, 31, 4) is None
+    assert shown(hospital, 50, 5)
+    found = verify(Copy(str(hospital.settings.lake_root)))
+    assert [each for each in found if each.place.startswith("released")] == []
+
+
+def test_counts_are_held_against_every_release_and_not_only_the_last(hospital: Town) -> None:
+    assert shown(hospital, 40, 1)
+    assert shown(hospital, 60, 2)
+    assert shown(hospital, 49, 3) is None, "9 from the first"
+    assert shown(hospital, 50, 4)
+    assert shown(hospital, 69, 5) is None, "9 from the second"
+
+
+def test_a_release_that_left_the_row_out_gives_nothing_to_subtract(hospital: Town) -> None:
+    assert shown(hospital, 40, 1)
+    assert shown(hospital, 45, 2) is None
+    assert shown(hospital, 54, 3), "9 from what was never shown"
+
+
+def test_or_the_numbers_that_tell_are_emptied(hospital: Town) -> None:
+    fields = {**FIELDS, "days": {**FIELDS["days"], "risk": "none"}}
+    said = {"type": "unconditional", "fields": list(FIELDS), "counts": ["patients"]}
+    text = entry(WARDS, fields, open={**said, "disclosure": {"suppress": "cells"}}, subject="thing")
+    hospital.write(WARDS, text)
+    opened(hospital, with_patients(40, days=5.0))
+    published = opened(hospital, with_patients(41, days=6.0), 2)
+    row = next(row for row in hospital.rows(published) if row["ward"] == "W00003")
+    assert row == {"ward": "W00003", "patients": None, "fees": None, "days": 6.0}
+    assert published.disclosure is not None and published.disclosure.emptied == 1
+    again = next(
+        row for row in hospital.rows(opened(hospital, with_patients(49), 3)) if row["ward"] == "W00003"
+    )
+    assert again["fees"] is None, "9 from the first"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"mask": {"patients": {"kind": "round", "to": 10}}}, id="rounded count"),
+        pytest.param({"mask": {"fees": SUM, "days": MEAN}, "budget": 2}, id="noise on the sums"),
+        pytest.param({"mask": {"patients": COUNT}, "budget": 2}, id="noise on the count"),
+        pytest.param({"mask": {"fees": {"kind": "generalise", "bins": [900]}}, "drop": ["days"]}, id="bins"),
+        pytest.param({"fields": ["ward", "patients"]}, id="a count alone"),
+        pytest.param({"fields": ["ward", "fees", "days"]}, id="no count"),
+    ],
+)
+def test_what_tells_nothing_of_the_few_is_shown(hospital: Town, said: Json) -> None:
+    hospital.write(WARDS, made(**said))
+    assert shown(hospital, 40, 1)
+    assert shown(hospital, 41, 2)
+
+
+def test_a_count_beside_another_count_tells_too(hospital: Town) -> None:
+    """Who came to the ward, and whether they are insured."""
+    fields = {**FIELDS, "insured": {"type": "integer", "grade": 1, "risk": "none"}}
+    names = ["ward", "patients", "insured"]
+    said = {"type": "unconditional", "fields": names, "counts": names[1:]}
+    hospital.write(WARDS, entry(WARDS, fields, open=said, subject="thing"))
+
+    def released(patients: int, insured: int, day: int) -> bool:
+        rows = [{**row, "insured": 20} for row in with_patients(patients)]
+        rows[3]["insured"] = insured
+        return "W00003" in {row["ward"] for row in hospital.rows(opened(hospital, rows, day))}
+
+    assert released(40, 20, 1)
+    assert not released(41, 21, 2)
+    assert not released(50, 21, 3)
+    assert released(50, 30, 4)
+
+
+def test_a_key_that_is_published_otherwise_is_not_compared(hospital: Town) -> None:
+    assert shown(hospital, 40, 1)
+    hospital.write(WARDS, made(mask={"ward": {"kind": "partial", "last": 4}}))
+    rows = hospital.rows(opened(hospital, with_patients(41), 2))
+    assert len(rows) == 20
+    hospital.write(WARDS, made())
+    assert shown(hospital, 41, 3) is None, "the first release is not forgotten"
+
+
+@pytest.mark.parametrize(
+    ("fields", "mask"),
+    [
+        pytest.param(["place", "patients", "fees"], {}, id="less of the key"),
+        pytest.param(
+            ["place", "year", "patients", "fees"],
+            {"place": {"kind": "generalise", "to": "city"}},
+            id="coarser",
+        ),
+    ],
+)
+def test_rows_of_another_kind_are_not_compared(hospital: Town, fields: list[str], mask: Json) -> None:
+    """A city is not what was counted in it where no district is known, nor all years one of them."""
+    kinds: dict[str, Json] = {
+        "place": {"type": "string", "grade": 1},
+        "year": {"type": "integer", "grade": 1},
+        "patients": FIELDS["patients"],
+        "fees": FIELDS["fees"],
+    }
+
+    def released(patients: int, day: int, **open_: Any) -> Published:
+        said = {"type": "unconditional", "fields": list(kinds), "counts": ["patients"], **open_}
+        hospital.write(WARDS, entry(WARDS, kinds, open=said, subject="thing", key=["place", "year"]))
+        return opened(hospital, [{"place": "320100", "year": 2025, "patients": patients, "fees": day}], day)
+
+    assert released(40, 1).suppressed == 0
+    assert released(41, 2, fields=fields, mask=mask).suppressed == 0
+    assert released(42, 3).suppressed == 1
+    assert released(43, 4, fields=["place", "year", "patients"]).suppressed == 0, (
+        "a year is no number of persons"
+    )
+
+
+def test_where_no_other_number_was_shown_none_can_be_subtracted(hospital: Town) -> None:
+    assert shown(hospital, 40, 1, fees=None, days=None)
+    assert shown(hospital, 41, 2)
+    assert shown(hospital, 42, 3) is None
+
+
+def test_the_least_count_is_one_that_is_shown(hospital: Town) -> None:
+    opened(hospital, with_patients(15))
+    published = opened(hospital, with_patients(16), 2)
+    assert published.disclosure is not None and (published.disclosure.k, published.suppressed) == (40, 1)
+
+
+def test_a_key_of_tokens_is_known_again(hospital: Town) -> None:
+    hospital.write(WARDS, made(mask={"ward": {"kind": "hmac"}}))
+    assert len(hospital.rows(opened(hospital, with_patients(40)))) == 20
+    assert len(hospital.rows(opened(hospital, with_patients(41), 2))) == 19
+
+
+def test_a_table_without_rows_is_released_before_and_after_one_with_rows(hospital: Town) -> None:
+    opened(hospital, [])
+    opened(hospital, wards(20), 2)
+    assert opened(hospital, [], 3).rows_out == 0
+    assert shown(hospital, 53, 4)
+
+
 # ── noise ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
