@@ -15,7 +15,8 @@ help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Xuanwu needs Python 3.11 or newer; this is " + sys.version)'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 15) else "Xuanwu runs on Python 3.11 to 3.14, as the \
+	libraries it is made of do; this is " + sys.version.split()[0] + ". Name another: make … PYTHON=python3.14")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
 
