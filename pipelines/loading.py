@@ -32,9 +32,11 @@ SELDOM: Final = (20_000, 20, 20)
 
 def seldom_collected() -> None:
     """For a process of ours, at its start: the collector looks seldom, and does not go through everything at the end,
-    when the system takes all memory back anyway."""
+    when the system takes all memory back anyway. From Python 3.14 on it does: DuckDB 1 aborts a process whose
+    interpreter ends before DuckDB's module is taken down (duckdb-python, pull request 601)."""
     gc.set_threshold(*SELDOM)
-    atexit.register(gc.freeze)
+    if sys.version_info < (3, 14):
+        atexit.register(gc.freeze)
 
 
 @contextmanager
