@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -67,6 +68,7 @@ from great_expectations.expectations.registry import (  # noqa: E402
 )
 from great_expectations.validator.metric_configuration import MetricConfiguration  # noqa: E402
 from great_expectations.validator.metrics_calculator import MetricsCalculator  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
 __all__ = [
     "BatchExpectation",
@@ -116,5 +118,7 @@ def honour_row_conditions() -> None:
 warnings.filterwarnings(
     "ignore", message=".*GX Core", category=DeprecationWarning
 )  # row conditions are texts in YAML
+tqdm.set_lock(threading.RLock())
+# the library's progress bars: their own lock between processes would be told as leaked where Ctrl-C ends this one
 accept_duckdb()
 honour_row_conditions()

@@ -34,7 +34,7 @@ ALONE = "name alone"
 """Where no name stands beside a label or a title, only those that stand alone are looked for."""
 APART = b" -\n"
 """What may stand between the characters of one number, in a shadow."""
-TOGETHER = 20_000
+TOGETHER = 16_000
 """Candidates looked at in one go. They overlap, so that all those of a text may hold fifty times its characters."""
 _BETWEEN = np.isin(np.arange(256), list(APART))
 _OF_NUMBERS = np.isin(np.arange(256), list(b"0123456789" + APART))

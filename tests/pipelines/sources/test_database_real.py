@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
+import psycopg
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -44,8 +44,6 @@ def test_sqlite(shared: Path, tmp_path: Path, name: str, tables: int | None) -> 
 
 def test_northwind(shared: Path, tmp_path: Path, postgresql: Department) -> None:
     url = sa.make_url(postgresql.url).render_as_string(hide_password=False)
-    subprocess.run(
-        ["psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", shared / "db-northwind-pg/northwind.sql", url],
-        check=True,
-    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute((shared / "db-northwind-pg/northwind.sql").read_bytes())
     assert land_all(tmp_path, postgresql.url, postgresql.engine) == 14
