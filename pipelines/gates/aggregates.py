@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.deletes import NOWHERE
 from pipelines.gates import released
 from pipelines.gates.classes import PLACE, Places, compact
 from pipelines.gates.forms import Shape, common
@@ -32,7 +33,6 @@ Source = tuple[Callable[[], Rows], Sequence[str]]
 """Rows, and which of their columns are counts."""
 _EXACT = ("keep", "round", "clip")
 """Masks under which a number can be subtracted from another."""
-NOWHERE: Places = np.zeros(0, dtype=np.int64)
 
 
 # ── small counts ──────────────────────────────────────────────────────────────────────────────────────────
@@ -113,10 +113,10 @@ def changed(
     """The places, rising, of the rows of which a count differs by too few from an earlier release, where both show
     another telling number. Rows are the same that agree in the published key; releases that publish it, or a number,
     in another form are not compared by it."""
-    found = [NOWHERE]
-    for form, same, few in _comparable(new, kept):
-        if len(found) == 1:
-            _load(connection, rows(), new.shapes)
+    comparable, found = list(_comparable(new, kept)), [NOWHERE]
+    if comparable:
+        _load(connection, rows(), new.shapes)
+    for form, same, few in comparable:
         connection.execute("DROP TABLE IF EXISTS old")
         released.load(connection, "old", form)
         sql = (

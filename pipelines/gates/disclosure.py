@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.deletes import NOWHERE
 from lake.records import Disclosure
 from pipelines.engine import engine
 from pipelines.gates import aggregates, cells, earlier
@@ -45,7 +46,6 @@ ATTEMPTS = 5
 """Combinations of coarser masks that are tried against the earlier releases."""
 Rows = Iterable[pa.RecordBatch]
 Plan = Mapping[str, Mask]
-_NOBODY: Places = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Judged:
 
     plan: dict[str, Mask]
     record: Disclosure | None = None
-    gone: Places = field(default_factory=lambda: _NOBODY)
+    gone: Places = field(default_factory=lambda: NOWHERE)
     emptied: dict[str, Places] = field(default_factory=dict)
     counted: pa.RecordBatch | None = None
 
@@ -240,13 +240,13 @@ def _of_aggregates(opening: Opening) -> Judged:
     out = np.union1d(found.places, changed)
     said = entry.open.disclosure
     cells_only = said is not None and said.suppress == "cells" and set(counts) <= set(opening.plan)
-    told = dict.fromkeys(new.telling, changed)
+    hidden = dict.fromkeys(new.telling, changed)
     few = {
-        name: np.union1d(found.few.get(name, _NOBODY), told.get(name, _NOBODY))
-        for name in {*found.few, *told}
+        name: np.union1d(found.few.get(name, NOWHERE), hidden.get(name, NOWHERE))
+        for name in {*found.few, *hidden}
     }
     epsilon = sum(mask.epsilon for mask in opening.plan.values() if isinstance(mask, Noise))
-    gone = _NOBODY if cells_only else out
+    gone = NOWHERE if cells_only else out
     record = Disclosure(
         k=found.least,
         risk="0",
