@@ -38,8 +38,13 @@ def on_starting(component: Any) -> None:
             import_module(module)
         gc.freeze()  # the tasks share these objects: a collector that went through them would copy their pages
     else:
-        said = conf.get("core", "mp_forkserver_preload", fallback=None) or ""
-        multiprocessing.set_forkserver_preload([*filter(None, said.split(",")), *HEAVY])
+        said = (
+            conf.get(section, "mp_forkserver_preload", fallback=None) for section in ("scheduler", "core")
+        )
+        theirs = next(filter(None, said), "").split(
+            ","
+        )  # ours are loaded beside what the configuration names
+        multiprocessing.set_forkserver_preload([*filter(None, map(str.strip, theirs)), *HEAVY])
 
 
 class XuanwuPreload(AirflowPlugin):

@@ -18,7 +18,7 @@ from airflow.jobs.job import Job
 from plugins import preload
 
 def said():
-    print(*(name for name in (*preload.HEAVY, "great_expectations", "pyiceberg.table") if name in sys.modules))
+    print(*(name for name in (*preload.HEAVY, "great_expectations", "pyiceberg.table", "wave") if name in sys.modules))
 
 if __name__ == "__main__":
     method, *command = sys.argv[1:]
@@ -31,7 +31,7 @@ if __name__ == "__main__":
 """
 
 
-def loaded(folder: Path, *arguments: str) -> list[str]:
+def loaded(folder: Path, *arguments: str, **variables: str) -> list[str]:
     """What a worker process has loaded as it starts, of a component of Airflow that the command names."""
     (script := folder / "starting.py").write_text(STARTING)
     env = {
@@ -39,6 +39,7 @@ def loaded(folder: Path, *arguments: str) -> list[str]:
         "PYTHONPATH": str(REPOSITORY),
         "AIRFLOW_HOME": str(folder),
         "GX_ANALYTICS_ENABLED": "False",
+        **variables,
     }
     ended = subprocess.run(
         [sys.executable, str(script), *arguments], env=env, capture_output=True, text=True, check=True
@@ -49,6 +50,12 @@ def loaded(folder: Path, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("method", ["fork", "forkserver"])
 def test_a_worker_of_the_scheduler_has_loaded_what_tasks_need(tmp_path: Path, method: str) -> None:
     assert loaded(tmp_path, method, "scheduler") == [*HEAVY, "great_expectations", "pyiceberg.table"]
+
+
+@pytest.mark.parametrize("section", ["SCHEDULER", "CORE"])
+def test_what_the_configuration_names_is_loaded_too(tmp_path: Path, section: str) -> None:
+    variables = {f"AIRFLOW__{section}__MP_FORKSERVER_PRELOAD": "this_is_none, wave"}
+    assert loaded(tmp_path, "forkserver", "scheduler", **variables)[-1] == "wave"
 
 
 def test_other_components_load_nothing_of_it(tmp_path: Path) -> None:

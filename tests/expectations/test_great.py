@@ -80,3 +80,13 @@ def test_the_light_modules_do_not_import_it() -> None:
         f"{light}; assert not [m for m in sys.modules if m.startswith('great_expectations')]",
         ROOT,
     )
+
+
+def test_progress_bars_take_no_lock_between_processes() -> None:
+    """From Python 3.14 on one would be told as leaked where Ctrl-C ends the process."""
+    said = (
+        "from expectations import great; from tqdm import tqdm; list(tqdm([1], disable=False)); "
+        "from tqdm.std import TqdmDefaultWriteLock as lock; print(hasattr(lock, 'mp_lock'))"
+    )
+    ended = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["False"]

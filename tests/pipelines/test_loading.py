@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import subprocess
 import sys
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.loading import meanwhile
+from pipelines.loading import meanwhile, seldom_collected
 
 SAYS_WHERE = "import threading\nTHREAD = threading.current_thread().name\n"
 
@@ -96,3 +98,17 @@ def test_a_collection_is_loaded_without_what_only_other_stages_need(
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "\n"
+
+
+@pytest.mark.parametrize(("version", "freezes"), [((3, 13, 9), [gc.freeze]), ((3, 14, 0), [])])
+def test_what_must_be_taken_down_is_not_frozen(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], freezes: list[object]
+) -> None:
+    """From Python 3.14 on DuckDB would abort the process at its end."""
+    registered: list[object] = []
+    monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(atexit, "register", registered.append)
+        patch.setattr(sys, "version_info", version)
+        seldom_collected()
+    assert registered == freezes
