@@ -10,6 +10,7 @@ from lake.records import STAGES, Checked, Landed, Merged, Published, Record, Sta
 from schemas.errors import Unbalanced
 
 Term = tuple[str, int]
+_NO_ROWS: Final = ("snapshot", "curated_snapshot", "total_before", "reused")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,19 @@ def counts(record: Record) -> Mapping[str, int]:
     if isinstance(record, Landed):
         numbers |= {"files": len(record.files), "skipped": len(record.skipped)}
         numbers |= {"erased": record.erased} if record.erased else {}
+    if isinstance(record, Published) and (risk := record.disclosure):
+        numbers |= {"emptied": risk.emptied} if risk.emptied else {}
+        numbers |= {"for_earlier_releases": risk.for_earlier} if risk.for_earlier else {}
     return {name: int(value) for name, value in numbers.items()}
+
+
+def told(record: Record) -> str:
+    """A record's numbers of rows on one line."""
+    return "  ".join(
+        f"{name.replace('_', ' ')} {value:,}"
+        for name, value in counts(record).items()
+        if name not in _NO_ROWS
+    )
 
 
 def require(sums: list[Sum], stage: Stage, record: Record) -> None:

@@ -226,6 +226,11 @@ class Disclosure(BaseModel):
     epsilon: str | None = None
     budget: str | None = None
 
+    @property
+    def for_earlier(self) -> int:
+        """Rows that are left out, or have cells emptied, for the sake of earlier releases alone."""
+        return max(self.suppressed + self.emptied - self.small, 0)
+
 
 class Published(Record):
     """One policy of one zone: rows_in = rows_out + suppressed + outside. `outside` are rows that a grant of a territory

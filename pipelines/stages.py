@@ -67,7 +67,7 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
         raise
     finally:
         memory.give_back()
-    log.info("%s %s %s done", batch.dataset, batch.id, f"{stage} {part}".strip())
+    log.info("%s %s %s: %s", batch.dataset, batch.id, f"{stage} {part}".strip(), balance.told(record))
     return record
 
 

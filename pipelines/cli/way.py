@@ -86,22 +86,14 @@ def follow(ctx: Context, batch: Batch, start: Stage, then: tuple[str, ...] = ())
 def line(stage: str, part: str, record: Any, began: datetime) -> str:
     """What is printed of a stage that is done, in a run that began then: landing is write-once, so that what was
     collected before that was not asked for again."""
-    said = f"  {f'{stage} {part}'.strip():<28}{counted(record)}"
+    from lake import balance
+
+    said = f"  {f'{stage} {part}'.strip():<28}{balance.told(record)}"
     if stage == "collect" and record.collected_at < began:
         said += (
             f"  此前已落地 landed before, {record.collected_at:%Y-%m-%d %H:%M} UTC; the source was not asked"
         )
     return said
-
-
-def counted(record: Any) -> str:
-    """A record's numbers on one line."""
-    from lake.balance import counts
-
-    hidden = ("snapshot", "curated_snapshot", "total_before", "reused")
-    return "  ".join(
-        f"{name.replace('_', ' ')} {value:,}" for name, value in counts(record).items() if name not in hidden
-    )
 
 
 def status(

@@ -369,9 +369,10 @@ def _too_many(opening: Opening, limits: Limits, first: _Attempt, proposal: Propo
     asked = f"k {limits.k}, l {limits.l}, t {limits.t:g}"
     told = [f"k is {first.smallest} over {', '.join(limits.quasi) or 'no quasi-identifier'}"]
     told.append(f"{record.small} of {first.rows} rows are in classes that fail ({asked})")
-    if record.suppressed + record.emptied > record.small:
-        more = record.suppressed + record.emptied - record.small
-        told.append(f"{more} more would stand out against an earlier release, or hide those who would")
+    if record.for_earlier:
+        told.append(
+            f"{record.for_earlier} more would stand out against an earlier release, or hide those who would"
+        )
     if record.departed:
         told.append(f"{record.departed} that an earlier release had can be told by their absence")
     where = "open" if opening.zone == "open" else f"share.policies.{opening.policy}"

@@ -147,21 +147,35 @@ def _true(text: Shadowed, found: Spans, finder: Finder) -> Spans:
 def _set_apart(read: Loosely, found: Spans, finder: Finder) -> Flags:
     """Whether the digits of candidates that are read loosely are odd ones, or set apart as people do with such numbers
     and with no others. Of a resident id a date and a check digit prove enough."""
-    first = np.cumsum(found.ends - found.starts) - (found.ends - found.starts)
-    plain = read.plain[found.inside]
-    sorts = SORT[plain]
-    sort, times = np.maximum.reduceat(sorts, first), np.add.reduceat(sorts > 0, first, dtype=np.int64)
-    one = np.minimum.reduceat(
-        np.where(sorts > 0, sorts, sort.repeat(np.diff(first, append=len(plain)))), first
-    )
-    enough = 1 if finder.after is not None or finder.kind in _ONCE else 2
-    set_apart = (one == sort) & (times >= enough)
-    odd = (times == 0) & np.logical_or.reduceat(ODD_DIGIT[plain], first)
+    by = _parting(read.plain, found)
+    odd = (by.times == 0) & by.odd
+    apart = by.alike & (by.times >= (1 if finder.after is not None or finder.kind in _ONCE else 2))
     if finder.kind == "resident_id":
-        return np.asarray(set_apart | odd)
-    digits = np.add.reduceat(_COUNTED[plain], first, dtype=np.int64)
-    set_apart &= (sort != DOTS) | (times < digits - 1)
-    return np.asarray((set_apart & ~_goes_on(read.plain, found, sort)) | odd)
+        return np.asarray(apart | odd)
+    every_digit = (by.sort == DOTS) & (by.times >= by.digits - 1)
+    return np.asarray((apart & ~every_digit & ~_goes_on(read.plain, found, by.sort)) | odd)
+
+
+class _Parting(NamedTuple):
+    """What sets the digits of each candidate apart: its sort, whether all of it is `alike`, how many `times` it stands
+    there; how many `digits` there are, and whether any is an `odd` one."""
+
+    sort: Bytes
+    alike: Flags
+    times: Places
+    digits: Places
+    odd: Flags
+
+
+def _parting(plain: Bytes, found: Spans) -> _Parting:
+    lengths = found.ends - found.starts
+    first, characters = np.cumsum(lengths) - lengths, plain[found.inside]
+    sorts = SORT[characters]
+    most = np.maximum.reduceat(sorts, first)
+    least = np.minimum.reduceat(np.where(sorts > 0, sorts, np.uint8(255)), first)
+    times = np.add.reduceat(sorts > 0, first, dtype=np.int64)
+    digits = np.add.reduceat(_COUNTED[characters], first, dtype=np.int64)
+    return _Parting(most, most == least, times, digits, np.logical_or.reduceat(ODD_DIGIT[characters], first))
 
 
 def _goes_on(plain: Bytes, found: Spans, sort: Bytes) -> Flags:

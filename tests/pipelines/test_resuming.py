@@ -95,7 +95,7 @@ main()
         ("stages._step = interrupted", "collect"),
         ("stages.lineage.Turn = lambda *_: interrupted()", "collect"),
         ("from pipelines import merge; merge.merge = interrupted", "merge"),
-        ("from pipelines.cli import way; way.counted = interrupted", "standardise"),
+        ("from pipelines.cli import way; way.line = interrupted", "standardise"),
         ("stages._published = interrupted", "publish"),
     ],
 )

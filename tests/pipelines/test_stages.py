@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
@@ -113,6 +114,16 @@ def test_where_both_fail_the_first_zones_error_notes_the_second(
         published(town, monkeypatch, fails)
     assert caught.value.__notes__ == [f"publish open/open failed too: {told}"]
     assert f"publish open/open failed too: {told}" in caplog.text and "张秘密" not in caplog.text
+
+
+def test_the_log_tells_a_stages_rows(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, stages.__name__):
+        town.run(1)
+    said = {each.getMessage().partition(": ")[::2] for each in caplog.records if each.name == stages.__name__}
+    batch = f"police.person {batch_of(1).id}"
+    assert (f"{batch} standardise", "rows in 20  rows out 20  quarantined 0  corrected 0") in said
+    assert (f"{batch} publish open/open", "rows in 20  rows out 20  suppressed 0  outside 0") in said
+    assert len(said) == 6
 
 
 def test_who_lost_a_race_is_told_the_command_to_go_on(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

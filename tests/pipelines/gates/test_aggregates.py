@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from opendp.mod import OpenDPException, UnknownTypeException
 
-from lake import auditlog, certificates, store
+from lake import auditlog, balance, certificates, store
 from lake.auditlog import read_line
 from lake.budget import Budget
 from lake.records import Published
@@ -136,6 +136,14 @@ def test_a_count_that_changed_by_few_beside_a_sum_is_left_out(hospital: Town) ->
     assert [each for each in found if each.place.startswith("released")] == []
 
 
+def test_what_stays_out_for_an_earlier_release_is_told_apart(hospital: Town) -> None:
+    opened(hospital, with_patients(40))
+    rows = with_patients(41)
+    rows[7]["patients"] = 5
+    told = balance.told(opened(hospital, rows, 2))
+    assert told == "rows in 20  rows out 18  suppressed 2  outside 0  for earlier releases 1"
+
+
 def test_counts_are_held_against_every_release_and_not_only_the_last(hospital: Town) -> None:
     assert shown(hospital, 40, 1)
     assert shown(hospital, 60, 2)
@@ -159,7 +167,9 @@ def test_or_the_numbers_that_tell_are_emptied(hospital: Town) -> None:
     published = opened(hospital, with_patients(41, days=6.0), 2)
     row = next(row for row in hospital.rows(published) if row["ward"] == "W00003")
     assert row == {"ward": "W00003", "patients": None, "fees": None, "days": 6.0}
-    assert published.disclosure is not None and published.disclosure.emptied == 1
+    assert balance.told(published) == (
+        "rows in 20  rows out 20  suppressed 0  outside 0  emptied 1  for earlier releases 1"
+    )
     again = next(
         row for row in hospital.rows(opened(hospital, with_patients(49), 3)) if row["ward"] == "W00003"
     )
