@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -61,22 +61,32 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
         _status(ctx.catalogue.entries.get(key[0]), each, at.get(key)) for key, each in sorted(groups.items())
     ]
     newest = {row.dataset: row.batch for row in found}
-    told = [_warned(ctx, row) if newest[row.dataset] == row.batch else row for row in found]
+    brought = {row.dataset for row in found if row.collected and newest[row.dataset] != row.batch}
+    told = [_warned(ctx, row, brought) if newest[row.dataset] == row.batch else row for row in found]
     return [_held(ctx, row, decisive(groups[row.dataset, row.batch])) for row in told]
 
 
-def _warned(ctx: Context, row: BatchStatus) -> BatchStatus:
-    """The newest batch, with a warning where every row of it is an older version than the table's: a late batch may be
-    so, but the newest is not, unless the source or its clock went back."""
+def _warned(ctx: Context, row: BatchStatus, brought: Collection[str]) -> BatchStatus:
+    """The newest batch, with a warning where the source or its clock may have gone back: every row of it is an older
+    version than the table's (a late batch may be so, but the newest is not), or, of a dataset that `brought` rows
+    before, not even the row is there at which its cursor stands."""
     entry = ctx.catalogue.entries.get(row.dataset)
-    changed = row.inserted or row.updated or row.unchanged or row.deleted
-    if entry is None or entry.merge.order_by is None or changed or not row.superseded:
+    if entry is None:
         return row
-    warning = (
-        f"all {row.superseded:,} rows are older than the table's, by {entry.merge.order_by}: "
-        f"nothing changed; ask {entry.owner} whether the source or its clock went back"
-    )
-    return replace(row, warning=warning)
+    changed = row.inserted or row.updated or row.unchanged or row.deleted
+    if entry.merge.order_by is not None and row.superseded and not changed:
+        warning = (
+            f"all {row.superseded:,} rows are older than the table's, by {entry.merge.order_by}: "
+            f"nothing changed; ask {entry.owner} whether the source or its clock went back"
+        )
+        return replace(row, warning=warning)
+    if getattr(entry.source, "cursor", None) and row.collected == 0 and row.dataset in brought:
+        warning = (
+            "no row is at the cursor's last position or after it: the newest was deleted, or the source went back; "
+            f"ask {entry.owner}, and see xuanwu drift {entry.id}"
+        )
+        return replace(row, warning=warning)
+    return row
 
 
 def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:

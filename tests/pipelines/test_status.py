@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from lake.records import Landed, LandedFile
 from pipelines.cli import app
 from pipelines.report import write_report
 from pipelines.status import batch_statuses
+from schemas.settings import Settings
 from tests.pipelines.badinput.town import DATASET, ENTRY, Rows, Town, batch_of, csv_of, rows
+from tests.pipelines.building import NOW, context_of, entry_of
+from tests.pipelines.building import batch_of as a_day_of
 
 OTHER = "police.vehicle"
 
@@ -64,6 +68,19 @@ def test_a_batch_of_the_same_rows_or_of_some_new_ones_is_nothing_odd(town: Town)
         town.leave(f"{day:02}", csv_of(found))
         town.run(day)
     assert warnings(town) == ["", "", ""]
+
+
+def test_an_incremental_batch_that_finds_not_even_its_last_row_is_told(settings: Settings) -> None:
+    source = {"kind": "database", "connection": "c", "table": "t", "cursor": "id"}
+    ctx = context_of(settings, [entry_of("police.case", source, {"id": "integer"})])
+    found = []
+    for day, count in ((1, 0), (2, 2), (3, 0)):
+        batch = a_day_of("police.case", day)
+        file = LandedFile(path="t", origin="t", sha256="", size=1, rows=count, format="parquet")
+        landed = Landed(batch=batch, files=(file,), rows=count, counted=count, collected_at=NOW)
+        ctx.ledger.finish(ctx.ledger.begin(batch, "collect"), landed)
+        found.append(batch_statuses(ctx)[-1].warning.partition(":")[0])
+    assert found == ["", "", "no row is at the cursor's last position or after it"]
 
 
 def test_of_one_dataset_status_tells_what_is_late_and_overdue_of_it_alone(town: Town) -> None:
