@@ -9,7 +9,7 @@ from lake.batch import Batch
 from lake.ledger import Attempt
 from lake.records import Stage
 from pipelines.context import Context
-from pipelines.intervals import Interval, interval_of, latest_interval
+from pipelines.intervals import Interval, interval_of, intervals_of, latest_interval
 from schemas.errors import XuanwuError
 from schemas.model import Entry, LakeSource
 
@@ -34,6 +34,15 @@ def batch_for(ctx: Context, entry: Entry, day: date | None = None) -> Batch:
             next_step=f"xuanwu run {entry.id} runs that one",
         )
     return batch_of(ctx, entry, interval)
+
+
+def batches_for(ctx: Context, entry: Entry, day: date | None = None) -> list[Batch]:
+    """The batches of a day: one for each interval that starts on it and has ended. XuanwuError where none has."""
+    if entry.schedule is None or day is None:
+        return [batch_for(ctx, entry, day)]
+    latest = latest_interval(entry.schedule, ctx.clock())
+    ended = [each for each in intervals_of(entry.schedule, day) if each[1] <= latest[1]]
+    return [batch_of(ctx, entry, each) for each in ended] or [batch_for(ctx, entry, day)]
 
 
 def newest_batch(ctx: Context, entry: Entry, start: Stage) -> Batch:

@@ -24,3 +24,12 @@ def interval_of(schedule: Schedule, day: date) -> Interval:
     midnight = datetime.combine(day, time.min, ZoneInfo(schedule.timezone))
     start = croniter(schedule.cron, midnight - timedelta(seconds=1)).get_next(datetime)
     return start, croniter(schedule.cron, start).get_next(datetime)
+
+
+def intervals_of(schedule: Schedule, day: date) -> list[Interval]:
+    """Every interval that starts on a day, as of a dataset that comes by the hour; where none does, the next one."""
+    found = [interval_of(schedule, day)]
+    tomorrow = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(schedule.timezone))
+    while (start := found[-1][1]) < tomorrow:
+        found.append((start, croniter(schedule.cron, start).get_next(datetime)))
+    return found

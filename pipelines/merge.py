@@ -1,7 +1,7 @@
 """Merge: a checked batch becomes part of the curated table, in one commit whose snapshot names the batch.
 
-- *snapshot*: the batch is the whole dataset. Stored rows whose key it no longer holds are deleted; a batch whose
-  interval ends before that of one merged already changes nothing.
+- *snapshot*: the batch is the whole dataset. Stored rows whose key it no longer holds are deleted, but for those whose
+  row was set aside; a batch whose interval ends before that of one merged already changes nothing.
 - *upsert*: by key, the newest by `order_by` wins.
 - *append*: what is stored never changes. The same row again is `unchanged`, another row of the same key is set aside.
 
@@ -42,7 +42,7 @@ from lake.version import code_version
 from lake.zones import Identifier, identifier
 from pipelines.context import Context
 from pipelines.engine import engine, engine_errors
-from pipelines.merging import brake, sql
+from pipelines.merging import aside, brake, sql
 from schemas.arrow import SEQ, entry_schema
 from schemas.errors import CommitConflict
 from schemas.model import Entry, Field, Keep
@@ -68,12 +68,14 @@ Bits: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Job:
-    """One batch on its way into one table; `digest` is of everything that decides the result besides the table."""
+    """One batch on its way into one table; `aside` are the keys of rows that its source holds and that could not be
+    standardised, `digest` is of everything that decides the result besides the table."""
 
     ctx: Context
     entry: Entry
     checked: Checked
     table: Identifier
+    aside: pa.Table
     digest: str
 
 
@@ -88,7 +90,9 @@ def merge_by(planning: Planning, ctx: Context, entry: Entry, checked: Checked) -
     CommitConflict if other runs keep committing first; LakeError if a field changed to a type that cannot hold the
     rows stored; Unbalanced if the rows do not add up, and DecisionNeeded if the batch is far from usual
     (`pipelines.merging.brake`), before anything is committed."""
-    job = Job(ctx, entry, checked, identifier("curated", entry.id), _digest(entry, checked))
+    keys = aside.keys_aside(ctx, entry, checked.batch)
+    made_of = _digest(entry, checked, *([aside.digest(keys)] if keys.num_rows else []))
+    job = Job(ctx, entry, checked, identifier("curated", entry.id), keys, made_of)
     ctx.tables.ensure(
         job.table, curated_schema(entry), [f.name for f in entry.fields.values() if _private(f)]
     )
@@ -116,11 +120,12 @@ def curated_schema(entry: Entry) -> pa.Schema:
     return entry_schema(entry).append(pa.field(sql.BATCH, pa.string()))
 
 
-def _digest(entry: Entry, checked: Checked) -> str:
+def _digest(entry: Entry, checked: Checked, *more: str) -> str:
     parts = [
         *map(store.sha256_of, store.parts(checked.path)),
         store.sha256_of(checked.rejects) if checked.rejects else "",
         json.dumps([entry.merge.kind, entry.merge.order_by, entry.key, list(entry.fields)]),
+        *more,
     ]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
@@ -198,6 +203,7 @@ class _Local:
         form = pa.schema([*job.ctx.tables.schema(job.table), *origin])
         db.execute("SET preserve_insertion_order = false")
         db.register("stored_form", form.empty_table())
+        db.register("aside", job.aside)
         for statement in [
             *sql.short([part.path for part in stored]),
             *sql.relations(store.parts(job.checked.path), job.checked.rejects, stored),

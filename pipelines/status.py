@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from lake import decisions
+from lake.batch import Batch
 from lake.ledger import Attempt
 from lake.records import Stage
 from pipelines.context import Context
@@ -21,7 +23,8 @@ from schemas.model import Entry
 class BatchStatus:
     """One batch in rows. A number is None where its stage has not been done. `state` is done, running, stuck, failed,
     held (for a decision), lost or nothing new; `reason` says why it failed or is stuck, `warning` what is odd of a
-    dataset's newest batch although it is done."""
+    dataset's newest batch although it is done. `day` is the data's, in the zone of the schedule, as `xuanwu run --date`
+    takes it; with the hour where a day has several batches."""
 
     dataset: str
     title_zh: str
@@ -29,6 +32,7 @@ class BatchStatus:
     batch: str
     interval_start: str
     interval_end: str
+    day: str
     state: str
     stage: str
     collected: int | None
@@ -61,22 +65,32 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
         _status(ctx.catalogue.entries.get(key[0]), each, at.get(key)) for key, each in sorted(groups.items())
     ]
     newest = {row.dataset: row.batch for row in found}
-    told = [_warned(ctx, row) if newest[row.dataset] == row.batch else row for row in found]
+    brought = {row.dataset for row in found if row.collected and newest[row.dataset] != row.batch}
+    told = [_warned(ctx, row, brought) if newest[row.dataset] == row.batch else row for row in found]
     return [_held(ctx, row, decisive(groups[row.dataset, row.batch])) for row in told]
 
 
-def _warned(ctx: Context, row: BatchStatus) -> BatchStatus:
-    """The newest batch, with a warning where every row of it is an older version than the table's: a late batch may be
-    so, but the newest is not, unless the source or its clock went back."""
+def _warned(ctx: Context, row: BatchStatus, brought: Collection[str]) -> BatchStatus:
+    """The newest batch, with a warning where the source or its clock may have gone back: every row of it is an older
+    version than the table's (a late batch may be so, but the newest is not), or, of a dataset that `brought` rows
+    before, not even the row is there at which its cursor stands."""
     entry = ctx.catalogue.entries.get(row.dataset)
-    changed = row.inserted or row.updated or row.unchanged or row.deleted
-    if entry is None or entry.merge.order_by is None or changed or not row.superseded:
+    if entry is None:
         return row
-    warning = (
-        f"all {row.superseded:,} rows are older than the table's, by {entry.merge.order_by}: "
-        f"nothing changed; ask {entry.owner} whether the source or its clock went back"
-    )
-    return replace(row, warning=warning)
+    changed = row.inserted or row.updated or row.unchanged or row.deleted
+    if entry.merge.order_by is not None and row.superseded and not changed:
+        warning = (
+            f"all {row.superseded:,} rows are older than the table's, by {entry.merge.order_by}: "
+            f"nothing changed; ask {entry.owner} whether the source or its clock went back"
+        )
+        return replace(row, warning=warning)
+    if getattr(entry.source, "cursor", None) and row.collected == 0 and row.dataset in brought:
+        warning = (
+            "no row is at the cursor's last position or after it: the newest was deleted, or the source went back; "
+            f"ask {entry.owner}, and see xuanwu drift {entry.id}"
+        )
+        return replace(row, warning=warning)
+    return row
 
 
 def _held(ctx: Context, row: BatchStatus, last: Attempt) -> BatchStatus:
@@ -106,6 +120,7 @@ def _status(entry: Entry | None, attempts: list[Attempt], stuck_at: Stage | None
         batch=last.batch.id,
         interval_start=last.batch.start.isoformat(),
         interval_end=last.batch.end.isoformat(),
+        day=_day(entry, last.batch),
         state=state,
         stage=stage,
         collected=collected.rows_out if collected else None,
@@ -123,6 +138,15 @@ def _status(entry: Entry | None, attempts: list[Attempt], stuck_at: Stage | None
             for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "total")
         },
     )
+
+
+def _day(entry: Entry | None, batch: Batch) -> str:
+    """A derived batch spans those of its inputs, and is called by its end."""
+    if entry is None or entry.schedule is None:
+        return f"{batch.end:%Y-%m-%d}"
+    several = batch.end - batch.start < timedelta(days=1)
+    start = batch.start.astimezone(ZoneInfo(entry.schedule.timezone))
+    return f"{start:%Y-%m-%d %H:%M}" if several else f"{start:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
@@ -171,7 +195,8 @@ def stage_statuses(ctx: Context, batches: Iterable[BatchStatus]) -> list[StageSt
 
 @dataclass(frozen=True)
 class Lateness:
-    """A dataset whose newest merged interval is older than its schedule and `late_after` allow."""
+    """A dataset whose newest merged interval is older than its schedule and `late_after` allow; both in the zone of its
+    schedule."""
 
     dataset: str
     expected: datetime
@@ -192,5 +217,6 @@ def late_datasets(ctx: Context, datasets: Iterable[str] | None = None) -> list[L
             continue
         due = latest_interval(entry.schedule, ctx.clock() - entry.schedule.late_after)[1]
         if entry.id not in newest or newest[entry.id] < due:
-            found.append(Lateness(entry.id, due, newest.get(entry.id)))
+            own = newest.get(entry.id)
+            found.append(Lateness(entry.id, due, own and own.astimezone(due.tzinfo)))
     return found

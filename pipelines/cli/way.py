@@ -22,7 +22,12 @@ def run(
     datasets: Datasets,
     day: Annotated[
         date | None,
-        typer.Option("--date", parser=as_day, metavar="DAY", help="the data's day; default the newest"),
+        typer.Option(
+            "--date",
+            parser=as_day,
+            metavar="DAY",
+            help="the data's day, all its intervals; default the newest",
+        ),
     ] = None,
     one: Annotated[str | None, typer.Option("--batch", help="a batch by its id, instead of a day")] = None,
     start: Annotated[
@@ -31,7 +36,7 @@ def run(
 ) -> None:
     """运行 Run datasets from their source to the share and open zones, without Airflow."""
     from lake.records import STAGES
-    from pipelines.batches import batch_by_id, batch_for, newest_batch
+    from pipelines.batches import batch_by_id, batches_for, newest_batch
 
     if start not in STAGES:
         raise typer.BadParameter(f"one of {', '.join(STAGES)}", param_hint="--from")
@@ -41,11 +46,13 @@ def run(
     for place, dataset in enumerate(ordered, 1):
         entry = ctx.catalogue.entry(dataset)
         if one is not None:
-            batch = batch_by_id(ctx, entry, one)
+            batches = [batch_by_id(ctx, entry, one)]
+        elif start != "collect" and day is None:
+            batches = [newest_batch(ctx, entry, start)]
         else:
-            later = start != "collect" and day is None
-            batch = newest_batch(ctx, entry, start) if later else batch_for(ctx, entry, day)
-        follow(ctx, batch, start, tuple(ordered[place:]))
+            batches = batches_for(ctx, entry, day)
+        for batch in batches:
+            follow(ctx, batch, start, tuple(ordered[place:]))
 
 
 def resume(

@@ -64,7 +64,7 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
     table.add_column("状态\nstate", no_wrap=True)
     for row in rows:
         table.add_row(
-            f"{row.dataset}\n[dim]{escape(row.title_zh)} {row.interval_end[:10]}[/dim]",
+            f"{row.dataset}\n[dim]{escape(row.title_zh)} {row.day}[/dim]",
             _number(row.collected),
             _number(row.quarantined),
             _merged(row),

@@ -9,6 +9,7 @@ from lake.records import Standardised
 from pipelines.context import Context
 from pipelines.drift.codes import sentences
 from pipelines.drift.judge import baseline, changes
+from pipelines.sources.database_cursor import odd
 from schemas.model import Entry
 
 
@@ -29,6 +30,7 @@ def told(ctx: Context, entry: Entry) -> Drifted | None:
         return None
     before = baseline(ctx, newest.batch)
     found = [each.sentence for each in changes(entry, before, newest)] if before is not None else []
+    found += odd(entry, newest)
     if recordstore.exists(ctx.settings, newest.batch, "standardise"):
         record = recordstore.load(ctx.settings, newest.batch, "standardise")
         assert isinstance(record, Standardised)  # noqa: S101

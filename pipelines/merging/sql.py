@@ -3,6 +3,7 @@
 Within one DuckDB connection these relations stand for the parts of a merge:
 
     standard   the standardised batch              incoming   the same without the rejected rows
+    aside      the keys of rows that could not be standardised, of a snapshot
     stored     the curated rows, with the file and the row in it that hold them
     duplicate  (_seq): the batch's rows for whose key another of its rows stands
     matched    (_seq, file, place, level, older): an upsert's rows beside those stored
@@ -147,11 +148,12 @@ def _older(entry: Entry, batch: Batch) -> str:
 
 
 def deletions(entry: Entry) -> str:
-    """Stored rows whose key a snapshot no longer holds. A rejected row is still held by its source, so its key's last
-    good version stays."""
+    """Stored rows whose key a snapshot no longer holds. A row that was set aside, by the checks or before them, is
+    still held by its source, so its key's last good version stays."""
     return (
         f"SELECT NULL AS _seq, s.{FILE} AS file, s.{AT} AS place, 'delete' AS action FROM stored AS s "
-        f"ANTI JOIN standard AS i ON {_same(entry.key, 'i', 's')}"
+        f"ANTI JOIN standard AS i ON {_same(entry.key, 'i', 's')} "
+        f"ANTI JOIN aside AS a ON {_same(entry.key, 'a', 's')}"
     )
 
 

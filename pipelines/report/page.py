@@ -63,7 +63,7 @@ def write_page(path: Path, template: str, **said: object) -> Path:
 def _trend(dataset: DatasetFacts) -> str:
     batches = dataset.batches[-30:]
     return trend(
-        [batch.status.interval_end[5:10] for batch in batches],
+        [batch.status.day[5:] for batch in batches],
         [batch.score.share if batch.verdict else None for batch in batches],
         [batch.status.quarantined or 0 for batch in batches],
     )

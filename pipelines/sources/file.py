@@ -1,16 +1,17 @@
 """Files of a department become the same bytes in the landing zone, once.
 
 What was loaded before is known by its sha256 and skipped; a known name with other bytes is an error unless
-the entry allows a revision. A file that is still being written is left alone. Every file is read once
-before the batch counts as landed, text while it is copied, so that a file that cannot be read stops the batch here: its
-bytes then stay in the batch's folder, beside a `rejected.json` that says why, until the batch is run again.
+the entry allows a revision. Of a snapshot, which deletes what it does not hold, the files that are the whole land
+together as soon as one of them is new (`_whole`). A file that is still being written is left alone. Every file is read
+once before the batch counts as landed, text while it is copied, so that a file that cannot be read stops the batch
+here: its bytes then stay in the batch's folder, beside a `rejected.json` that says why, until the batch is run again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,12 +35,13 @@ REJECTED = "rejected.json"
 
 @dataclass
 class Known:
-    """What the dataset has landed before: digests, the latest digest of each name, and all sizes (a file of
-    a new size need not be hashed to be known as new)."""
+    """What the dataset has landed before: digests, the latest digest of each name, all sizes (a file of
+    a new size need not be hashed to be known as new), and the digests of the newest batch that brought a file."""
 
     digests: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
     sizes: set[int] = field(default_factory=set)
+    newest: set[str] = field(default_factory=set)
 
     def add(self, file: LandedFile) -> None:
         """As the file came: what was erased from it since, the source does not know."""
@@ -64,6 +66,13 @@ class Taken:
     skipped: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
     seen: dict[str, tuple[LandedFile, Scan]] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def digest(self, where: Place, file: Found) -> str:
+        """The sha256 of a file that was found, read once."""
+        if file.name not in self.digests:
+            self.digests[file.name] = _sha256(where, file)
+        return self.digests[file.name]
 
 
 def collect_file(ctx: Context, entry: Entry, batch: Batch) -> Landed:
@@ -115,13 +124,15 @@ def _take(
             next_step="the source may be late: run again when the file has come; or correct source.path",
         )
     taken = Taken(_known(ctx, entry), columns_of(entry))
-    for file in found:
-        if source.settle and ctx.clock() - file.modified < source.settle:
-            taken.unsettled.append(file_name(file.name))
-            continue
+    settled = [file for file in found if not source.settle or ctx.clock() - file.modified >= source.settle]
+    taken.unsettled += [file_name(file.name) for file in found if file not in settled]
+    is_whole = entry.merge.kind == "snapshot"
+    again = _whole(where, settled, source, taken) if is_whole else ()
+    for file in settled:
         with _left_alone_if_changed(taken):
-            _take_one(where, file, source, taken, writer)
-    if taken.unsettled and (dated or not (taken.files or taken.skipped)):
+            _take_one(where, file, source, taken, writer, again=file in again)
+    partly = is_whole and bool(taken.files)
+    if taken.unsettled and (dated or partly or not (taken.files or taken.skipped)):
         raise SourceError(
             f"{len(taken.unsettled)} file(s) are still being written",
             file=taken.unsettled[0],
@@ -141,16 +152,37 @@ def _left_alone_if_changed(taken: Taken) -> Iterator[None]:
     try:
         yield
     except ChangedError as error:
-        taken.unsettled.append(str(error))
+        if str(error) not in taken.unsettled:
+            taken.unsettled.append(str(error))
+
+
+def _whole(where: Place, found: Sequence[Found], source: FileSource, taken: Taken) -> Sequence[Found]:
+    """The files that land together because they are a snapshot's whole, known ones among them. None where nothing is
+    new beside the newest batch.
+
+    All of them where files are revised in place. Else those of names that were not loaded yet: what stays in the
+    folder under its name is an earlier whole."""
+    known, fresh = taken.known, list[Found]()
+    for file in found:
+        with _left_alone_if_changed(taken):
+            if file.size not in known.sizes or known.names.get(file.name) != taken.digest(where, file):
+                fresh.append(file)
+    if all(file.size in known.sizes and taken.digest(where, file) in known.newest for file in fresh):
+        return ()
+    return found if source.revise else fresh
 
 
 def _take_one(
-    where: Place, file: Found, source: FileSource, taken: Taken, writer: landing.LandingWriter
+    where: Place, file: Found, source: FileSource, taken: Taken, writer: landing.LandingWriter, *, again: bool
 ) -> None:
+    """Land the file if it is new, or comes `again` with others; the same bytes once in a batch."""
     known = taken.known
-    if file.size in known.sizes and known.is_old(file.name, _sha256(where, file), revise=source.revise):
-        taken.skipped.append(file_name(file.name))
-        return
+    if file.size in known.sizes:
+        digest = taken.digest(where, file)
+        twice = digest in {each.sha256 for each in taken.files}
+        if twice or (not again and known.is_old(file.name, digest, revise=source.revise)):
+            taken.skipped.append(file_name(file.name))
+            return
     if file.name in known.names and not source.revise:
         raise SourceError(
             "a file of this name was loaded before, with other bytes",
@@ -188,6 +220,8 @@ def _known(ctx: Context, entry: Entry) -> Known:
     for earlier in reversed(list(landing.history(ctx.settings, entry.id))):
         for file in earlier.files:
             known.add(file)
+        if earlier.files:
+            known.newest = {(file.received or file).sha256 for file in earlier.files}
     return known
 
 

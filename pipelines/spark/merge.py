@@ -62,8 +62,11 @@ class _Spark:
         self._aside = store.join(folder, "refused")
 
     def lay_out(self) -> None:
-        """`standard` and `incoming`."""
+        """`standard`, `incoming` and `aside`."""
         checked, spark = self._job.checked, self._spark
+        rows = [tuple(row.values()) for row in self._job.aside.to_pylist()]
+        keys = frames.spark_schema(self._job.aside.schema)
+        spark.createDataFrame(rows, keys).createOrReplaceTempView("aside")
         standard = frames.parquet(spark, store.parts(checked.path), standard_schema(self._job.entry))
         incoming = standard
         if checked.rejects is not None:

@@ -38,6 +38,21 @@ def test_what_landed_before_is_not_printed_as_collected(town: Town) -> None:
     assert "rows 20" in again and "landed before" in again and "the source was not asked" in again
 
 
+def test_a_day_of_a_dataset_that_comes_several_times_is_all_of_them(town: Town) -> None:
+    entry = town.catalogue / "police" / "person.yaml"
+    text = (
+        entry.read_text("utf-8")
+        .replace('"0 0 * * *"', '"0 */8 * * *"')
+        .replace("{day}.csv", "{day}{hour}.csv")
+    )
+    entry.write_text(text, "utf-8")
+    for hour in (0, 8, 16):
+        town.leave(f"01{hour:02}", csv_of(rows(1, 20 + hour)))
+    said = xuanwu("run", "police.person", "--date", "2026-03-01").stdout.splitlines()
+    batches = [line.split()[1][:16] for line in said if line.startswith("police.person")]
+    assert batches == ["20260301T080000Z", "20260301T160000Z", "20260302T000000Z"]
+
+
 def test_a_new_home_is_told_once(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XUANWU_HOME")
     monkeypatch.chdir(tmp_path)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from lake.batch import Batch
+from lake.records import Landed, LandedFile
 from pipelines.cli import app
 from pipelines.report import write_report
 from pipelines.status import batch_statuses
+from schemas.settings import Settings
 from tests.pipelines.badinput.town import DATASET, ENTRY, Rows, Town, batch_of, csv_of, rows
+from tests.pipelines.building import NOW, context_of, entry_of
+from tests.pipelines.building import batch_of as a_day_of
 
 OTHER = "police.vehicle"
 
@@ -64,6 +70,50 @@ def test_a_batch_of_the_same_rows_or_of_some_new_ones_is_nothing_odd(town: Town)
         town.leave(f"{day:02}", csv_of(found))
         town.run(day)
     assert warnings(town) == ["", "", ""]
+
+
+def test_an_incremental_batch_that_finds_not_even_its_last_row_is_told(settings: Settings) -> None:
+    source = {"kind": "database", "connection": "c", "table": "t", "cursor": "id"}
+    ctx = context_of(settings, [entry_of("police.case", source, {"id": "integer"})])
+    found = []
+    for day, count in ((1, 0), (2, 2), (3, 0)):
+        batch = a_day_of("police.case", day)
+        file = LandedFile(path="t", origin="t", sha256="", size=1, rows=count, format="parquet")
+        landed = Landed(batch=batch, files=(file,), rows=count, counted=count, collected_at=NOW)
+        ctx.ledger.finish(ctx.ledger.begin(batch, "collect"), landed)
+        found.append(batch_statuses(ctx)[-1].warning.partition(":")[0])
+    assert found == ["", "", "no row is at the cursor's last position or after it"]
+
+
+@pytest.mark.parametrize(
+    ("cron", "start", "hours", "told"),
+    [
+        ("0 9 * * *", "2026-03-02T01:00", 24, "2026-03-02"),
+        ("0 2 * * *", "2026-03-01T18:00", 24, "2026-03-02"),
+        ("0 * * * *", "2026-03-01T16:00", 1, "2026-03-02 00:00"),
+    ],
+)
+def test_a_batch_is_called_by_its_day_in_the_zone_of_its_schedule(
+    settings: Settings, cron: str, start: str, hours: int, told: str
+) -> None:
+    """As `xuanwu run --date` takes it."""
+    source = {"kind": "file", "path": "/x.csv", "format": "csv"}
+    entry = entry_of("police.case", source, {"id": "integer"}, schedule={"cron": cron})
+    ctx = context_of(settings, [entry])
+    begun = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    ctx.ledger.begin(Batch(dataset=entry.id, start=begun, end=begun + timedelta(hours=hours)), "collect")
+    (row,) = batch_statuses(ctx)
+    assert row.day == told
+
+
+def test_what_is_late_is_told_by_one_clock(town: Town) -> None:
+    for dataset in (DATASET, OTHER):
+        path = town.catalogue / f"{dataset.replace('.', '/')}.yaml"
+        path.write_text(path.read_text("utf-8").replace("timezone: UTC", "timezone: Asia/Shanghai"), "utf-8")
+    town.leave("01", csv_of(rows(1)))
+    town.run(1)
+    line = next(each for each in xuanwu("status", DATASET).splitlines() if each.startswith("迟到 late"))
+    assert line.endswith("newest 2026-03-02 08:00"), "of the batch that ended at midnight UTC"
 
 
 def test_of_one_dataset_status_tells_what_is_late_and_overdue_of_it_alone(town: Town) -> None:

@@ -11,6 +11,7 @@ import pytest
 from lake import landing
 from lake.records import Landed
 from pipelines.collect import collect
+from pipelines.drift.told import told
 from pipelines.sources import database
 from schemas.errors import SettingsError, SourceError
 from schemas.model import Entry
@@ -145,6 +146,62 @@ def test_another_cursor_begins_anew(settings: Settings, department: Department) 
     department.run(*PEOPLE)
     run(settings, department, people(cursor="id"))
     assert ids(run(settings, department, people(cursor="updated_at"), day=2)) == [1, 2, 3]
+
+
+def test_a_row_with_a_time_to_come_does_not_end_the_reading(
+    settings: Settings, department: Department
+) -> None:
+    """A year mistyped: whatever changes today lies before it."""
+    department.run(*PEOPLE)
+    entry = people(cursor="updated_at")
+    run(settings, department, entry)
+    department.run("UPDATE people SET updated_at = '2037-03-02 00:00:00' WHERE id = 1")
+    second = run(settings, department, entry, day=2)
+    assert str(second.position).startswith("2037-03-02 00:00:00")
+    department.run("UPDATE people SET updated_at = '2026-03-05 11:00:00' WHERE id = 2")
+    assert ids(run(settings, department, entry, day=3)) == [1, 2, 3]
+    assert ids(run(settings, department, people(cursor="updated_at", overlap="1h"), day=4)) == [1, 2, 3]
+    found = told(context_of(settings, [entry]), entry)
+    assert found is not None
+    assert [each for each in found.sentences if "later than its collection" in each]
+
+
+def test_a_time_to_come_in_the_form_of_its_field(settings: Settings, sqlite: Department) -> None:
+    sqlite.run("CREATE TABLE cases (id INTEGER, at TEXT)")
+    entry = entry_of(
+        "police.cases",
+        {"kind": "database", "connection": "police", "table": "cases", "cursor": "at"},
+        {"id": "integer", "at": {"type": "timestamp", "formats": ("%Y%m%d%H%M%S",)}},
+    )
+    sqlite.run("INSERT INTO cases VALUES (1, '20981231080000'), (2, '20260301080000')")
+    run(settings, sqlite, entry)
+    sqlite.run("INSERT INTO cases VALUES (3, '20260304120000'), (4, '20260304115959')")
+    assert ids(run(settings, sqlite, entry, day=2)) == [1, 3]
+
+
+def test_a_cursor_that_went_back_is_told(settings: Settings, department: Department) -> None:
+    """A source put back from a backup gives its numbers again: nothing is read below the position."""
+    department.run(*PEOPLE)
+    entry = people(cursor="id")
+    run(settings, department, entry)
+    department.run("DELETE FROM people WHERE id > 1")
+    assert run(settings, department, entry, day=2).rows == 0
+    found = told(context_of(settings, [entry]), entry)
+    assert found is not None
+    (sentence,) = found.sentences
+    assert sentence.startswith("no row is at cursor `id`'s last position, 3, or after it")
+
+
+def test_after_a_batch_without_a_cursor_reading_begins_anew(
+    settings: Settings, department: Department
+) -> None:
+    """So that whoever takes the cursor out for one batch, after it went back, has it begin at the source's present."""
+    department.run(*PEOPLE)
+    run(settings, department, people(cursor="id"))
+    department.run("DELETE FROM people WHERE id > 1")
+    assert ids(run(settings, department, people(), day=2)) == [1]
+    third = run(settings, department, people(cursor="id"), day=3)
+    assert (ids(third), third.position) == ([1], "1")
 
 
 def test_an_overlap_needs_dates(settings: Settings, department: Department) -> None:

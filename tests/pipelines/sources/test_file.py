@@ -29,7 +29,7 @@ from pipelines.sources import places
 from pipelines.sources.file import collect_file
 from pipelines.sources.places import CHUNK, ChangedError
 from schemas.errors import LakeError, SettingsError, SourceError
-from schemas.model import Entry
+from schemas.model import Entry, Merge
 from schemas.settings import Settings
 from tests.pipelines.building import NOW, batch_of, context_of, entry_of
 from tests.pipelines.test_work_done import bytes_read
@@ -254,6 +254,70 @@ def test_a_revision_may_go_back(drop: Path, collect: Collect) -> None:
         (drop / "a.csv").write_text(text)
         counts.append(collect("a.csv", day=day, revise=True).rows)
     assert counts == [1, 1, 1, 0]
+
+
+def snapshot(ctx: Context, path: str, day: int, **source: Any) -> Landed:
+    """A day of a dataset whose batch is the whole."""
+    whole = entry(path, **source).model_copy(update={"merge": Merge(kind="snapshot")})
+    return collect_file(ctx, whole, batch_of(DATASET, day))
+
+
+def origins(landed: Landed) -> list[str]:
+    return [file.origin for file in landed.files]
+
+
+def test_of_a_snapshot_in_several_files_all_land_again_when_one_is_revised(drop: Path, ctx: Context) -> None:
+    """Without the others the merge would take their rows for deleted."""
+    for name, text in (("a.csv", "1,2"), ("b.csv", "3,4"), ("c.csv", "5,6")):
+        (drop / name).write_text(f"a,b\n{text}\n")
+    assert snapshot(ctx, "*.csv", 1, revise=True).rows == 3
+    assert snapshot(ctx, "*.csv", 2, revise=True).files == ()
+    (drop / "b.csv").write_text("a,b\n3,9\n")
+    third = snapshot(ctx, "*.csv", 3, revise=True)
+    assert (origins(third), third.skipped) == (["a.csv", "b.csv", "c.csv"], ())
+    (drop / "c.csv").unlink()
+    assert snapshot(ctx, "*.csv", 4, revise=True).files == (), "a file may be on its way: what came stands"
+
+
+def test_of_a_day_s_snapshot_unchanged_files_land_beside_those_that_changed(drop: Path, ctx: Context) -> None:
+    for day, texts in ((1, ("1,2", "3,4")), (2, ("1,9", "3,4")), (3, ("1,9", "3,4"))):
+        (drop / f"2026-03-0{day}").mkdir()
+        for name, text in zip("ab", texts, strict=True):
+            (drop / f"2026-03-0{day}" / f"{name}.csv").write_text(f"a,b\n{text}\n")
+    landed = [snapshot(ctx, "{date}/*.csv", day) for day in (1, 2, 3)]
+    assert [each.rows for each in landed] == [2, 2, 0]
+    assert origins(landed[1]) == ["2026-03-02/a.csv", "2026-03-02/b.csv"]
+    assert landed[2].skipped == ("2026-03-03/a.csv", "2026-03-03/b.csv")
+
+
+def test_a_snapshot_may_go_back_to_what_an_earlier_one_held(drop: Path, ctx: Context) -> None:
+    """A row that was added by mistake and taken out again leaves the bytes of the day before."""
+    rows = []
+    for day, text in enumerate(("1,2\n", "1,2\n3,4\n", "1,2\n", "1,2\n"), start=1):
+        (drop / f"2026-03-0{day}.csv").write_text(f"a,b\n{text}")
+        rows.append(snapshot(ctx, "{date}.csv", day).rows)
+    assert rows == [1, 2, 1, 0]
+
+
+def test_files_that_stay_in_the_folder_are_earlier_snapshots(drop: Path, ctx: Context) -> None:
+    for day in (1, 2, 3):
+        (drop / f"dump{day}.csv").write_text(f"a,b\n{day},2\n")
+        landed = snapshot(ctx, "*.csv", day)
+        assert (origins(landed), len(landed.skipped)) == ([f"dump{day}.csv"], day - 1)
+    (drop / "dump1.csv").write_text("a,b\n9,2\n")
+    with pytest.raises(SourceError, match="loaded before, with other bytes"):
+        snapshot(ctx, "*.csv", 4)
+
+
+def test_of_a_snapshot_nothing_lands_while_a_file_is_still_being_written(drop: Path, ctx: Context) -> None:
+    for name, age in (("a.csv", 600), ("b.csv", 10)):
+        (drop / name).write_text(f"a,b\n{age},2\n")
+        moment = (NOW - timedelta(seconds=age)).timestamp()
+        os.utime(drop / name, (moment, moment))
+    with pytest.raises(SourceError, match=r"1 file\(s\) are still being written"):
+        snapshot(ctx, "*.csv", 1, settle="5m")
+    with pytest.raises(SourceError, match="still being written"):
+        snapshot(ctx, "*.csv", 1, settle="5m", revise=True)
 
 
 def test_a_rerun_returns_what_landed(drop: Path, collect: Collect) -> None:
