@@ -66,7 +66,8 @@ def _first(events: tuple[Event, ...], *steps: str) -> Event | None:
 
 
 def _extension(events: tuple[Event, ...], numbers: Exchange) -> int:
-    """Working days that the authority has consented to before the reply was given (at most those of Art. 21)."""
+    """Working days that the authority has consented to before the reply was given (at most those of Art. 21). It
+    shortens nothing: a number below none was taken once, and one request must not stop the clocks of all."""
     asked = consented = None
     for event in events:
         if event.step in ("confirm", "return", "supplement", "settle"):
@@ -75,7 +76,7 @@ def _extension(events: tuple[Event, ...], numbers: Exchange) -> int:
         consented = event if event.step == "consent_extension" else consented
     if asked is None or consented is None:
         return 0
-    return min(int(asked.said["working_days"]), numbers.extend_at_most)
+    return max(0, min(int(asked.said["working_days"]), numbers.extend_at_most))
 
 
 def _grants(event: Event, before: tuple[Event, ...]) -> bool:

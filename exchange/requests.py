@@ -21,6 +21,7 @@ from exchange.state import EVENTS, REQUESTS, State, moment_text
 from lake.auditlog import AuditLog
 from schemas.load import Catalogue
 from schemas.policy import policies
+from schemas.workdays import day_of
 
 METHODS: Final = ("api", "batch", "file")
 LONGEST: Final = 4_000
@@ -86,9 +87,7 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
         raise NotThere("no such table is shared", next_step="the catalogue lists what is")
     if entry.share.type == "unconditional":
         raise Unfit(f"{entry.id} is shared without conditions: read it", rule="Decree 809, Art. 14")
-    until = _moment(asked["until"])
-    if until <= desk.clock():
-        raise Unfit("the time limit has passed", expected="a moment to come")
+    until = _to_come(asked["until"], desk.clock())
     policy = policies(entry, "share")[str(asked["policy"])]
     return Terms(
         dataset=entry.id,
@@ -111,7 +110,13 @@ def take(desk: Desk, principal: Principal, number: int, step: Step, said: Mappin
     """
     request = find(desk, principal, number)
     rule = require(request, step, principal, said)
-    event = Event(step, principal.name, rule.side, desk.clock(), _heard(rule, said))
+    event = Event(
+        step,
+        principal.name,
+        rule.side,
+        desk.clock(),
+        _heard(rule, said, desk.catalogue.numbers.exchange.extend_at_most),
+    )
     moved = Request(number, request.terms, (*request.events, event))
     try:
         with desk.state.begin() as connection:
@@ -125,16 +130,20 @@ def take(desk: Desk, principal: Principal, number: int, step: Step, said: Mappin
     return moved
 
 
-def _heard(rule: Rule, said: Mapping[str, Any]) -> dict[str, Any]:
-    """What the step needs, and no more: texts of a bounded length, `consent` a truth, `working_days` a number."""
+def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    """What the step needs, and no more: texts of a bounded length, `consent` a truth, `working_days` a number of days
+    that the authority may consent to (Art. 21)."""
     heard = {name: said[name] for name in rule.needs}
+    expected = {"consent": "true or false", "working_days": f"a number from 1 to {longest}"}
     for name, value in heard.items():
-        kinds = {"consent": bool, "working_days": int}
-        if not isinstance(value, kinds.get(name, str)) or (isinstance(value, str) and len(value) > LONGEST):
-            raise Unfit(
-                f"`{name}` is malformed",
-                expected={"consent": "true or false", "working_days": "a number"}.get(name, "a text"),
-            )
+        if name == "consent":
+            fits = isinstance(value, bool)
+        elif name == "working_days":
+            fits = type(value) is int and 1 <= value <= longest
+        else:
+            fits = isinstance(value, str) and len(value) <= LONGEST
+        if not fits:
+            raise Unfit(f"`{name}` is malformed", expected=expected.get(name, "a text"))
     return heard
 
 
@@ -267,3 +276,15 @@ def _moment(value: Any) -> datetime:
     if found.tzinfo is None:
         raise Unfit("a moment has no time zone", expected="such as 2026-12-31T23:59:59+08:00")
     return found
+
+
+def _to_come(value: Any, now: datetime) -> datetime:
+    """A time limit that somebody asks for. Unfit where it has passed, or is a day that cannot be told here."""
+    until = _moment(value)
+    if until <= now:
+        raise Unfit("the time limit has passed", expected="a moment to come")
+    try:
+        day_of(until), moment_text(until)
+    except OverflowError:
+        raise Unfit("the time limit is beyond the calendar", expected="a year before 9999") from None
+    return until

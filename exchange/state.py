@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from exchange.errors import Busy
+from exchange.errors import Busy, Unfit
 from lake.database import connected_engine
 from lake.together import Together
 from schemas.settings import Settings
@@ -227,12 +227,17 @@ class State:
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """A transaction. IntegrityError passes; all else is Busy, without the driver's message: it quotes values."""
+        """A transaction. IntegrityError passes; Unfit for a value that the database cannot hold, such as a text with
+        NUL in PostgreSQL; all else is Busy. None has the driver's message: it quotes values."""
         try:
             with self._engine.begin() as connection:
                 yield connection
         except IntegrityError:
             raise
+        except DataError:
+            raise Unfit(
+                "a value is none that the exchange can keep", expected="texts without control characters"
+            ) from None
         except SQLAlchemyError as error:
             raise Busy(
                 f"the exchange's database cannot be reached or written ({type(error).__name__})",

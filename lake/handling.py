@@ -8,7 +8,7 @@
 
 An act counts once its JSON is there, and a correction only if the log holds it as it is. Acts are kept apart from the
 quarantine's rows: those are replaced whenever their batch is run again, and what was decided about them stays.
-Acts count in the order of their names; two that were written at the same moment have the same number, and both count.
+Acts count in the order of their names. Each is written in a turn of the audit log, so that no two have one number.
 
 The log keeps the digest for good, of rows that were erased too, and of few values all are soon tried: so the Parquet's
 metadata hold a salt, and nobody who has neither the file nor the signing key can try any. The salt is a keyed digest of
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -80,6 +80,16 @@ class Said:
         return {name: value for name, value in vars(self).items() if value and name != "at"}
 
 
+@dataclass(frozen=True)
+class Deed:
+    """An act that is not written yet: of a dataset and its batch; `rows` as `record` has them."""
+
+    about: tuple[str, str]
+    kind: Kind
+    rows: pa.Table
+    said: Said
+
+
 def folder(settings: Settings, dataset: str, batch_id: str) -> str:
     return zones.folder(settings, "handling", dataset, batch_id)
 
@@ -103,6 +113,40 @@ def record(
     """Write an act about a dataset's batch down and return it: `rows` are in `PLACES`, of a correction in `VALUES`.
     `number` is that of an act whose place this one takes. LakeError where it cannot be logged; it does not count then.
     """
+    with log.turn() as append:
+        return _record(settings, log, append, Deed(about, kind, rows, said), number)
+
+
+def record_all(
+    settings: Settings, log: AuditLog, deeds: Sequence[Deed], seen: Mapping[str, Sequence[str]]
+) -> list[Act]:
+    """Write acts of one dataset down, as `record` does, unless something was done about one of their batches that is
+    not in `seen` (`names`, by batch): LakeError then, and none of them is written."""
+    with log.turn() as append:
+        for about in dict.fromkeys(each.about for each in deeds):
+            if names(settings, *about) != list(seen.get(about[1], ())):
+                raise LakeError(
+                    "somebody else did something about these rows at the same moment, and nothing was written",
+                    dataset=about[0],
+                    batch=about[1],
+                    next_step="do it again: it is held against what stands there now",
+                )
+        return [_record(settings, log, append, each) for each in deeds]
+
+
+def names(settings: Settings, dataset: str, batch: str) -> list[str]:
+    """The acts that say something of a batch's rows; an export does not."""
+    return [act.name for act in acts(settings, dataset, batch) if act.kind != "export"]
+
+
+def _record(
+    settings: Settings,
+    log: AuditLog,
+    append: Callable[..., list[int]],
+    deed: Deed,
+    number: int | None = None,
+) -> Act:
+    about, kind, rows, said = deed.about, deed.kind, deed.rows, deed.said
     data = _parquet(_salted(log, about, rows))
     digest = digest_of(data)
     name = f"{number or _last(settings, *about) + 1:05d}-{digest[:8]}"
@@ -114,13 +158,13 @@ def record(
     }
     proof = {"path": relative(settings.lake_root, uri), "sha256": digest}
     line = {"action": ACTION, "handled": proof, "when": said.at.isoformat(), **told}
-    entry = log.append({**line, "phase": "attempt"})
+    (entry,) = append({**line, "phase": "attempt"})
     act = Act.model_validate(
         {**told, "at": said.at, "name": name, "sha256": digest, "size": len(data), "entry": entry}
     )
     store.write_atomic(uri, data)
     store.write_atomic(uri.removesuffix(".parquet") + ".json", encoded(act))
-    log.append({**line, "phase": "outcome"})
+    append({**line, "phase": "outcome"})
     return act
 
 

@@ -225,6 +225,8 @@ def quarantine_import(
         typer.echo(f"{what} {act.rows:,} rows of {act.batch}")
     if done.unchanged:
         typer.echo(f"{done.unchanged:,} rows hold what they held before", err=True)
+    if done.before:
+        typer.echo(f"此前已导入 {done.before:,} rows were imported from this workbook before", err=True)
     if done.batches:
         typer.echo(f"next: xuanwu quarantine replay {done.dataset}")
 

@@ -1,4 +1,4 @@
-"""The workbook that goes to a department and comes back. Only the yellow and white cells of the second column of each
+"""The workbook that goes to a department. Only the yellow and white cells of the second column of each
 pair, and the last one, are to be written in; the sheet is protected against slips, and the digests against the rest.
 
     更正 corrections     batch, file, row, code │ what is wrong │ of each column: received, corrected │ why not
@@ -12,22 +12,18 @@ Text stays text: nothing received becomes a formula, a link or 3.2E+17.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
-from pipelines.correcting.rows import Place, Received, Source
+from pipelines.correcting.rows import Received, Source
 from pipelines.downloads.workbook import LONGEST_TEXT, OPTIONS
-from pipelines.readers.workbook import EXACT, LIMIT, open_workbook, text
-from pipelines.readers.workbook_errors import error_cells, formula_cells
-from schemas.errors import SourceError
 from schemas.model import Code
 
 SHEET: Final = "更正 corrections"
@@ -35,8 +31,6 @@ README: Final = "说明 read me"
 CODES: Final = "代码 codes"
 ABOUT: Final = "xuanwu"
 VERSION: Final = 1
-EMPTY: Final = ("(空)", "（空）")
-"""What is written where a value is to be removed: an empty cell leaves it as it is."""
 LEAD: Final = (
     ("批次", "batch", 26),
     ("文件", "file", 20),
@@ -44,9 +38,9 @@ LEAD: Final = (
     ("校验码", "code", 8),
     ("问题", "what is wrong", 56),
 )
+WHY: Final = "reason not to correct"
 FIRST: Final = 2
 """The first row of data, counted from 0, below two rows of headings."""
-Written = str | date | None
 LISTED: Final = 500
 """Codes of a list that is offered in its cells."""
 
@@ -65,6 +59,13 @@ class About:
     @property
     def json(self) -> str:
         return json.dumps(vars(self), ensure_ascii=False, sort_keys=True)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """How the second heading of each column of the sheet ends."""
+        pair = ("received", "corrected") if self.correctable else ("received",)
+        own = (f"{what} [{name}]" for name in self.columns for what in pair)
+        return (*(en for _, en, _ in LEAD), *own, WHY)
 
 
 @dataclass(frozen=True)
@@ -140,22 +141,22 @@ def write(path: Path, book: Book) -> None:
 
 
 def _head(sheet: Worksheet, about: About, columns: Sequence[Source], looks: Looks) -> None:
+    heads = about.heads
     for at, (zh, en, width) in enumerate(LEAD):
         sheet.set_column(at, at, width)
         sheet.write_string(0, at, zh, looks.head)
         sheet.write_string(1, at, en, looks.sub)
     at = len(LEAD)
     for column in columns:
-        title, name = column.field.title, column.name
-        pair = (("收到", "received"), ("更正", "corrected")) if about.correctable else (("收到", "received"),)
-        for zh, en in pair:
+        title = column.field.title
+        for zh in ("收到", "更正") if about.correctable else ("收到",):
             sheet.set_column(at, at, 18)
             sheet.write_string(0, at, f"{title.zh}\n{zh}", looks.head)
-            sheet.write_string(1, at, f"{title.en}: {en} [{name}]", looks.sub)
+            sheet.write_string(1, at, f"{title.en}: {heads[at]}", looks.sub)
             at += 1
     sheet.set_column(at, at, 30)
     sheet.write_string(0, at, "不更正的理由", looks.head)
-    sheet.write_string(1, at, "reason not to correct", looks.sub)
+    sheet.write_string(1, at, heads[at], looks.sub)
     sheet.set_row(0, 32)
     sheet.set_row(1, 26)
     sheet.freeze_panes(FIRST, 3)
@@ -165,11 +166,11 @@ def _line(sheet: Worksheet, at: int, line: Line, about: About, looks: Looks) -> 
     batch, file, row = line.row.place
     sheet.set_row(at, 15 * _height(line.wrong))
     for column, said in enumerate((batch, file, str(row), line.code)):
-        sheet.write_string(at, column, _short(said), looks.place)
-    sheet.write_string(at, len(LEAD) - 1, _short(line.wrong), looks.seen)
+        sheet.write_string(at, column, short(said), looks.place)
+    sheet.write_string(at, len(LEAD) - 1, short(line.wrong), looks.seen)
     column = len(LEAD)
     for name in about.columns:
-        sheet.write_string(at, column, _short(line.row.values[name] or ""), looks.seen)
+        sheet.write_string(at, column, short(line.row.values[name] or ""), looks.seen)
         column += 1
         if about.correctable:
             looked = looks.wanted if name in line.failing else looks.write
@@ -184,16 +185,17 @@ def _height(said: str) -> int:
     return min(sum(max(1, -(-each // LEAD[-1][2])) for each in wide), 20)
 
 
-def _short(said: str) -> str:
+def short(said: str) -> str:
     """What fits into a cell: the digest is of the whole."""
     return said if len(said) <= LONGEST_TEXT // 2 else f"{said[: LONGEST_TEXT // 2 - 1]}…"
 
 
 def _frame(sheet: Worksheet, book: Book, ranges: Mapping[str, str]) -> None:
-    """Protection against slips (without a password: it is the digests that hold), and lists of codes."""
+    """Protection against slips (without a password: it is the digests that hold), and lists of codes. The filter is of
+    all columns: a sort by it moves what it covers, and a value is to stay with its row."""
     last = FIRST + max(len(book.lines), 1) - 1
     sheet.protect("", {"format_columns": True, "format_rows": True, "autofilter": True})
-    sheet.autofilter(1, 0, last, len(LEAD) - 1)
+    sheet.autofilter(1, 0, last, len(book.about.heads) - 1)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0, 1)
@@ -228,115 +230,3 @@ def _codes(sheet: Worksheet, codes: Mapping[str, tuple[Code, ...]], looks: Looks
             ranges[name] = f"='{CODES}'!${letter}$2:${letter}${len(listed) + 1}"
     sheet.protect()
     return ranges
-
-
-# ── reading ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a department wrote in one row; `number` is the row as the person sees it. A value of None is to be
-    removed, a date is one that the spreadsheet knows as such. `wrong` says what cannot be taken, without a value."""
-
-    number: int
-    place: Place
-    code: str
-    values: Mapping[str, Written] = field(default_factory=dict)
-    why: str = ""
-    wrong: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Returned:
-    """A workbook that came back: what it says of itself, the digest of that, and the rows that somebody wrote in."""
-
-    about: About
-    seal: str
-    answers: tuple[Answer, ...]
-
-
-def read(stream: IO[bytes], name: str) -> Returned:
-    """Read a workbook. SourceError where it is none of ours, is too large, damaged or encrypted."""
-    if stream.seek(0, 2) > LIMIT:
-        raise SourceError("the workbook is too large", file=name, expected=f"at most {LIMIT} bytes")
-    stream.seek(0)
-    book = open_workbook(stream, name)
-    if not {SHEET, ABOUT} <= set(book.sheet_names):
-        raise _foreign(name)
-    hidden = book.get_sheet_by_name(ABOUT).to_python()
-    about, seal = _about(hidden, name)
-    formulas, errors = formula_cells(stream, SHEET), error_cells(stream, SHEET)
-    rows = list(enumerate(book.get_sheet_by_name(SHEET).to_python(skip_empty_area=False), 1))[FIRST:]
-    odd = formulas | errors
-    found = (_answer(number, cells, about, odd, formulas) for number, cells in rows)
-    return Returned(about, seal, tuple(each for each in found if each is not None))
-
-
-def _foreign(name: str) -> SourceError:
-    return SourceError(
-        "this is not a workbook that was exported here, or its sheets were renamed",
-        file=name,
-        expected=f"the sheets {SHEET} and {ABOUT}, as exported",
-        next_step="write the corrections into the workbook as it was exported, and save it as .xlsx",
-    )
-
-
-def _about(hidden: list[list[Any]], name: str) -> tuple[About, str]:
-    try:
-        said = json.loads(hidden[0][0])
-        about = About(**{**said, "columns": tuple(map(str, said["columns"]))})
-        seal = str(hidden[1][0])
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise _foreign(name) from None
-    if about.version != VERSION:
-        raise SourceError("the workbook is of another version", file=name, next_step="export it again")
-    return about, seal
-
-
-def _answer(
-    number: int,
-    cells: list[Any],
-    about: About,
-    odd: set[tuple[int, int]],
-    formulas: set[tuple[int, int]],
-) -> Answer | None:
-    """What was written in a row; None where nothing was."""
-    step = 2 if about.correctable else 1
-    end = len(LEAD) + step * len(about.columns)
-    wrong = tuple(
-        _what((at in formulas and "a formula") or "an error", at[1]) for at in _odd(odd, number, end)
-    )
-    values: dict[str, Written] = {}
-    for place, column in enumerate(about.columns if about.correctable else ()):
-        cell = _cell(cells, len(LEAD) + 2 * place + 1)
-        if cell is None:
-            continue
-        if isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) >= EXACT:
-            wrong = (*wrong, f"{column}: the number may have lost digits: format the cell as text")
-        said = cell if isinstance(cell, date) else text(cell)
-        values[column] = None if said in EMPTY else said
-    why = text(_cell(cells, end)) or ""
-    if not (values or why or wrong):
-        return None
-    lead = [text(_cell(cells, at)) or "" for at in range(4)]
-    row = int(lead[2]) if lead[2].isdecimal() and len(lead[2]) < 19 else -1
-    return Answer(number, (lead[0], lead[1], row), lead[3], values, why, wrong)
-
-
-def _odd(odd: set[tuple[int, int]], number: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cells of this row that are no plain values."""
-    return iter(sorted(at for at in odd if at[0] == number and at[1] <= end))
-
-
-def _what(kind: str, column: int) -> str:
-    return f"column {xl_col_to_name(column)} holds {kind}: write the value itself"
-
-
-def _cell(cells: list[Any], at: int) -> Any:
-    """A cell, blanks at its ends taken off; None where it is empty."""
-    cell = cells[at] if at < len(cells) else ""
-    if isinstance(cell, str):
-        return cell.strip() or None
-    if isinstance(cell, datetime) and cell.time() == time():
-        return date(cell.year, cell.month, cell.day)
-    return cell

@@ -55,9 +55,17 @@ def export(
 ) -> Exported:
     """Write the rows that are assigned to a department as a workbook for its owner only (0600).
 
-    XuanwuError where none is assigned to it; MaskError without the masking key, which the digests need; LakeError where
+    XuanwuError where none is assigned to it, and where there is a file already: that may be the workbook that came back
+    under the name that it had; MaskError without the masking key, which the digests need; LakeError where
     the originals are gone, or where the log cannot be written: then there is no workbook."""
     who = official(by, "--by")
+    if path.exists():
+        raise XuanwuError(
+            "there is a file of this name already, which may hold corrections",
+            dataset=entry.id,
+            file=file_name(path.name),
+            next_step="import it, or move it away; or name another one with --output",
+        )
     places, left, oldest = _assigned(ctx, entry, Selection(batch=batch, department=department))
     if not places:
         raise XuanwuError(

@@ -2,14 +2,18 @@
 
 Refused, each with the row's number and never with a value: a workbook of another dataset, department or lake; a row
 that is not the one that went out, because somebody changed its grey cells or because it has changed since; a row that
-is set aside no more; a formula; a key that did not fail; a value that does not convert, so that the row would fail
-again; an identifier of a person who was erased.
+is set aside no more; a formula; a number that may have lost digits; a key that did not fail; a value that does not
+convert, so that the row would fail again; an identifier of a person who was erased.
+
+All of it is one turn of the audit log, which nobody else's act comes between. What a killed import left is done by
+importing the same workbook again: what it brought before stays as it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -20,12 +24,11 @@ import pyarrow.compute as pc
 
 from lake import handling
 from lake.certificates import digest_of
-from lake.handling import Act, Said
-from lake.store import read_bytes
+from lake.handling import Act, Deed, Said
 from pipelines.batches import batch_by_id
 from pipelines.casting.casts import cast
 from pipelines.context import Context
-from pipelines.correcting.book import Answer, Returned, Written, read
+from pipelines.correcting.returned import DIGITS_LOST, Answer, Returned, Written, read, shortened
 from pipelines.correcting.rows import (
     Place,
     Received,
@@ -49,15 +52,18 @@ from schemas.model import Entry, Field
 
 TOLD: Final = 20
 """Problems that one message tells."""
+_WRITTEN: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What came of a workbook: the acts, and rows in which a value was written that stood there already."""
+    """What came of a workbook: the acts, rows in which a value was written that stood there already, and rows that the
+    same workbook brought when it was imported before."""
 
     dataset: str
     acts: tuple[Act, ...]
     unchanged: int
+    before: int = 0
 
     @property
     def batches(self) -> list[str]:
@@ -71,6 +77,8 @@ def import_workbook(ctx: Context, path: Path, *, by: str) -> Imported:
     who, name = official(by, "--by"), file_name(path.name)
     with path.open("rb") as stream:
         back = read(stream, name)
+        stream.seek(0)
+        workbook = digest_of(stream.read())
     entry = ctx.catalogue.entry(back.about.dataset)
     key = load_key(ctx.settings.key_version, ctx.connect)
     if sealed(key, back.about.json) != back.seal:
@@ -79,24 +87,48 @@ def import_workbook(ctx: Context, path: Path, *, by: str) -> Imported:
             file=name,
             next_step="export it again: xuanwu quarantine export",
         )
+    back.require_heads(name)
     if not back.answers:
         raise SourceError(
             "nothing was written in the workbook",
             file=name,
             expected="values in the columns `更正 corrected`, or reasons in the last one",
         )
+    seen = _done(ctx, entry, back)
     back = _placed(ctx, entry, back)
     rows = _rows(ctx, entry, back)
-    problems = list(_problems(ctx, entry, back, rows))
+    fits = _fits(ctx, entry, back, rows)
+    known = _brought(ctx, entry, seen, workbook)
+    before = {each.number for each in back.answers if each.place in known and not fits.get(each.number)}
+    back = replace(back, answers=tuple(each for each in back.answers if each.number not in before))
+    problems = list(_problems(ctx, entry, back, rows, fits))
     if problems:
         raise _refused(entry, name, problems)
-    said = Said(
-        who,
-        ctx.clock(),
-        department=back.about.department,
-        workbook=digest_of(read_bytes(str(path.resolve()))),
-    )
-    return _taken(ctx, entry, back, rows, said)
+    said = Said(who, ctx.clock(), department=back.about.department, workbook=workbook)
+    deeds, unchanged = _deeds(ctx, entry, back, rows, said)
+    acts = handling.record_all(ctx.settings, open_log(ctx)[0], deeds, seen)
+    return Imported(entry.id, tuple(acts), unchanged, len(before))
+
+
+def _done(ctx: Context, entry: Entry, back: Returned) -> dict[str, list[str]]:
+    """What has been done about the rows of each batch that the workbook is of."""
+    batches = {answer.place[0] for answer in back.answers}
+    own = batches.intersection(handling.batches(ctx.settings, entry.id))
+    return {batch: handling.names(ctx.settings, entry.id, batch) for batch in own}
+
+
+def _brought(
+    ctx: Context, entry: Entry, seen: Mapping[str, Collection[str]], workbook: str
+) -> frozenset[Place]:
+    """The rows that this very workbook has brought before."""
+    acts = [
+        act
+        for batch in seen
+        for act in handling.acts(ctx.settings, entry.id, batch)
+        if act.workbook == workbook and act.name in seen[batch]
+    ]
+    rows = ((act.batch, handling.rows_of(ctx.settings, act).select(handling.PLACES.names)) for act in acts)
+    return frozenset((batch, each["file"], each["row"]) for batch, of in rows for each in of.to_pylist())
 
 
 def _refused(entry: Entry, file: str, problems: list[tuple[int, str]]) -> XuanwuError:
@@ -182,20 +214,29 @@ def _held(
     return held
 
 
-def _problems(
-    ctx: Context, entry: Entry, back: Returned, rows: Mapping[Place, Held]
-) -> Iterator[tuple[int, str]]:
-    """Number of the row in the workbook, and what is wrong with it."""
+def _fits(ctx: Context, entry: Entry, back: Returned, rows: Mapping[Place, Held]) -> dict[int, bool]:
+    """Of each row that the department has, by its number in the workbook, whether it is the one that was exported."""
     known = [answer for answer in back.answers if answer.place in rows]
     key = load_key(ctx.settings.key_version, ctx.connect)
     codes = digests(key, entry.id, back.about.department, [rows[answer.place].row for answer in known])
-    right = {answer.number: answer.code == code for answer, code in zip(known, codes, strict=True)}
-    often = Counter(answer.place for answer in known)
+    fits = {}
+    for answer, code in zip(known, codes, strict=True):
+        values = rows[answer.place].row.values
+        grey = [values.get(name) for name in back.about.columns]
+        fits[answer.number] = answer.code == code and answer.shows(grey)
+    return fits
+
+
+def _problems(
+    ctx: Context, entry: Entry, back: Returned, rows: Mapping[Place, Held], fits: Mapping[int, bool]
+) -> Iterator[tuple[int, str]]:
+    """Number of the row in the workbook, and what is wrong with it."""
+    often = Counter(answer.place for answer in back.answers if answer.number in fits)
     for answer in back.answers:
         yield from ((answer.number, wrong) for wrong in answer.wrong)
-        if answer.number not in right:
+        if answer.number not in fits:
             yield answer.number, "it is not among the rows set aside and assigned to this department any more"
-        elif not right[answer.number]:
+        elif not fits[answer.number]:
             yield (
                 answer.number,
                 "it is not the row that was exported: its grey cells, or the data, have changed",
@@ -238,6 +279,8 @@ def _values(
 
 
 def _of_column(ctx: Context, source: Source, answers: list[Answer]) -> Iterator[tuple[int, str]]:
+    if source.field.type == "string" and not source.field.codes:
+        yield from _digits(source.name, answers)
     texts = pa.array([_as_text(answer.values[source.name], source.field) for answer in answers], pa.string())
     for column in source.columns if answers else ():
         found = cast(texts, column.field, column.codes)
@@ -255,8 +298,23 @@ def _of_column(ctx: Context, source: Source, answers: list[Answer]) -> Iterator[
                     )
 
 
+def _digits(name: str, answers: list[Answer]) -> Iterator[tuple[int, str]]:
+    """Identifiers that the spreadsheet has made numbers of: it keeps no zeros before them, and fifteen digits."""
+    for answer in answers:
+        if shortened(answer.values[name]):
+            yield answer.number, f"{name}: {DIGITS_LOST}"
+        elif name in answer.numbers:
+            yield (
+                answer.number,
+                f"{name}: the number may have lost zeros before it: format the cell as text, and type it again",
+            )
+
+
 def _as_text(value: Written, field: Field) -> str | None:
-    """The text of a value. A day that the spreadsheet knows as one is written as the source writes it."""
+    """The text of a value. A day that the spreadsheet knows as one, or that is written year, month, day, is written as
+    the source writes it."""
+    if isinstance(value, str) and field.type in ("date", "timestamp"):
+        value = _day(value, field.formats)
     if not isinstance(value, date):
         return value
     if field.type in ("date", "timestamp") and field.formats:
@@ -264,17 +322,32 @@ def _as_text(value: Written, field: Field) -> str | None:
     return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
 
 
+def _day(text: str, formats: Sequence[str]) -> str | date:
+    """The day that a text is, as people write it; the text where it is one of the source's own, or no day."""
+    found = _WRITTEN.fullmatch(text)
+    if found is None or any(_is_in(text, each) for each in formats):
+        return text
+    try:
+        return date(*(int(part) for part in found.groups()))
+    except ValueError:
+        return text
+
+
+def _is_in(text: str, form: str) -> bool:
+    try:
+        return bool(datetime.strptime(text, form))
+    except ValueError:
+        return False
+
+
 # ── acts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _taken(
-    ctx: Context,
-    entry: Entry,
-    back: Returned,
-    rows: Mapping[Place, Held],
-    said: Said,
-) -> Imported:
-    """Corrections by batch, then dismissals by batch and reason. What stands there already is no correction."""
+def _deeds(
+    ctx: Context, entry: Entry, back: Returned, rows: Mapping[Place, Held], said: Said
+) -> tuple[list[Deed], int]:
+    """Corrections by batch, then dismissals by batch and reason; and how many rows hold only what stands there
+    already, which is no correction."""
     fields = {source.name: source.field for source in sources_of(ctx, entry)}
     cells: dict[str, list[dict[str, object]]] = defaultdict(list)
     out: dict[tuple[str, str], list[dict[str, object]]] = defaultdict(list)
@@ -288,14 +361,18 @@ def _taken(
         unchanged += bool(texts) and not new
         if answer.why:
             out[batch, plain(answer.why, "reason")].append(place)
-    log, settings = open_log(ctx)[0], ctx.settings
-    acts = []
-    for batch, found in cells.items():
-        if found:
-            table = pa.Table.from_pylist(found, schema=handling.VALUES)
-            acts.append(handling.record(settings, log, (entry.id, batch), "correct", table, said=said))
-    for (batch, why), found in out.items():
-        table = pa.Table.from_pylist(found, schema=handling.PLACES)
-        reason = Said(said.by, said.at, why, said.department, said.workbook)
-        acts.append(handling.record(settings, log, (entry.id, batch), "dismiss", table, said=reason))
-    return Imported(entry.id, tuple(acts), unchanged)
+    corrected = [
+        Deed((entry.id, batch), "correct", pa.Table.from_pylist(found, schema=handling.VALUES), said)
+        for batch, found in cells.items()
+        if found
+    ]
+    dismissed = [
+        Deed(
+            (entry.id, batch),
+            "dismiss",
+            pa.Table.from_pylist(found, schema=handling.PLACES),
+            replace(said, why=why),
+        )
+        for (batch, why), found in out.items()
+    ]
+    return corrected + dismissed, unchanged

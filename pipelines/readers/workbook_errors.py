@@ -19,7 +19,12 @@ _FORMULA = re.compile(rb"<(?:\w+:)?c\s([^<>]*)>\s*<(?:\w+:)?f[\s/>]")
 _TAGS = 1 << 12
 """Bytes of a cell's tag at most; it may lie over the end of a chunk."""
 _PLACE = re.compile(rb"\br=[\"']([A-Z]+)(\d+)[\"']")
-_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_ID = (
+    "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id",
+    "{http://purl.oclc.org/ooxml/officeDocument/relationships}id",
+)
+"""Of a workbook as Excel saves it by default, and of a strict one (ISO/IEC 29500-1)."""
+_BOOK = "xl/workbook.xml"
 
 
 def error_cells(stream: IO[bytes], sheet: str) -> set[tuple[int, int]]:
@@ -32,9 +37,17 @@ def formula_cells(stream: IO[bytes], sheet: str) -> set[tuple[int, int]]:
     return _cells(stream, sheet, _FORMULA)
 
 
-def _cells(stream: IO[bytes], sheet: str, pattern: re.Pattern[bytes]) -> set[tuple[int, int]]:
+def is_xlsx(stream: IO[bytes]) -> bool:
+    """Whether it is a workbook that can be looked into here."""
     stream.seek(0)
     if not zipfile.is_zipfile(stream):
+        return False
+    with zipfile.ZipFile(stream) as archive:
+        return _BOOK in archive.namelist()
+
+
+def _cells(stream: IO[bytes], sheet: str, pattern: re.Pattern[bytes]) -> set[tuple[int, int]]:
+    if not is_xlsx(stream):
         return set()
     with zipfile.ZipFile(stream) as archive:
         path = _part(archive, sheet)
@@ -47,13 +60,14 @@ def _cells(stream: IO[bytes], sheet: str, pattern: re.Pattern[bytes]) -> set[tup
 def _part(archive: zipfile.ZipFile, sheet: str) -> str:
     """The part that holds a sheet (ECMA-376, part 1, 18.2.19 and 18.3.1.99); '' where there is none."""
     try:
-        book = _parsed(archive, "xl/workbook.xml")
+        book = _parsed(archive, _BOOK)
         links = {
             node.get("Id"): node.get("Target", "") for node in _parsed(archive, "xl/_rels/workbook.xml.rels")
         }
     except (KeyError, ElementTree.ParseError):
         return ""
-    ids = [node.get(_ID) for node in book.iter() if node.tag.endswith("}sheet") and node.get("name") == sheet]
+    named = (node for node in book.iter() if node.tag.endswith("}sheet") and node.get("name") == sheet)
+    ids = [node.get(name) for node in named for name in _ID if node.get(name)]
     target = links.get(ids[0], "") if ids else ""
     return target.lstrip("/") if target.startswith("/") else normpath(join("xl", target))
 

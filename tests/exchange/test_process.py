@@ -245,6 +245,15 @@ def test_an_extension_counts_with_consent_and_up_to_ten_days() -> None:
     assert clocks(consented, NUMBERS)[0].due == date(2026, 3, 30)
 
 
+@pytest.mark.parametrize("days", [-1, -1_000_000])
+def test_an_extension_shortens_no_time(days: int) -> None:
+    """Requests that hold such a number were taken once."""
+    made = request(
+        "approve", ("extend", {"working_days": days}), "consent_extension", days=("2026-03-02",) * 3
+    )
+    assert clocks(made, NUMBERS)[0].due == date(2026, 3, 16)
+
+
 def test_reminders_and_escalation() -> None:
     made = request("approve", days=("2026-03-02",))
 

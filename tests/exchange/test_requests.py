@@ -114,6 +114,8 @@ def test_where_the_log_cannot_be_written_no_step_counts(desk: Desk, monkeypatch:
         ({"until": "2027-03-01"}, Unfit, "time zone"),
         ({"until": "tomorrow"}, Unfit, "malformed"),
         ({"basis": "据" * 5000}, Unfit, "too long"),
+        ({"until": "9999-12-31T23:59:59-01:00"}, Unfit, "beyond the calendar"),
+        ({"until": "9999-12-31T23:59:59+00:00"}, Unfit, "beyond the calendar"),
     ],
 )
 def test_what_a_request_must_say(desk: Desk, other: dict, error: type[ExchangeError], says: str) -> None:
@@ -150,6 +152,26 @@ def test_what_is_said_has_its_form(desk: Desk, said: dict) -> None:
     take(desk, HEAD, number, "approve", {})
     with pytest.raises(Unfit, match="malformed"):
         take(desk, CLERK, number, "propose", said)
+
+
+@pytest.mark.parametrize("days", [True, 0, -5, -1_000_000, 11, 10**30, 1.5, "3"])
+def test_an_extension_is_of_one_to_ten_working_days(desk: Desk, days: object) -> None:
+    """Of less than none the clock could not be told any more, nor those of all the others."""
+    number = draft(desk, ASKER, asked()).number
+    take(desk, HEAD, number, "approve", {})
+    with pytest.raises(Unfit, match=r"`working_days` is malformed.*1 to 10"):
+        take(desk, CLERK, number, "extend", {"reason": "数据量大", "working_days": days})
+    take(desk, CLERK, number, "extend", {"reason": "数据量大", "working_days": 10})
+
+
+def test_a_text_that_the_database_cannot_hold_is_no_outage(desk: Desk) -> None:
+    """NUL in PostgreSQL; SQLite holds it."""
+    try:
+        kept = draft(desk, ASKER, asked(basis="条例\0第三条")).terms.basis
+    except Unfit as error:
+        assert error.message == "a value is none that the exchange can keep" and "条例" not in str(error)
+    else:
+        assert kept == "条例\0第三条"
 
 
 def test_what_was_not_asked_for_is_not_kept(desk: Desk, state: State) -> None:

@@ -154,6 +154,7 @@ class Desk:
         return {str(act.department): act.rows for act in acts}
 
     def export(self, department: str = "health", name: str = "out.xlsx") -> Path:
+        (self.root / name).unlink(missing_ok=True)
         self.exported: Exported = export(self.ctx, self.visit, department, self.root / name, by="李科")
         return self.exported.path
 

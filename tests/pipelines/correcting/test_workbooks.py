@@ -140,7 +140,7 @@ def test_nothing_goes_out_that_cannot_be_logged(
     def refuse(*_: Any) -> int:
         raise XuanwuError("the audit log cannot be written")
 
-    monkeypatch.setattr("lake.auditlog.AuditLog.append", refuse)
+    monkeypatch.setattr("lake.auditlog.AuditLog._append", refuse)
     with pytest.raises(XuanwuError, match="audit log"):
         export(first.ctx, first.visit, "health", tmp_path / "no.xlsx", by="李科")
     assert list(tmp_path.iterdir()) == []
@@ -149,6 +149,17 @@ def test_nothing_goes_out_that_cannot_be_logged(
 def test_there_is_nothing_for_a_department_that_has_no_rows(first: Desk, tmp_path: Path) -> None:
     with pytest.raises(XuanwuError, match=r"no row is assigned to `x`.*quarantine assign"):
         export(first.ctx, first.visit, "x", tmp_path / "x.xlsx", by="李科")
+
+
+def test_nothing_goes_out_over_a_file_that_is_there(first: Desk, book: Path, tmp_path: Path) -> None:
+    """It may have come back under the name that it had; who exports is to import it first."""
+    fill(book, {(12, "日期"): "20260301"})
+    before, acts = book.read_bytes(), handling.acts(first.settings, VISIT, first.batch(1).id)
+    for path in (book, tmp_path):
+        with pytest.raises(XuanwuError, match=r"a file of this name already.*import it, or move it away"):
+            export(first.ctx, first.visit, "health", path, by="李科")
+    assert book.read_bytes() == before
+    assert handling.acts(first.settings, VISIT, first.batch(1).id) == acts
 
 
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────────────
