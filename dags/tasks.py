@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from lake.batch import Batch
@@ -33,9 +33,10 @@ class Held(Exception):
 
 
 def plainly(task: Callable[P, T]) -> Callable[P, T]:
-    """An error of ours fails its task with its message and no traceback. Only a source that could not be read, a target
-    that could not be delivered to, a lost race for a table and a stage that another process is at are worth another
-    try; a failed check or an unbalanced ledger will not mend itself."""
+    """An error of ours fails its task with its message and no traceback, and one that nobody foresaw with its kind and
+    place: its own words, which the task's log would hold, may quote a value. Only a source that could not be read, a
+    target that could not be delivered to, a lost race for a table, a stage that another process is at and what nobody
+    foresaw are worth another try; a failed check or an unbalanced ledger will not mend itself."""
 
     @wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -48,6 +49,7 @@ def plainly(task: Callable[P, T]) -> Callable[P, T]:
             SourceError,
             StageHeld,
             XuanwuError,
+            unforeseen,
         )
 
         try:
@@ -59,6 +61,10 @@ def plainly(task: Callable[P, T]) -> Callable[P, T]:
             raise RuntimeError(str(error)) from None
         except XuanwuError as error:
             raise AirflowFailException(str(error)) from None
+        except (AirflowException, Held):
+            raise
+        except Exception as error:
+            raise RuntimeError(unforeseen(error)) from None
 
     return run
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 
 from exchange.errors import NotThere, Unauthenticated, Unfit
 from exchange.people import ROLES, Principal, Role
-from exchange.state import ACCOUNTS, TOKENS, State, moment_text
+from exchange.state import ACCOUNTS, TOKENS, State, keeps, moment_text
 
 Scope = Literal["read", "request"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -128,13 +128,14 @@ def log_in(state: State, name: str, password: str) -> Principal:
     from argon2 import PasswordHasher
     from argon2.exceptions import Argon2Error, InvalidHashError
 
+    known = name if _NAME.fullmatch(name) else ""  # whatever else was written, no database is asked for it
     with state.begin() as connection:
-        row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.name == name)).mappings().first()
+        row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.name == known)).mappings().first()
     kept = row["password"] if row is not None and row["password"] and row["closed"] is None else None
     try:
         with _HASHING:
             PasswordHasher().verify(kept or _NOBODY, password)
-    except (Argon2Error, InvalidHashError):
+    except (Argon2Error, InvalidHashError, UnicodeEncodeError):
         kept = None
     if kept is None or row is None:
         raise Unauthenticated("name or password is wrong", reason="password")
@@ -173,6 +174,8 @@ def make_token(
     said = tuple(dict.fromkeys(scopes))
     if not said or any(scope not in SCOPES for scope in said):
         raise Unfit(f"no scope {', '.join(said) or 'given'}", expected=", ".join(SCOPES))
+    if not keeps(note):
+        raise Unfit("the note has signs that cannot be kept", expected="no U+0000")
     longest = BORROWED if account.startswith(OF_ISSUER) else LONGEST
     if not timedelta(0) < lasts <= longest:
         raise Unfit("a token lasts for a while", expected=f"at most {longest.days} days")

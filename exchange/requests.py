@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.narrowing import scope
 from exchange.people import Principal
 from exchange.process import LASTING, READABLE, Event, Request, Rule, Step, Terms, require, sides, was_granted
-from exchange.state import EVENTS, REQUESTS, State, moment_text
+from exchange.state import EVENTS, REQUESTS, State, keeps, moment_text
 from lake.auditlog import AuditLog
 from schemas.load import Catalogue
 from schemas.policy import policies
@@ -80,6 +80,8 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
         )
     if any(len(str(asked[name])) > LONGEST for name in needed):
         raise Unfit("a text is too long", expected=f"{LONGEST} characters at most")
+    if not all(keeps(str(asked[name])) for name in needed):
+        raise Unfit("a text has signs that cannot be kept", expected="no U+0000 and no half of a character")
     if asked["method"] not in METHODS:
         raise Unfit("the method is unknown", expected=", ".join(METHODS))
     entry = desk.catalogue.entries.get(str(asked["dataset"]))
@@ -141,7 +143,7 @@ def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
         elif name == "working_days":
             fits = type(value) is int and 1 <= value <= longest
         else:
-            fits = isinstance(value, str) and len(value) <= LONGEST
+            fits = isinstance(value, str) and len(value) <= LONGEST and keeps(value)
         if not fits:
             raise Unfit(f"`{name}` is malformed", expected=expected.get(name, "a text"))
     return heard
@@ -271,7 +273,8 @@ def _moment(value: Any) -> datetime:
     """An aware moment of ISO 8601. Unfit for anything else."""
     try:
         found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
+        found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Unfit("a moment is malformed", expected="ISO 8601, such as 2026-12-31T23:59:59+08:00") from None
     if found.tzinfo is None:
         raise Unfit("a moment has no time zone", expected="such as 2026-12-31T23:59:59+08:00")

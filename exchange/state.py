@@ -206,6 +206,12 @@ def moment_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def keeps(text: str) -> bool:
+    """Whether every database and the audit log can keep a text: U+0000 PostgreSQL cannot, and nothing half a surrogate
+    pair, which JSON may hold."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
 class State:
     """The database at `settings.exchange_url`. A server keeps its connections (`kept`)."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +40,7 @@ from schemas.errors import LakeError
 
 BUCKET: Final = "xuanwu"
 FOLDER: Final = "shown"
+_PLAIN: Final = re.compile(r"plain-[0-9a-f]{40}\.parquet")
 Kind = Literal["data", "deletes", "manifest", "list", "metadata"]
 _CONTENT, _PATH, _SIZE, _LOWER, _UPPER = 134, 100, 104, 125, 128
 _STATUS, _DATA_FILE = 0, 2
@@ -169,7 +171,8 @@ def file_of(tables: Tables, table: Identifier, key: str) -> File | None:
     kind = kinds.get(path)
     if kind is not None:
         return File(_shown(tables, table, loaded, path, kind), rows.get(path))
-    made = path.startswith(f"{loaded.location()}/{FOLDER}/plain-") and store.exists(path)
+    folder, _, name = path.rpartition("/")
+    made = folder == f"{loaded.location()}/{FOLDER}" and _PLAIN.fullmatch(name) and store.exists(path)
     return File(path, _parquet_rows(path)) if made else None
 
 

@@ -46,6 +46,33 @@ def one_line(text: str) -> str:
     return text.translate(_UNSEEN)
 
 
+def unforeseen(error: BaseException) -> str:
+    """What may be told of an error that is none of ours: its kind, and that of what it came of, each with the way to it
+    through our code and the place where it arose. Its own words stay unsaid: a library's may quote a value."""
+    said, seen = [], set[int]()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        said.append(f"{type(found).__name__} at {_way(found) or 'an unknown place'}")
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return "an error that nobody foresaw: " + "; which came of ".join(said)
+
+
+_OURS = ("dags", "exchange", "expectations", "lake", "pipelines", "plugins", "sample", "schemas")
+
+
+def _way(error: BaseException) -> str:
+    """`pipelines.merge._merged:120 > pyarrow.lib.check_status:92`."""
+    places, step = [], error.__traceback__
+    while step is not None:
+        module = str(step.tb_frame.f_globals.get("__name__", "?"))
+        if module.partition(".")[0] in _OURS or step.tb_next is None:
+            name = step.tb_frame.f_code.co_name.removeprefix(f"{module}.")  # Cython's are whole
+            places.append(f"{module}.{name}:{step.tb_lineno}")
+        step = step.tb_next
+    return " > ".join(places)
+
+
 class XuanwuError(Exception):
     """A message with its place. `str()` renders it on one line; `next_step` says what to do about it."""
 

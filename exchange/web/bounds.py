@@ -169,12 +169,17 @@ def _heard(receive: Receive) -> Receive:
 
 
 class Counted:
-    """Counts answers by door and status, as they begin; a failure that nobody foresaw is 500."""
+    """Counts answers by door and status, as they begin. A failure that nobody foresaw is 500, and goes no further: the
+    server would log its own words, which may quote a value. An answer that had begun is left unfinished, and the server
+    closes the connection."""
 
     def __init__(self, app: ASGIApp, answered: Metric) -> None:
         self.app, self.answered = app, answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         begun = False
 
         async def counting(message: Message) -> None:
@@ -186,10 +191,10 @@ class Counted:
 
         try:
             await self.app(scope, receive, counting)
-        except Exception:
+        except Exception as error:
+            failed = problems.of_failure(Request(scope), error)
             if not begun:
-                self._count(scope, 500)
-            raise
+                await failed(scope, receive, counting)
 
     def _count(self, scope: Scope, status: int) -> None:
         self.answered.labels(getattr(scope.get("route"), "path", "none"), status).inc()

@@ -7,6 +7,7 @@ so that none outlives its grant, and reach nothing else, wherever the lake lies.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -191,7 +192,7 @@ def metrics(house: TheHouse, caller: Caller, right: Right, report: Annotated[Ite
     columns = report.get("projected-field-names")
     named = [each for each in columns if isinstance(each, str)] if isinstance(columns, list) else []
     known = [each for each in named if each in right.entry.fields]
-    asked = report.get("filter") and str(report["filter"])
+    asked = report.get("filter") and json.dumps(report["filter"])
     said = trail.told(house.desk, caller, right, "iceberg", columns=known, conditions=asked)
     counted = report.get("metrics")
     trail.log(

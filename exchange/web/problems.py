@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from exchange.errors import Busy, ExchangeError, Forbidden, NotThere, Unauthenticated, Unfit, Unplaced
 from exchange.web.shapes import door_of, shape_of
 from lake import store
-from schemas.errors import LakeError, XuanwuError
+from schemas.errors import LakeError, XuanwuError, unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +52,23 @@ def of_error(request: Request, error: XuanwuError) -> Response:
         return of_store(request, error.__context__)
     titles = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), None)
     if titles is None:
-        log.error("the exchange failed: %s", type(error).__name__)
-        return answer(request, _OTHER, "the exchange failed; the operator's log says more")
+        return _failed(request, str(error))
     detail = error.message if isinstance(error, ExchangeError) else ""
     more = {"expected": error.expected, "next_step": error.next_step, "rule": error.place.get("rule")}
     found = answer(request, titles, detail, **{name: str(text) for name, text in more.items() if text})
     if titles[0] == 503:
         found.headers["Retry-After"] = "1"
     return found
+
+
+def of_failure(request: Request, error: Exception) -> Response:
+    """What nobody foresaw: the operator's log tells its kind and place, and no word of its own."""
+    return _failed(request, unforeseen(error))
+
+
+def _failed(request: Request, told: str) -> Response:
+    log.error("the exchange failed: %s", told)
+    return answer(request, _OTHER, "the exchange failed; the operator's log says more")
 
 
 def of_store(request: Request, error: OSError) -> Response:
@@ -95,8 +104,3 @@ def install(app: FastAPI) -> None:
         titles = {404: ("没有这个资源", "Not found"), 405: ("不支持的方法", "Method not allowed")}
         zh, en = titles.get(error.status_code, ("请求被拒绝", "Refused"))
         return answer(request, (error.status_code, zh, en))
-
-    @app.exception_handler(Exception)
-    def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("the exchange failed: %s", type(error).__name__)
-        return answer(request, _OTHER, "the exchange failed; the operator's log says more")

@@ -84,7 +84,7 @@ def certificate(
     house: TheHouse,
     caller: Caller,
     named: Annotated[Named, Path()],
-    snapshot: Annotated[int | None, Query(description="default the newest")] = None,
+    snapshot: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="default the newest")] = None,
 ) -> Response:
     """What was published, from what, how it balances, and the digest of every file, signed. `GET /api/v1/keys/{id}`
     gives the key; whose it is, ask whom it belongs to."""

@@ -1,9 +1,16 @@
-"""A lake to be looked at: its files by their paths below it, each read and digested once."""
+"""A lake to be looked at: its files by their paths below it, each read and digested once.
+
+Whoever can change the disk may put anything there: pipes, at which a reader waits for ever, folders and links in the
+place of files, names that are no text. They are found wrong, and nothing of them is read.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from pyarrow import fs
@@ -44,19 +51,41 @@ class Copy:
         return store.join(self.root, path)
 
     def exists(self, path: str) -> bool:
+        """Whether there is a file."""
+        if self._is_local:
+            return Path(self._local, path).is_file()
         return store.exists(self.uri(path))
 
     def read(self, path: str) -> bytes:
+        self._require(path)
         return store.read_bytes(self.uri(path))
 
     def sha256(self, path: str) -> str:
         if path not in self.digests:
+            self._require(path)
             self.digests[path], self.sizes[path] = store.digest_of(self.uri(path))
             progress.passed(self.sizes[path])
         return self.digests[path]
 
-    def below(self, folder: str) -> list[str]:
-        """Every file below a folder, hidden and unfinished ones too."""
+    def _require(self, path: str) -> None:
+        """FileNotFoundError where what lies there is no file. An object of a store is one."""
+        if self._is_local and not self.exists(path):
+            raise FileNotFoundError(path)
+
+    @property
+    def _is_local(self) -> bool:
+        return store.is_local(self.root)
+
+    @property
+    def _local(self) -> str:
+        return store.filesystem(self.root)[1]
+
+    def below(self, folder: str) -> Generator[Finding, None, list[str]]:
+        """Every file below a folder, hidden and unfinished ones too; what is neither file nor folder is found wrong."""
+        if self._is_local:
+            things = sorted(_things(self._local, folder))
+            yield from (Finding(path, odd) for path, odd in things if odd)
+            return [path for path, odd in things if not odd]
         filesystem, root = store.filesystem(self.root)
         selector = fs.FileSelector(f"{root}/{folder}", recursive=True, allow_not_found=True)
         found = filesystem.get_file_info(selector)
@@ -64,7 +93,7 @@ class Copy:
 
     def finished(self, folder: str) -> Generator[Finding, None, list[str]]:
         """Every file below a folder, but for those that were never finished, which are found wrong."""
-        found = self.below(folder)
+        found = yield from self.below(folder)
         begun = [path for path in found if store.is_unfinished(path)]
         yield from (Finding(path, f"a file that was never finished: {LEFT}") for path in begun)
         return sorted(set(found) - set(begun))
@@ -78,3 +107,42 @@ class Copy:
             return
         if not same:
             yield Finding(proof.path, "the file is not the one that was certified: it was changed")
+
+
+def _things(
+    root: str, folder: str, above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    """What lies below a local folder, links followed: each thing's path and, where it is no file, what is wrong."""
+    found = _status(Path(root, folder))
+    if found is None or not stat.S_ISDIR(found.st_mode):
+        return
+    own = (found.st_dev, found.st_ino)
+    if own in above:
+        yield folder, "a link that leads back to a folder above it"
+        return
+    for name in (each.name for each in Path(root, folder).iterdir()):
+        path = f"{folder}/{name}"
+        known = _status(Path(root, path))
+        if any("\udc80" <= each <= "\udcff" for each in name):
+            yield (
+                os.fsencode(path).decode(errors="backslashreplace"),
+                "a name that is no text: someone put it there",
+            )
+        elif known is not None and stat.S_ISDIR(known.st_mode):
+            yield from _things(root, path, above | {own})
+        else:
+            is_file = known is not None and stat.S_ISREG(known.st_mode)
+            yield (
+                path,
+                "" if is_file else "a pipe, a device or a link to nothing, and no file: someone put it there",
+            )
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None where there is nothing, or a link that leads nowhere."""
+    try:
+        return path.stat()
+    except PermissionError:
+        raise
+    except OSError:
+        return None

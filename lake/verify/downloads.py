@@ -18,7 +18,7 @@ def check(copy: Copy, log: Log, certificates: Mapping[str, Certificate]) -> Iter
     for each in standing:
         if each is not None and each.downloads:
             yield from _release(copy, each)
-    for path in copy.below("downloads"):
+    for path in (yield from copy.below("downloads")):
         if path not in named:
             yield Finding(path, "no certificate names this download")
 

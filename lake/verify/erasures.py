@@ -13,7 +13,7 @@ from lake.verify.journal import Log
 def read(copy: Copy, trust: Trust, log: Log) -> Generator[Finding, None, dict[str, Erasure]]:
     """The erasures that hold, by id."""
     found: dict[str, Erasure] = {}
-    for path in copy.below(FOLDER):
+    for path in (yield from copy.below(FOLDER)):
         digest = copy.sha256(path)
         if path.endswith(LIFTED):
             if log.lifted.get(path) != digest:

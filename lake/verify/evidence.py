@@ -59,7 +59,7 @@ def _landed(
         yield Finding(manifest.path, "it names other files than the certificate")
     for path, file in named.items() if not log.gone(f"{folder}/files") else ():
         yield from copy.same(FileProof(path=path, sha256=file["sha256"], size=file["size"]))
-    for path in copy.below(f"{folder}/files"):
+    for path in (yield from copy.below(f"{folder}/files")):
         if path not in named:
             yield Finding(path, "the manifest does not name this file")
 

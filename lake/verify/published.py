@@ -140,7 +140,7 @@ def strangers(copy: Copy, log: Log, certificates: Certificates) -> Iterator[Find
     for certificate in certificates.values():
         named |= {proof.path: proof.sha256 for proof in _files(certificate)}
     for zone in ZONES:
-        for path in copy.below(zone):
+        for path in (yield from copy.below(zone)):
             name = ".".join(path.split("/")[:2])
             if name not in log.standing:
                 yield Finding(path, f"the log does not say that {name} is published")

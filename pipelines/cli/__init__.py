@@ -24,7 +24,7 @@ from pipelines.cli import (
     way,
 )
 from pipelines.loading import seldom_collected
-from schemas.errors import CatalogueError, XuanwuError
+from schemas.errors import CatalogueError, XuanwuError, unforeseen
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,8 +69,9 @@ app.add_typer(notices.contact_app, name="contact")
 
 
 def main() -> None:
-    """Run a command. An error of ours is one message on standard error and exit code 1, never a traceback; an
-    interruption one message and exit code 130."""
+    """Run a command. An error is one message on standard error and exit code 1, never a traceback: of one that nobody
+    foresaw its kind and place, since its own words may quote a value. An interruption is one message and exit code
+    130."""
     if not interrupting.OTHERWISE & set(sys.argv[1:2]):
         interrupting.watch()
     seldom_collected()
@@ -88,6 +89,9 @@ def main() -> None:
         from lake.store import refused
 
         typer.secho(f"error: {refused(error)}", fg="red", err=True)
+        sys.exit(1)
+    except Exception as error:
+        typer.secho(f"error: {unforeseen(error)}", fg="red", err=True)
         sys.exit(1)
 
 

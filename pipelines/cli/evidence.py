@@ -40,10 +40,14 @@ def evaluation(
 def verify(
     lake: Annotated[str | None, typer.Argument(help="a lake or a copy of one; default XUANWU_LAKE")] = None,
     keys: Annotated[
-        list[Path] | None, typer.Option("--key", help="public key that you trust (PEM); may be repeated")
+        list[Path] | None,
+        typer.Option(
+            "--key", exists=True, dir_okay=False, help="public key that you trust (PEM); may be repeated"
+        ),
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="proof/log/head.json as you kept it on another day")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="proof/log/head.json as you kept it on another day"),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="everything that is wrong, not just the first")

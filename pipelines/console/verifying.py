@@ -11,13 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from lake import progress
+from lake import progress, store
 from lake.certificates import Certificate
 from lake.signing import Trust, public_key
 from lake.verify import Copy, Finding, verify
 from pipelines.console.showing import shown
 from pipelines.telling import file_name
-from schemas.errors import LakeError
+from schemas.errors import LakeError, one_line
+from schemas.policy import ZONES
 from schemas.settings import Settings
 
 
@@ -30,18 +31,18 @@ def verify_lake(
     copy = Copy(settings.lake_root)
     trust = Trust.of(public_key(path.read_bytes(), str(path)) for path in keys) if keys else None
     console = Console(soft_wrap=True, highlight=False)
-    if not copy.exists("proof/log"):
+    if not any(store.exists(copy.uri(place)) for place in ("proof", *ZONES, "downloads")):
         raise LakeError("nothing was ever published here: there is no audit log", file=copy.root)
     with shown(), progress.going("核验 verify", unit="bytes"):
         found = list(
             islice(_findings(copy, trust, _kept(checkpoint), settings, with_ledger), None if every else 1)
         )
     for finding in found:
-        console.print(f"[red]错误 wrong[/red] {escape(str(told(finding)))}")
+        console.print(f"[red]错误 wrong[/red] {escape(one_line(str(told(finding))))}")
     if not found:
         _say(console, copy, trust)
     for note in copy.notes:
-        console.print(f"[yellow]注意 note[/yellow] {escape(note)}")
+        console.print(f"[yellow]注意 note[/yellow] {escape(one_line(note))}")
     return not found
 
 
@@ -75,11 +76,14 @@ def _kept(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        return dict(json.loads(path.read_bytes()))
-    except ValueError:
+        found: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("checkpoint", found), dict):
         raise LakeError(
-            "the kept checkpoint is no JSON", file=str(path), expected="a copy of proof/log/head.json"
-        ) from None
+            "the kept file is no checkpoint", file=str(path), expected="a copy of proof/log/head.json"
+        )
+    return found
 
 
 def _say(console: Console, copy: Copy, trust: Trust | None) -> None:

@@ -25,6 +25,7 @@ from pipelines.readers import malformed
 from pipelines.readers.header import joined, locate
 from pipelines.readers.seen import Seen
 from pipelines.readers.workbook_errors import error_cells
+from pipelines.readers.workbook_extent import MOST_CELLS, too_wide
 from schemas.errors import SourceError
 from schemas.model import FileSource
 
@@ -124,6 +125,14 @@ def _refuse_bomb(stream: IO[bytes], file: str) -> None:
             file=file,
             expected=f"at most {EXPANDED}",
             next_step="ask the source for CSV, JSON Lines or Parquet, or for smaller files",
+        )
+    stream.seek(0)
+    if too_wide(stream):
+        raise SourceError(
+            "the cells of a sheet lie too far apart: it is read whole, with all that is empty between them",
+            file=file,
+            expected=f"at most {MOST_CELLS} cells between the first and the last one that hold something",
+            next_step="have the source remove what stands far outside the table, or send CSV",
         )
 
 

@@ -117,12 +117,27 @@ def test_accounts_that_are_not_made(
 
 
 @pytest.mark.parametrize(
-    "other", [{"scopes": []}, {"scopes": ["write"]}, {"lasts": timedelta(0)}, {"lasts": timedelta(days=1000)}]
+    "other",
+    [
+        {"scopes": []},
+        {"scopes": ["write"]},
+        {"lasts": timedelta(0)},
+        {"lasts": timedelta(days=1000)},
+        {"note": "\0"},
+    ],
 )
 def test_tokens_that_are_not_made(wang: State, other: dict) -> None:
     with pytest.raises(Unfit):
         made(wang, **other)
     assert tokens(wang) == []
+
+
+@pytest.mark.parametrize("odd", ["wang\0", "\ud800", "wang\n", ""])
+def test_names_that_nobody_can_have_are_refused_as_others_are(wang: State, odd: str) -> None:
+    with pytest.raises(Unauthenticated, match="name or password is wrong"):
+        log_in(wang, odd, PASSWORD)
+    with pytest.raises(Unauthenticated, match="name or password is wrong"):
+        log_in(wang, "wang", odd)
 
 
 def test_the_list_holds_ended_ones_too(wang: State) -> None:

@@ -113,6 +113,9 @@ def test_where_the_log_cannot_be_written_no_step_counts(desk: Desk, monkeypatch:
         ({"until": "2026-03-02T09:00:00+08:00"}, Unfit, "has passed"),
         ({"until": "2027-03-01"}, Unfit, "time zone"),
         ({"until": "tomorrow"}, Unfit, "malformed"),
+        ({"until": "9999-12-31T23:59:59-14:00"}, Unfit, "malformed"),
+        ({"basis": "half a letter \ud800"}, Unfit, "signs"),
+        ({"scenario": "none \0"}, Unfit, "signs"),
         ({"basis": "据" * 5000}, Unfit, "too long"),
         ({"until": "9999-12-31T23:59:59-01:00"}, Unfit, "beyond the calendar"),
         ({"until": "9999-12-31T23:59:59+00:00"}, Unfit, "beyond the calendar"),
@@ -145,7 +148,14 @@ def test_who_sees_what(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"consent": "yes", "reason": "x"}, {"consent": True, "reason": 5}, {"consent": 1, "reason": "x"}]
+    "said",
+    [
+        {"consent": "yes", "reason": "x"},
+        {"consent": True, "reason": 5},
+        {"consent": 1, "reason": "x"},
+        {"consent": True, "reason": "half a letter \ud800"},
+        {"consent": True, "reason": "none \0"},
+    ],
 )
 def test_what_is_said_has_its_form(desk: Desk, said: dict) -> None:
     number = draft(desk, ASKER, asked()).number

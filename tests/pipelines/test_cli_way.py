@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli import app
+from pipelines.cli import app, main
 from schemas.errors import XuanwuError
 from tests.pipelines.badinput.town import Town, csv_of, rows
 
@@ -67,3 +67,21 @@ def test_the_next_step_after_an_unknown_dataset_lists_those_there_are(town: Town
     assert isinstance(error, XuanwuError) and "`xuanwu catalogue list`" in str(error.next_step)
     listed = xuanwu("catalogue", "list")
     assert listed.exit_code == 0 and listed.stdout.split() == ["police.person", "人员", "Persons"]
+
+
+def test_an_unforeseen_error_is_one_line_without_its_words(
+    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def library(*_: object, **__: object) -> None:
+        raise ValueError("320102199003070011 is no number")
+
+    monkeypatch.setattr("pipelines.standardise.standardise", library)
+    monkeypatch.setattr("sys.argv", ["xuanwu", "run", "police.person", "--date", "2026-03-01"])
+    monkeypatch.setattr("pipelines.cli.interrupting.watch", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    (line,) = [each for each in said.err.splitlines() if each.startswith("error: ")]
+    assert "ValueError at " in line and "pipelines.stages" in line
+    assert "320102" not in said.err + said.out and "Traceback" not in said.err

@@ -214,6 +214,9 @@ def test_credentials_of_a_table_reach_nothing_else(served: Served) -> None:
     ):
         for method in ("GET", "HEAD", "PUT", "DELETE", "POST"):
             assert caller.signed(config, key, method).status_code in (403, 404, 405), key
+    life = next(key for key in shown if "/metadata/" in key).partition("/metadata/")[0]
+    for name in (f"plain-{'a' * 300}", "plain-%00", "plain-", "plain-x.parquet"):
+        assert caller.signed(config, f"{life}/shown/{name}").status_code == 404, name
     data = next(key for key in shown if key.endswith(".parquet"))
     for method in ("PUT", "DELETE", "POST"):
         assert caller.signed(config, data, method).status_code == 405

@@ -111,12 +111,15 @@ def test_a_report_is_kept_without_its_values(exchange: Exchange) -> None:
     assert "DROP" not in json.dumps(kept)
     person = 320102199003070011
     for odd in (
+        {"filter": "half a letter \ud800"},
         {"snapshot-id": "x", "metrics": 3, "projected-field-names": {}},
         {"filter": [[]], "projected-field-names": [["visit_no"], {"visit_no": 1}]},
         {"snapshot-id": person, "metrics": {"result-data-files": person}},
         {"snapshot-id": True, "metrics": {"result-data-files": {"value": -1}}},
     ):
-        assert exchange.client.post(f"{TABLE}/metrics", json=odd, headers=headers).status_code == 204
+        text = json.dumps(odd)
+        sent = {**headers, "Content-Type": "application/json"}
+        assert exchange.client.post(f"{TABLE}/metrics", content=text, headers=sent).status_code == 204
         kept = exchange.log()[-1]
         assert (kept["snapshot"], kept["data_files"], kept["columns"]) == ("", None, [])
 

@@ -255,6 +255,15 @@ def test_the_list_says_what_is_shared_and_what_may_be_read(exchange: Exchange) -
     problem(exchange.get("/api/v1/tables", None), 401)
 
 
+@pytest.mark.parametrize("snapshot", ["9" * 300, "0", "-1", str(2**63)])
+def test_a_certificate_of_no_snapshot(exchange: Exchange, snapshot: str) -> None:
+    exchange.grant()
+    path = f"/api/v1/tables/{ID}/default/certificate"
+    problem(exchange.get(path, params={"snapshot": snapshot}), 422)
+    problem(exchange.get(path, params={"snapshot": "1"}), 404)
+    assert exchange.get(path).status_code == 200
+
+
 def test_what_is_shared_without_conditions_needs_no_grant(exchange: Exchange) -> None:
     exchange.city.change(share={"type": "unconditional"})
     object.__setattr__(exchange.desk, "catalogue", exchange.city.ctx.catalogue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,44 @@ def expected(path: Path, skip: int, count: int) -> tuple[list[str], list[tuple[A
 
 def plain(value: Any) -> Any:
     return value.date() if isinstance(value, dt.datetime) else value
+
+
+def far_out(path: Path, cells: str) -> Path:
+    """A workbook of one sheet with this XML in the place of its cells."""
+    write(path, [["a", "b"], [1, 2]])
+    with zipfile.ZipFile(path) as archive:
+        parts = {info.filename: archive.read(info) for info in archive.infolist()}
+    sheet = parts["xl/worksheets/sheet1.xml"].decode()
+    parts["xl/worksheets/sheet1.xml"] = sheet.replace("</sheetData>", f"{cells}</sheetData>").encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
+        '<row r="3"><c r="A1048576"><v>1</v></c></row><row r="4"><c r="XFD4"><v>1</v></c></row>',
+        "<row r='9'><c x='>' r =\n' XFD1048576' t='inlineStr'><is><t>1</t></is></c></row>",
+        f'<row r="9"><c r{" " * 100_000}="XFD1048576"><v>1</v></c></row>',
+        '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row><&>',
+    ],
+)
+def test_two_cells_far_apart_are_not_read_with_all_between(tmp_path: Path, cells: str) -> None:
+    with pytest.raises(SourceError, match=r"too far apart|damaged"):
+        rows(far_out(tmp_path / "a.xlsx", cells), "excel", ["a"])
+
+
+def test_a_format_that_reaches_to_the_edge_is_no_cell(tmp_path: Path) -> None:
+    edge = '<row r="1048576"><c r="XFD1048576" s="0"/></row>'
+    assert good(far_out(tmp_path / "a.xlsx", edge), "excel", ["a", "b"]) == [(1, 2)]
+
+
+def test_a_long_table_beside_a_wide_one_is_read(tmp_path: Path) -> None:
+    cells = '<row r="3"><c r="XFD3"><v>3</v></c></row><row r="4000"><c r="A4000"><v>4</v></c></row>'
+    assert good(far_out(tmp_path / "a.xlsx", cells), "excel", ["a"])[-1] == (4,)
 
 
 def test_deaths(shared: Path) -> None:

@@ -1,0 +1,47 @@
+"""What a task says of an error: Airflow writes it into its log and its database as it is."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from dags.tasks import Held, plainly
+from schemas.errors import CheckFailed
+
+CANARY = "320102199003070011"
+
+
+def _failing(error: Callable[[], Exception]) -> BaseException:
+    @plainly
+    def task() -> None:
+        raise error()
+
+    with pytest.raises(Exception) as caught:
+        task()
+    return caught.value
+
+
+def test_an_unforeseen_error_reaches_airflow_without_its_words() -> None:
+    def library() -> Exception:
+        try:
+            pa.scalar(CANARY + "x").cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            assert CANARY in str(error)
+            return error
+        raise AssertionError
+
+    found = _failing(library)
+    told = "".join(traceback.format_exception(found))
+    assert type(found) is RuntimeError and "ArrowInvalid" in str(found)
+    assert "dags.tasks.run:" in str(found)
+    assert CANARY not in told
+
+
+def test_what_airflow_is_told_on_purpose_reaches_it_as_it_is() -> None:
+    assert isinstance(_failing(lambda: AirflowSkipException("nothing new")), AirflowSkipException)
+    assert isinstance(_failing(lambda: Held("subject", "body")), Held)
+    assert isinstance(_failing(lambda: CheckFailed("failed")), AirflowFailException)
