@@ -87,7 +87,8 @@ def _grants(event: Event, before: tuple[Event, ...]) -> bool:
 
 @dataclass(frozen=True)
 class Notice:
-    """What somebody is told of a clock: a reminder before it ends, and once it has, an escalation to the authority."""
+    """What somebody is told of a clock: its side a reminder before it ends, and once it has, its side and the authority
+    that it is late."""
 
     request: int
     clock: Clock
@@ -97,13 +98,13 @@ class Notice:
 
 def notices(request: Request, numbers: Exchange, now: datetime) -> list[Notice]:
     """What is to be told today."""
-    found = []
+    found: list[Notice] = []
     for clock in clocks(request, numbers):
         if clock.done is not None:
             continue
         if clock.late(now):
-            found.append(Notice(request.number, clock, "escalate", "authority"))
-        if _days_left(now, clock.due) <= numbers.remind_before:
+            found += [Notice(request.number, clock, "escalate", to) for to in (clock.of, "authority")]
+        elif _days_left(now, clock.due) <= numbers.remind_before:
             found.append(Notice(request.number, clock, "remind", clock.of))
     return found
 

@@ -44,7 +44,7 @@ _TURN: Final[dict[Step, Side]] = {
     "refer": "authority",
     "appeal": "authority",
 }
-"""Whose turn it is after a step."""
+"""Whose turn it is after a step, while no other one has followed."""
 _OUTCOME: Final[tuple[Step, ...]] = (
     "confirm",
     "decide",
@@ -133,7 +133,7 @@ def _of_steps(request: Request, now: datetime) -> Iterator[Notice]:
         if event.at < now - BACK:
             continue
         state, about = state_of(request.events[:place]), f"{event.step} {place}"
-        if event.step in _TURN:
+        if event.step in _TURN and place == len(request.events):
             yield _notice(request, _TURN[event.step], "turn", about, state=state)
         if event.step in _OUTCOME:
             yield _notice(request, "requester", "outcome", about, state=state)

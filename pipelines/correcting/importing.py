@@ -40,7 +40,7 @@ from pipelines.correcting.rows import (
     sealed,
     sources_of,
 )
-from pipelines.deciding import official, plain
+from pipelines.deciding import LONGEST, official, plain
 from pipelines.erasure.suppression import erased
 from pipelines.masks.keys import load_key
 from pipelines.proof.certifying import open_log
@@ -252,6 +252,9 @@ def _problems(
 def _reason(answer: Answer) -> Iterator[tuple[int, str]]:
     if answer.values:
         yield answer.number, "it has both corrections and a reason not to correct"
+    if len(answer.why) > LONGEST:
+        yield answer.number, f"the reason is too long: at most {LONGEST} characters"
+        return
     try:
         plain(answer.why, "reason")
     except XuanwuError as error:

@@ -59,12 +59,21 @@ def test_each_notice_is_told_once_to_whom_it_concerns(desk: Desk, clock: Clock) 
     assert told(desk, CLERK)[0] == ("remind", "reply")
     assert gather(desk) == 0
     clock.wait(days=5)
-    assert gather(desk) == 1
+    assert gather(desk) == 2, "who is late is told so, too"
     assert told(desk, BUREAU) == [("escalate", "reply")]
+    assert told(desk, CLERK)[0] == ("escalate", "reply")
+    assert gather(desk) == 0
     refused(desk, number)
     assert gather(desk) == 1
     assert told(desk, HEAD) == [("outcome", "confirm 4")]
     assert gather(desk) == 0
+
+
+def test_nobody_is_told_that_it_is_their_turn_when_it_is_no_more(desk: Desk) -> None:
+    """All of it within a quarter of an hour: the provider has answered before anything was gathered."""
+    refused(desk, submitted(desk))
+    assert gather(desk) == 1
+    assert told(desk, CLERK) == [] and told(desk, ASKER) == [("outcome", "confirm 4")]
 
 
 def test_a_grant_that_ends_is_told_before_and_when_it_has(desk: Desk, clock: Clock) -> None:
@@ -193,7 +202,9 @@ def test_mail_in_both_languages_once_and_no_word_of_the_request(
 ) -> None:
     add_contact(desk.state, "civil_affairs", "email", "office@civil.example")
     add_contact(desk.state, "civil_affairs", "email", "office@civil.example")
-    refused(desk, submitted(desk))
+    number = submitted(desk)
+    gather(desk)
+    refused(desk, number)
     gather(desk)
     assert send(desk, post).sent == 1
     assert send(desk, post).sent == 0

@@ -263,6 +263,6 @@ def test_reminders_and_escalation() -> None:
     assert told("2026-03-11") == []
     assert told("2026-03-12") == [("remind", "provider")]
     assert told("2026-03-16") == [("remind", "provider")]
-    assert told("2026-03-17") == [("escalate", "authority"), ("remind", "provider")]
+    assert told("2026-03-17") == [("escalate", "provider"), ("escalate", "authority")]
     answered = taken(taken(made, "propose"), "confirm", when=at("2026-03-17"))
     assert [n.clock.name for n in notices(answered, NUMBERS, at("2026-03-18"))] == []

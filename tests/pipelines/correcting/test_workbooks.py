@@ -188,6 +188,7 @@ def test_nothing_goes_out_over_a_file_that_is_there(first: Desk, book: Path, tmp
             {(12, "why"): "张三 13912345678 说的"},
             "row 3: the reason holds what looks like a person's name or number",
         ),
+        ({(12, "why"): "无法核实" * 200}, "row 3: the reason is too long: at most 500 characters"),
         ({(16, "性别"): "女"}, "row 6: the whole row could not be read: write 编号 too"),
     ],
 )
