@@ -77,9 +77,9 @@ class Tables:
     def _require_ours(self, table: Identifier, place: str | None) -> None:
         """LakeError where the table's metadata, which are at `place`, lie in another lake: of a copy, whose tables name
         the files of the original, and of a lake that was moved. A link in the old place will do."""
-        own, path = self.location(table), (place or "").removeprefix("file://")
+        path, here = (place or "").removeprefix("file://"), f"{self.root}/"
         followed = str(Path(path).resolve()) if store.is_local(path) else path
-        if not path or path.startswith(f"{own}/") or followed.startswith(f"{own}/"):
+        if not path or path.startswith(here) or followed.startswith(here):
             return
         lake = path.partition("/".join(("", *table, "")))[0]
         raise LakeError(
