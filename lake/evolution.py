@@ -28,7 +28,7 @@ def evolve(table: Table, wanted: pa.Schema) -> None:
         raise LakeError(
             f"{'.'.join(table.name())} cannot change {steps} and keep its rows",
             expected="a wider type: a decimal of more digits and the same scale",
-            next_step="give the field a new name, or rebuild the table from the landing zone",
+            next_step="give the field a new name, with the same `source`: its type is the new one from then on",
         )
     if changed:
         with table.update_schema() as update:

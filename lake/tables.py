@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -68,9 +69,25 @@ class Tables:
     def _load(self, table: Identifier) -> Table:
         try:
             with reachable():
+                self._require_ours(table, standing(self._catalogue, table))
                 return self._catalogue.load_table(table)
         except NoSuchTableError:
             raise LakeError(f"there is no table {'.'.join(table)}") from None
+
+    def _require_ours(self, table: Identifier, place: str | None) -> None:
+        """LakeError where the table's metadata, which are at `place`, lie in another lake: of a copy, whose tables name
+        the files of the original, and of a lake that was moved. A link in the old place will do."""
+        path, here = (place or "").removeprefix("file://"), f"{self.root}/"
+        followed = str(Path(path).resolve()) if store.is_local(path) else path
+        if not path or path.startswith(here) or followed.startswith(here):
+            return
+        lake = path.partition("/".join(("", *table, "")))[0]
+        raise LakeError(
+            f"{'.'.join(table)} lies at {lake}, outside its folder in this lake, {self.root}",
+            rule="tables name their files by whole paths",
+            next_step="set XUANWU_LAKE to that path, or put the lake there again (a link or a mount will do): a copy "
+            "elsewhere would change the original",
+        )
 
     def exists(self, table: Identifier) -> bool:
         with reachable():
@@ -109,6 +126,7 @@ class Tables:
 
     def _made(self, table: Identifier, schema: pa.Schema) -> Table:
         with suppress(NoSuchTableError):
+            self._require_ours(table, standing(self._catalogue, table))
             return self._catalogue.load_table(table)
         with suppress(NamespaceAlreadyExistsError, IntegrityError):
             self._catalogue.create_namespace(table[0])
@@ -140,6 +158,7 @@ class Tables:
                 place = standing(self._catalogue, table)
                 if place is None:
                     return None
+                self._require_ours(table, place)
                 return self._kept.opened(place, lambda: self._catalogue.load_table(table))
         except NoSuchTableError:
             return None

@@ -44,7 +44,7 @@ from pipelines.context import Context
 from pipelines.engine import engine, engine_errors
 from pipelines.merging import aside, brake, sql
 from schemas.arrow import SEQ, entry_schema
-from schemas.errors import CommitConflict
+from schemas.errors import CommitConflict, LakeError
 from schemas.model import Entry, Field, Keep
 
 TRIES: Final = 8
@@ -335,7 +335,16 @@ def _newest_end(job: Job) -> datetime | None:
 
 
 def _record(job: Job, counts: dict[str, int], before: int) -> Merged:
-    """The counts as a record, its snapshot still to come. Each is counted by itself, so that the sums can fail."""
+    """The counts as a record, its snapshot still to come. Each is counted by itself, so that the sums can fail.
+    LakeError where rows of the batch found several stored rows of their key."""
+    decided = sum(rows for name, rows in counts.items() if name not in ("rows_in", "delete"))
+    if decided > counts["rows_in"]:
+        raise LakeError(
+            f"rows of the curated table share a key with another, by {', '.join(job.entry.key)}",
+            expected="one stored row for each key",
+            next_step="put `key` back as it was when they were merged, then run merge again: by another key it is "
+            "another dataset, with an id of its own",
+        )
     inserted, deleted = counts.get("insert", 0), counts.get("delete", 0)
     record = Merged(
         batch=job.checked.batch,

@@ -74,7 +74,7 @@ def _columns(meanings: dict[str, set[str]]) -> tuple[pa.Array, pa.Array]:
 def cast(values: pa.Array, field: Field, codes: Codebook | None = None, *, excel: bool = False) -> Cast:
     """Convert a column to the field's type. `excel` allows serial days for dates, as cells of a workbook
     have them."""
-    rule, expected = ("code_list" if codes else field.type), _expected(field, codes)
+    rule, expected = ("code_list" if codes else field.type), _expected(field, codes, excel=excel)
     if pa.types.is_null(values.type):
         return Cast(pa.nulls(len(values), field_type(field)), _none(len(values)), rule, expected)
     if pa.types.is_dictionary(values.type):
@@ -112,7 +112,7 @@ def _convert(values: pa.Array, field: Field, codes: Codebook | None, excel: bool
     if codes is not None:
         values = _decoded(text.normalised(text.trim(text.half_width(values)), field.normalise), codes)
     elif field.type == "string":
-        values = text.present(text.normalised(values, field.normalise))
+        values = text.present(text.normalised(text.typed(values) if excel else values, field.normalise))
     elif field.type != "binary" and pa.types.is_string(values.type):
         values = text.trim(text.half_width(values))
     return _KERNELS[field.type](values, field, excel)
@@ -157,13 +157,15 @@ def _none(rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(False), rows)
 
 
-def _expected(field: Field, codes: Codebook | None) -> str:
+def _expected(field: Field, codes: Codebook | None, *, excel: bool) -> str:
     """What a person should have written. Names forms and lists, never a value."""
     if codes is not None:
         return f"a code, label or alias of the code list {field.codes}"
     if field.type == "string":
         limit = f" of at most {field.length} characters" if field.length else ""
-        return f"text{limit}" + (" with digits" if "digits" in field.normalise else "")
+        digits = " with digits" if "digits" in field.normalise else ""
+        lost = "; a number of more than 15 digits has lost the last ones: type it as text" if excel else ""
+        return f"text{limit}{digits}{lost}"
     if field.type in ("date", "timestamp"):
         usual = DATE_FORMATS if field.type == "date" else ("%Y-%m-%d %H:%M:%S", "ISO 8601")
         return f"a real {field.type} written as {' or '.join(field.formats or usual)}"

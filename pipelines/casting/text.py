@@ -20,6 +20,7 @@ WHITESPACE = (
 )
 """What surrounds a value without belonging to it: Unicode's White_Space, among it the ideographic and the
 no-break space, and the marks without width that are pasted along."""
+_LOST = r"^-?[0-9]\.[0-9]{16}e\+[0-9]{2,3}$"
 EXACT_FLOAT = 2.0**53
 """From here on not every whole number has a float of its own: digits have been lost (an id typed into
 Excel)."""
@@ -193,6 +194,12 @@ def normalised(values: pa.Array, normalisers: tuple[Normaliser, ...]) -> pa.Arra
     for name in normalisers:
         values = _NORMALISERS[name](values)
     return values
+
+
+def typed(text: pa.Array) -> pa.Array:
+    """A workbook's text without numbers of more than 15 digits, as its reader writes them: a workbook has lost their
+    last digits, which somebody typed to be a text."""
+    return keep(text, pc.invert(pc.match_substring_regex(text, _LOST)))
 
 
 # ── the string and binary types ───────────────────────────────────────────────────────────────────────────

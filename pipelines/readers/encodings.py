@@ -30,6 +30,8 @@ MARKS = (
     (b"\x84\x31\x95\x33", "gb18030"),
 )
 LIKELY = ["gb18030", "big5", "utf_16_le", "utf_16_be", "cp1252"]
+LITTLE = 64
+"""Bytes beyond ASCII up to which nobody can tell Big5 from GB18030."""
 
 
 def canonical(encoding: str, name: str) -> str:
@@ -181,7 +183,9 @@ def _lines_around(window: bytes, at: int) -> bytes:
 def _guess(sample: bytes, name: str) -> str:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample, cp_isolation=LIKELY).best()
+    # UTF-16 of a table has a zero byte beside each delimiter and newline
+    likely = [each for each in LIKELY if b"\0" in sample or not each.startswith("utf_16")]
+    best = from_bytes(sample, cp_isolation=likely).best()
     if best is None:
         raise SourceError(
             "not UTF-8, and no other encoding fits",
@@ -189,4 +193,14 @@ def _guess(sample: bytes, name: str) -> str:
             rule="encoding",
             next_step="declare source.encoding",
         )
+    if best.encoding == "big5" and sum(byte > 0x7F for byte in sample) <= LITTLE and _is_gb18030(sample):
+        return "gb18030"
     return canonical(best.encoding, name)
+
+
+def _is_gb18030(sample: bytes) -> bool:
+    try:
+        sample.decode("gb18030")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -172,17 +172,35 @@ def _columns(
     seen.keys.update(
         key for (key,) in connection.sql("SELECT DISTINCT unnest(json_keys(text)) FROM objects").fetchall()
     )
+    seen.keys.update(name for name in columns if "." in name and _is_there(connection, name))
     cells = [_cells(connection, name) for name in columns]
     batch = pa.RecordBatch.from_arrays(cells, list(columns))
     bad = [(int(rows[i]), "not a JSON object", texts[int(i)].as_py()) for i in np.flatnonzero(~good)]
     return malformed.insert(malformed.marked(malformed.with_markers(batch, rows[good])), bad)
 
 
+def _is_there(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether some record has the key, or all the keys, that a dotted name is; or none has anything in which the last
+    of them could be."""
+    flat, nested = _pointers(name)
+    asked = (
+        "SELECT bool_or(json_exists(text, $1) OR json_exists(text, $2))"
+        " OR NOT bool_or(coalesce(json_type(text, $3) = 'OBJECT' AND json_extract(text, $3)::VARCHAR <> '{}', FALSE))"
+        " FROM objects"
+    )
+    within = nested.rpartition("/")[0]
+    return connection.execute(asked, [flat, nested, within]).fetchone() == (True,)
+
+
+def _pointers(name: str) -> tuple[str, str]:
+    """The key itself, and the dotted path that the name is."""
+    return pointer(name.replace(".", "\0")).replace("\0", "."), pointer(name)
+
+
 def _cells(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Array:
     """One column: by the key itself, or by the dotted path that the name is."""
-    flat, nested = pointer(name.replace(".", "\0")).replace("\0", "."), pointer(name)
     found = connection.execute(
         "SELECT coalesce(json_extract_string(text, $1), json_extract_string(text, $2)) AS cell FROM objects",
-        [flat, nested],
+        [*_pointers(name)],
     )
     return found.to_arrow_table()["cell"].cast(pa.string()).combine_chunks()

@@ -3,7 +3,8 @@
 A column keeps its type where all its cells agree: whole numbers are int64 (Excel stores 1 as 1.0), other
 numbers float64, dates date32, dates with times timestamps without a zone, truth values bool. A column of
 mixed cells becomes text as a person sees it: 1.0 is `1`, a date is `2026-03-01`. Whole numbers beyond
-Excel's 15 digits stay float64: their last digits are not what was typed.
+Excel's 15 digits stay float64: their last digits are not what was typed. As text they are written so that a field of
+text can refuse them (`casting.text.typed`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import IO, Any
 
@@ -217,11 +218,18 @@ def text(cell: Any) -> str | None:
         return cell
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < EXACT:
-        return str(int(cell))
-    if isinstance(cell, datetime):
-        return cell.isoformat(" ")
-    return cell.isoformat() if isinstance(cell, date | time) else str(cell)
+    if isinstance(cell, int | float):
+        return _number(cell)
+    if isinstance(cell, timedelta):
+        minutes, seconds = divmod(round(cell.total_seconds()), 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+    return cell.isoformat(" ") if isinstance(cell, datetime) else str(cell)
+
+
+def _number(cell: float) -> str:
+    if abs(cell) >= EXACT:
+        return f"{cell:.16e}"
+    return str(int(cell)) if float(cell).is_integer() else str(cell)
 
 
 def _array(cells: list[Any]) -> pa.Array:

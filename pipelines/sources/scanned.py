@@ -88,8 +88,8 @@ def notes_on(scans: Sequence[Scan], columns: Sequence[str], where: str) -> tuple
     seen = Seen(where, [note for one in scans for note in one.notes])
     keys = sorted({key for one in scans for key in one.keys or ()})
     if keys:
-        wanted = [name if name in keys else name.split(".")[0] for name in columns]
-        locate(keys, tuple(dict.fromkeys(wanted)), seen)
+        parents = {name.split(".")[0] for name in columns} - set(columns)
+        locate([key for key in keys if key not in parents], columns, seen)
     if bad := sum(one.malformed for one in scans):
         seen.note(f"{bad} malformed row(s)")
     return tuple(seen.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -276,6 +277,39 @@ def test_a_dropped_table_leaves_no_byte(tables: Tables) -> None:
     assert not tables.exists(TABLE)
     tables.ensure(TABLE, SCHEMA)
     assert ids(tables) == []
+
+
+def test_a_copy_of_a_lake_touches_nothing_of_the_original(
+    tables: Tables, settings: Settings, tmp_path: Path
+) -> None:
+    """Its tables name files by their whole path: those of the original, while that is there."""
+    tables.replace(TABLE, rows(1), [], {})
+    shutil.copytree(settings.home, tmp_path / "copy")
+    before = sorted(Path(settings.lake_root).rglob("*"))
+    copy = Tables(Settings(home=tmp_path / "copy"))
+    for touched in (
+        lambda: copy.ensure(TABLE, SCHEMA),
+        lambda: copy.replace(TABLE, rows(2), [], {}),
+        lambda: copy.current_snapshot(TABLE),
+    ):
+        with pytest.raises(
+            LakeError, match=f"lies at {settings.lake_root}, outside its folder in this lake"
+        ) as caught:
+            touched()
+        assert "XUANWU_LAKE" in str(caught.value.next_step)
+    assert sorted(Path(settings.lake_root).rglob("*")) == before
+
+
+def test_a_lake_that_was_moved_is_read_where_a_link_stands_in_its_old_place(
+    tables: Tables, settings: Settings, tmp_path: Path
+) -> None:
+    tables.replace(TABLE, rows(1), [], {})
+    old = Path(settings.lake_root)
+    old.rename(tmp_path / "moved")
+    old.symlink_to(tmp_path / "moved")
+    moved = Tables(Settings(home=settings.home, lake=str(tmp_path / "moved")))
+    moved.replace(TABLE, rows(2), [], {})
+    assert ids(moved) == ids(Tables(Settings(home=settings.home, lake=str(old)))) == [1, 2]
 
 
 def test_old_metadata_is_bounded(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

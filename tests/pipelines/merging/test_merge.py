@@ -373,6 +373,21 @@ def test_a_lost_field_stays_in_old_rows_and_is_null_in_new_ones(city: Make) -> N
     assert [row["w"] for row in here.rows("w")] == ["old", None, "old", None]
 
 
+@pytest.mark.parametrize("kind", ["snapshot", "append", "upsert"])
+def test_a_key_that_rows_of_the_table_share_is_told_as_such(city: Make, kind: str) -> None:
+    """Of a key that was changed: what is stored was merged by the old one."""
+    here = city(TIMED, order_by="t", kind=kind, key=("id", "v"))
+    here.merge(1, timed(("a", 1, 1), ("a", 2, 1), ("b", 1, 1)))
+    here.change(key=("id",))
+    with pytest.raises(
+        LakeError, match="rows of the curated table share a key with another, by id"
+    ) as caught:
+        here.merge(2, timed(("a", 3, 2), ("b", 1, 1)))
+    assert "`key`" in str(caught.value.next_step)
+    here.change(key=("id", "v"))
+    assert here.merge(2, timed(("a", 1, 1), ("a", 2, 1), ("b", 1, 1))).unchanged == 3
+
+
 def test_a_decimal_may_gain_digits(city: Make) -> None:
     amount = {"type": "decimal", "precision": 5, "scale": 2}
     here = city({"id": {"type": "string"}, "v": amount})

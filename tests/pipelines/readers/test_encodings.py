@@ -55,6 +55,21 @@ def test_detected(tmp_path: Path, encoding: str, detected: str, guessed: bool) -
     assert len(good(path, "csv", ["姓名"])) == 2999
 
 
+@pytest.mark.parametrize("text", ["id,v\n1,甲\n", "id,v\n2,乙字\n", "name\n李\n", "编号,名称\n1,玄武区\n"])
+def test_little_text_is_taken_for_gb18030(tmp_path: Path, text: str) -> None:
+    """Of few characters nothing can be told; UTF-16 without a mark has zero bytes beside every comma."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode("gb18030"))
+    assert encoding_of(landed(path, "csv"), source("csv")) == ("gb18030", True)
+
+
+@pytest.mark.parametrize("encoding", ["big5", "utf-16-le"])
+def test_enough_text_is_told_apart(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(("編號,名稱,地址\n" + "1,臺北市中正區公所,忠孝東路一段\n" * 20).encode(encoding))
+    assert encoding_of(landed(path, "csv"), source("csv")) == (encoding, True)
+
+
 def test_a_guess_is_made_where_utf8_breaks(tmp_path: Path) -> None:
     """The first megabytes are ASCII; and what is not UTF-8 crosses a block."""
     path = tmp_path / "a.csv"

@@ -10,11 +10,14 @@ from typing import Any
 
 import msoffcrypto
 import openpyxl
+import pyarrow as pa
 import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
 
+from pipelines.casting.casts import cast
 from pipelines.readers import workbook
 from schemas.errors import SourceError
+from tests.pipelines.building import entry_of
 from tests.pipelines.readers.files import good, numbers, rows
 
 
@@ -58,6 +61,31 @@ def test_one_type_over_many_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_long_numbers_are_not_made_up(tmp_path: Path) -> None:
     path = write(tmp_path / "a.xlsx", [["id"], [320102199001011234]])
     assert isinstance(good(path, "excel", ["id"])[0][0], float)
+
+
+def test_long_numbers_are_told_from_text_beside_text(tmp_path: Path) -> None:
+    """As text they would be digits that nobody typed; `casting` knows this form, and no field of text takes it."""
+    path = write(
+        tmp_path / "a.xlsx", [["id"], ["001"], [2], [320102199001011234], [1234567890123456], [-(10**15)]]
+    )
+    written = [row[0] for row in good(path, "excel", ["id"])]
+    assert written[:2] == ["001", "2"]
+    assert [float(each) for each in written[2:]] == pytest.approx(
+        [320102199001011234, 1234567890123456, -(10**15)]
+    )
+    field = entry_of("a.b", {"kind": "file", "path": "a", "format": "excel"}, {"id": "string"}).fields["id"]
+    found = cast(pa.array(written), field, excel=True)
+    assert found.failed.to_pylist() == [False, False, True, True, True]
+    assert "more than 15 digits" in found.expected
+    assert not any(cast(pa.array(written), field).failed.to_pylist()), "a text of a CSV file is what it is"
+    number = field.model_copy(update={"type": "number"})
+    assert cast(pa.array(written), number, excel=True).values.to_pylist()[2] == float(written[2])
+
+
+def test_a_span_of_time_is_written_as_a_person_sees_it(tmp_path: Path) -> None:
+    grid = [["span"], ["x"], [dt.timedelta(hours=26, minutes=5)], [dt.time(7, 30)]]
+    path = write(tmp_path / "a.xlsx", grid)
+    assert [row[0] for row in good(path, "excel", ["span"])] == ["x", "26:05:00", "07:30:00"]
 
 
 def test_merged_headers_blank_rows_and_footers(tmp_path: Path) -> None:

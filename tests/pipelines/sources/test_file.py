@@ -215,6 +215,25 @@ def test_columns_of_json_may_be_absent_in_one_record_not_in_all(drop: Path, coll
         collect("1.jsonl", "a", "aa", format="jsonl", revise=True, day=2)
 
 
+@pytest.mark.parametrize(("form", "before", "after"), [("jsonl", "", "\n"), ("json", "[", "]")])
+def test_a_nested_key_that_no_record_has_is_missing(
+    drop: Path, collect: Collect, form: str, before: str, after: str
+) -> None:
+    """Its parent is there: the key was renamed, or it is spelt otherwise in the entry."""
+    (drop / "x").write_text(f'{before}{{"id": 1, "a": {{"name": "x"}}, "b.c": 2}}{after}')
+    landed = collect("x", "id", "a.name", "b.c", format=form)
+    assert [column.name for column in landed.columns] == ["a", "a.name", "b.c", "id"]
+    assert not [note for note in landed.notes if "not collected" in note]
+    (drop / "y").write_text(f'{before}{{"id": 2, "a": {{"title": "x"}}, "b.c": 2}}{after}')
+    with pytest.raises(SourceError, match=r"column a\.name is missing"):
+        collect("y", "id", "a.name", "b.c", format=form, day=2)
+
+
+def test_nested_keys_of_what_no_record_has_today_are_null(drop: Path, collect: Collect) -> None:
+    (drop / "x").write_text('{"id": 1, "a": null}\n{"id": 2, "a": {}}\n{"id": 3}\n')
+    assert collect("x", "id", "a.name", format="jsonl").rows == 3
+
+
 # ── each file once ────────────────────────────────────────────────────────────────────────────────────────
 
 
