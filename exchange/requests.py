@@ -174,8 +174,19 @@ def _add(desk: Desk, connection: sa.Connection, request: Request, principal: Pri
             "dataset": request.terms.dataset,
             "policy": request.terms.policy,
             "said": desk.log.digest(dict(event.said)),
+            **(scope_told(request.terms) if event.step == "draft" else {}),
         }
     )
+
+
+def scope_told(terms: Terms) -> dict[str, Any]:
+    """The time limit and the scope of a request, as the audit log tells them."""
+    return {
+        "until": moment_text(terms.until),
+        "columns": list(terms.columns),
+        "division": terms.division,
+        "territory": terms.territory,
+    }
 
 
 # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────

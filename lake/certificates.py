@@ -165,7 +165,8 @@ class GrantProof(Part):
 class Certificate(Part):
     """One published snapshot. `batches` are those since the certificate `previous` of the same table, the oldest
     first. `metadata` and `downloads` are filled in after the commit. `risk` is what the disclosure gate measured,
-    `releases` what the public was given before, which it was measured against, and noise that was drawn.
+    `releases` what the public was given before, which it was measured against, and noise that was drawn; after the
+    commit also what the public is given by it, where that was written down.
     `outside` are curated rows that are not of the grant's territory: rows_in = rows + suppressed + outside."""
 
     version: Literal[1] = 1

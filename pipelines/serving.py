@@ -96,8 +96,11 @@ def _several(asked: Serving) -> None:
 def _config(asked: Serving, app: Any, **more: Any) -> Config:
     from uvicorn import Config
 
+    from pipelines.heads import Headed
+
     return Config(
         app,
+        http=Headed,
         host=asked.host,
         port=asked.port,
         server_header=False,

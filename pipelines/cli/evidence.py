@@ -53,7 +53,7 @@ def verify(
         bool, typer.Option("--all", help="everything that is wrong, not just the first")
     ] = False,
     ledger: Annotated[
-        bool, typer.Option("--ledger", help="compare XUANWU_DATABASE and XUANWU_ICEBERG too")
+        bool, typer.Option("--ledger", help="compare XUANWU_DATABASE, XUANWU_ICEBERG and XUANWU_EXCHANGE too")
     ] = False,
 ) -> None:
     """核验 Check a lake from its files alone: log, certificates, digests, balances. Exit code 1 if wrong."""

@@ -252,7 +252,7 @@ def show_tokens(found: Sequence[Token]) -> None:
             " ".join(each.scopes),
             f"{each.expires:%Y-%m-%d}",
             ended,
-            escape(each.note),
+            escape(_printable(each.note)),
         )
     terminal().print(table)
 

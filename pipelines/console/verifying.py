@@ -56,12 +56,27 @@ def _findings(
         from lake.verify import catalogue, ledger
 
         yield from ledger.check(Ledger(settings.database_url), copy.certificates)
+        yield from _requests(copy, settings)
         if copy.root == Settings().lake_root:
             yield from catalogue.check(Tables(settings), copy)
         else:
             copy.notes.append(
                 "Iceberg's catalogue leads to the lake itself, and not to this copy: not compared"
             )
+
+
+def _requests(copy: Copy, settings: Settings) -> Iterator[Finding]:
+    from exchange.logged import unlike
+    from exchange.state import State
+    from lake.auditlog import entries
+
+    state = State(settings)
+    if not state.begun:
+        copy.notes.append("XUANWU_EXCHANGE has no database: share requests are not compared with the log")
+        return
+    proved = islice(entries(copy.root), copy.entries)
+    for number, wrong in unlike(state, (entry for _, entry in proved)):
+        yield Finding(f"exchange, request {number}", wrong)
 
 
 def told(finding: Finding) -> Finding:

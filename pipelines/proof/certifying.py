@@ -121,7 +121,7 @@ class Publication:
             data=data,
             manifest_list=certificates.prove(root, staged.manifest_list),
             manifests=manifests,
-            releases=tuple(self._releases()),
+            releases=self._releases(),
             issued_at=self.ctx.clock(),
             key=signer.id,
         )
@@ -148,16 +148,10 @@ class Publication:
             proof = known.get(certificates.relative(root, uri))
             yield proof if proof and proof.rows == rows else certificates.prove(root, uri, rows)
 
-    def _releases(self) -> Iterator[FileProof]:
-        """Every release that is kept of this table, and the noise of its dataset. They are written once: those that
-        were certified before are not read again."""
-        root = self.ctx.settings.lake_root
-        previous = self._previous()
+    def _releases(self) -> tuple[FileProof, ...]:
+        root, previous = self.ctx.settings.lake_root, self._previous()
         before = certificates.load(root, previous.path) if previous else None
-        known = {proof.path: proof for proof in before.releases} if before else {}
-        for uri in kept_releases(root, self.table, self.entry.id):
-            path = certificates.relative(root, uri)
-            yield known.get(path) or certificates.prove(root, uri)
+        return _releases(root, self.table, self.entry.id, before.releases if before else ())
 
     def _previous(self) -> FileProof | None:
         if not certified(self.standing, self.ctx) or self.standing is None:
@@ -189,6 +183,18 @@ class Publication:
                 yield batch
                 if last == str(self.source):
                     return
+
+
+def _releases(
+    lake: str, table: Identifier, dataset: str, known: tuple[FileProof, ...]
+) -> tuple[FileProof, ...]:
+    """Every release that is kept of a table, and the noise of its dataset. They are written once: those that are known
+    from a certificate are not read again, and stay named where somebody has removed them."""
+    paths = {proof.path for proof in known}
+    fresh = (
+        uri for uri in kept_releases(lake, table, dataset) if certificates.relative(lake, uri) not in paths
+    )
+    return (*known, *(certificates.prove(lake, uri) for uri in fresh))
 
 
 def kept_releases(lake: str, table: Identifier, dataset: str) -> list[str]:
@@ -263,8 +269,12 @@ def attest(ctx: Context, table: Identifier) -> None:
 def _complete(
     ctx: Context, table: Identifier, certificate: Certificate, downloads: tuple[FileProof, ...]
 ) -> None:
-    metadata = certificates.prove(ctx.settings.lake_root, ctx.tables.metadata_file(table))
-    whole = certificate.model_copy(update={"metadata": metadata, "downloads": downloads})
+    root = ctx.settings.lake_root
+    metadata = certificates.prove(root, ctx.tables.metadata_file(table))
+    releases = _releases(root, table, certificate.dataset, certificate.releases)
+    whole = certificate.model_copy(
+        update={"metadata": metadata, "downloads": downloads, "releases": releases}
+    )
     if whole == certificate:
         return
     log, signer = open_log(ctx)
@@ -272,7 +282,7 @@ def _complete(
     data = certificates.encode(whole, signer)
     with log.turn() as append:
         append(_entry(whole, data, "outcome"))
-        store.write_atomic(store.join(ctx.settings.lake_root, certificates.own_path(whole)), data)
+        store.write_atomic(store.join(root, certificates.own_path(whole)), data)
 
 
 def _downloads(ctx: Context, published: Published, before: Certificate) -> tuple[FileProof, ...]:

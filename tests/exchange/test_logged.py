@@ -1,0 +1,108 @@
+"""What somebody writes into the exchange's database, or takes out of it, the audit log does not say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from exchange.logged import unlike
+from exchange.requests import Desk, draft, granted, take
+from pipelines.cli import app
+from schemas.settings import Settings
+from tests.exchange.conftest import ASKER, CHIEF, CLERK, HEAD, asked
+
+WANTED = ("health", "civil_affairs.marriage", "default")
+
+
+def wrong(desk: Desk) -> list[tuple[int, str]]:
+    return list(unlike(desk.state, (entry for _, entry in desk.log.entries(0))))
+
+
+def run(desk: Desk, sql: str, **values: object) -> None:
+    with desk.state.begin() as connection:
+        assert connection.execute(sa.text(sql), values).rowcount
+
+
+@pytest.fixture
+def number(desk: Desk) -> int:
+    number = draft(desk, ASKER, asked(columns=["reg_no", "reg_date"])).number
+    take(desk, HEAD, number, "approve", {})
+    take(desk, CLERK, number, "propose", {"consent": True, "reason": "可"})
+    take(desk, CHIEF, number, "confirm", {})
+    draft(desk, ASKER, asked())
+    assert wrong(desk) == []
+    return number
+
+
+def test_a_grant_that_somebody_wrote(desk: Desk, number: int) -> None:
+    at = desk.clock().isoformat()
+    other = draft(desk, ASKER, asked()).number
+    for place, (step, words) in enumerate(
+        (("approve", {}), ("propose", {"consent": True, "reason": "x"}), ("confirm", {})), 2
+    ):
+        run(
+            desk,
+            'INSERT INTO events (request, number, step, "by", side, at, said) '
+            "VALUES (:request, :number, :step, 'chief', 'provider', :at, :said)",
+            request=other,
+            number=place,
+            step=step,
+            at=at,
+            said=json.dumps(words),
+        )
+    assert granted(desk, *WANTED) is not None
+    assert {said for said, _ in wrong(desk)} == {other}
+    assert any("`confirm` by chief is not in the audit log" in told for _, told in wrong(desk))
+
+
+def test_an_end_that_somebody_took_away(desk: Desk, number: int) -> None:
+    take(desk, CHIEF, number, "revoke", {"reason": "用途不符"})
+    assert wrong(desk) == []
+    run(desk, "DELETE FROM events WHERE request = :request AND step = 'revoke'", request=number)
+    assert wrong(desk) == [
+        (number, "`revoke` by chief is in the audit log, and the database does not have it")
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "policy = 'verification'",
+        "dataset = 'health.visit'",
+        "department = 'education'",
+        "until = '2099-01-01T00:00:00.000000+00:00'",
+        "columns = '[]'",
+        "division = '320102'",
+    ],
+)
+def test_a_grant_that_somebody_widened(desk: Desk, number: int, change: str) -> None:
+    run(desk, f"UPDATE requests SET {change} WHERE number = :number", number=number)
+    assert wrong(desk) == [(number, "its table, department or scope is not what the audit log says")]
+
+
+def test_verify_says_so(
+    desk: Desk, number: int, settings: Settings, exchange_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XUANWU_HOME", str(settings.home))
+    monkeypatch.setenv("XUANWU_EXCHANGE", exchange_url)
+    right = CliRunner().invoke(app, ["verify", "--ledger", "--all"])
+    assert right.exit_code == 0, right.output
+    take(desk, CHIEF, number, "revoke", {"reason": "用途不符"})
+    run(desk, "DELETE FROM events WHERE request = :request AND step = 'revoke'", request=number)
+    wronged = CliRunner().invoke(app, ["verify", "--ledger", "--all"])
+    assert wronged.exit_code == 1
+    assert f"wrong exchange, request {number}: `revoke` by chief is in the audit log" in wronged.stdout
+    assert CliRunner().invoke(app, ["verify", "--all"]).exit_code == 0
+
+
+def test_without_a_database_it_is_noted(
+    settings: Settings, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.log.append({"action": "login", "phase": "outcome", "by": "wang"})
+    monkeypatch.setenv("XUANWU_HOME", str(settings.home))
+    monkeypatch.setenv("XUANWU_EXCHANGE", f"sqlite:///{settings.home}/nowhere.db")
+    said = CliRunner().invoke(app, ["verify", "--ledger"])
+    assert said.exit_code == 0 and "XUANWU_EXCHANGE has no database" in said.stdout
