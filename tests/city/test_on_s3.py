@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lake import store
+from lake import search, store
 from lake.verify import Copy, catalogue, ledger, verify
 from pipelines.cli import app
 from pipelines.report import write_report
@@ -60,7 +60,7 @@ def test_every_zone_holds_the_same(two: Two) -> None:
 
 
 def test_all_of_it_lies_on_s3_and_nothing_unfinished(two: Two) -> None:
-    files = [path.lstrip("/") for path in Copy(two.root).below("")]
+    files = [uri.removeprefix(f"{two.root}/") for uri in search.files_below(two.root)]
     assert {path.split("/")[0] for path in files} > {
         "landing",
         "curated",
@@ -76,10 +76,10 @@ def test_all_of_it_lies_on_s3_and_nothing_unfinished(two: Two) -> None:
 
 
 def test_it_is_proved_from_a_copy_and_beside_the_databases(two: Two, tmp_path: Path) -> None:
-    for path in Copy(two.root).below(""):
-        place = tmp_path / path.lstrip("/")
+    for uri in search.files_below(two.root):
+        place = tmp_path / uri.removeprefix(f"{two.root}/")
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(store.read_bytes(store.join(two.root, path.lstrip("/"))))
+        place.write_bytes(store.read_bytes(uri))
     copy = Copy(str(tmp_path))
     assert [str(each) for each in verify(copy)] == []
     assert len(copy.certificates) > 40
