@@ -22,15 +22,24 @@ ASKED = {
 }
 
 
-def granted(exchange: Exchange, **scope: object) -> int:
+def approved(exchange: Exchange, **scope: object) -> int:
     number = int(exchange.post("/api/v1/requests", "asker", ASKED | scope).json()["number"])
-    for who, step, said in (
-        ("head", "approve", {}),
-        ("clerk", "propose", {"consent": True, "reason": "可"}),
-        ("chief", "confirm", {}),
-    ):
-        assert exchange.post(f"/api/v1/requests/{number}/{step}", who, said).status_code == 200
+    step(exchange, number, "head", "approve", {})
     return number
+
+
+def granted(exchange: Exchange, **scope: object) -> int:
+    return answered(exchange, approved(exchange, **scope))
+
+
+def answered(exchange: Exchange, number: int) -> int:
+    step(exchange, number, "clerk", "propose", {"consent": True, "reason": "可"})
+    step(exchange, number, "chief", "confirm", {})
+    return number
+
+
+def step(exchange: Exchange, number: int, who: str, name: str, said: dict[str, object]) -> None:
+    assert exchange.post(f"/api/v1/requests/{number}/{name}", who, said).status_code == 200
 
 
 def made(exchange: Exchange) -> None:
@@ -138,7 +147,9 @@ def test_a_scope_that_is_not_given_is_refused(exchange: Exchange) -> None:
 
 
 def test_the_inbox(exchange: Exchange) -> None:
-    granted(exchange)
+    number = approved(exchange)
+    gather(exchange.desk)
+    answered(exchange, number)
     gather(exchange.desk)
     (mine,) = exchange.get("/api/v1/notices").json()
     assert (mine["kind"], mine["state"], mine["read"]) == ("outcome", "granted", None)
