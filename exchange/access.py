@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.accounts import Session
+from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere
 from exchange.narrowing import name_of, policies_of
 from exchange.process import Request
-from exchange.requests import Desk, granted, grants
+from exchange.requests import granted, grants
 from lake.zones import Identifier, identifier
 from schemas.model import Entry
 from schemas.policy import narrowed, policies

@@ -1,21 +1,26 @@
-"""The clocks of a request, in working days of Decree 809 (Arts. 21, 22): what is due by whom, and when."""
+"""The clocks of requests and objections, in working days of Decree 809 (Arts. 21, 22, 26): what is due, and when."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from exchange.process import Event, Request, Side
+from exchange.process import Request
+from exchange.steps import Case, Event, Side
 from schemas.model import Exchange
 from schemas.workdays import calendar, day_of, deadline
+
+Name = Literal["reply", "supplement", "deliver", "verify", "explain"]
+_Started = tuple[Name, Side, int, tuple[str, ...]]
+"""A clock that an event starts: whose it is, its working days, and the steps that meet it."""
 
 
 @dataclass(frozen=True)
 class Clock:
     """`due` is the last day in time. `done` is when it was met, None while it runs."""
 
-    name: Literal["reply", "supplement", "deliver"]
+    name: Name
     of: Side
     since: datetime
     due: date
@@ -25,44 +30,42 @@ class Clock:
         return day_of(self.done or now) > self.due
 
 
-def clocks(request: Request, numbers: Exchange) -> list[Clock]:
-    """Every clock that the request has started, in their order.
-
-    The reply's clock starts anew with a supplement (the time in which the request was incomplete is nobody's), and
-    with a settled dispute; an extension counts once the authority has consented to it.
-    """
+def clocks(case: Case[Any], numbers: Exchange) -> list[Clock]:
+    """Every clock that a request or an objection has started, in their order."""
     found: list[Clock] = []
-    for number, event in enumerate(request.events):
-        rest = request.events[number + 1 :]
-        if event.step in ("approve", "supplement", "settle"):
-            days = numbers.reply_within + _extension(rest, numbers)
-            found.append(
-                _clock("reply", "provider", event, days, _first(rest, "confirm", "return", "withdraw"))
-            )
-        elif event.step == "return":
-            found.append(
-                _clock(
-                    "supplement",
-                    "requester",
-                    event,
-                    numbers.supplement_within,
-                    _first(rest, "supplement", "withdraw"),
-                )
-            )
-        elif _grants(event, request.events[:number]):
-            ends = ("deliver", "revoke", "dispose")
-            found.append(_clock("deliver", "provider", event, numbers.deliver_within, _first(rest, *ends)))
+    started = _of_request if isinstance(case, Request) else _of_objection
+    for place, event in enumerate(case.events):
+        clock, rest = started(case, place, numbers), case.events[place + 1 :]
+        if clock is not None:
+            name, of, days, ends = clock
+            done = next((each.at for each in rest if each.step in ends), None)
+            found.append(Clock(name, of, event.at, deadline(event.at, days), done))
     return found
 
 
-def _clock(
-    name: Literal["reply", "supplement", "deliver"], of: Side, since: Event, days: int, done: Event | None
-) -> Clock:
-    return Clock(name, of, since.at, deadline(since.at, days), None if done is None else done.at)
+def _of_request(case: Case[Any], place: int, numbers: Exchange) -> _Started | None:
+    """The reply's clock starts anew with a supplement (the time in which the request was incomplete is nobody's), and
+    with a settled dispute; an extension counts once the authority has consented to it."""
+    event = case.events[place]
+    if event.step in ("approve", "supplement", "settle"):
+        days = numbers.reply_within + _extension(case.events[place + 1 :], numbers)
+        return "reply", "provider", days, ("confirm", "return", "withdraw")
+    if event.step == "return":
+        return "supplement", "requester", numbers.supplement_within, ("supplement", "withdraw")
+    if event.step in ("confirm", "decide", "rule") and case.until(place + 1).state == "granted":
+        return "deliver", "provider", numbers.deliver_within, ("deliver", "revoke", "dispose")
+    return None
 
 
-def _first(events: tuple[Event, ...], *steps: str) -> Event | None:
-    return next((event for event in events if event.step in steps), None)
+def _of_objection(case: Case[Any], place: int, numbers: Exchange) -> _Started | None:
+    """To verify and to answer takes the provider so many days, anew once it was explained what was unclear, and once
+    the authority has decided that the objection is right."""
+    state, before = case.until(place + 1).state, case.until(place).state if place else ""
+    if state == "raised" and before != state:
+        return "verify", "provider", numbers.verify_within, ("correct", "uphold", "ask", "withdraw")
+    if state == "unclear":
+        return "explain", "requester", numbers.supplement_within, ("explain", "withdraw")
+    return None
 
 
 def _extension(events: tuple[Event, ...], numbers: Exchange) -> int:
@@ -79,33 +82,27 @@ def _extension(events: tuple[Event, ...], numbers: Exchange) -> int:
     return max(0, min(int(asked.said["working_days"]), numbers.extend_at_most))
 
 
-def _grants(event: Event, before: tuple[Event, ...]) -> bool:
-    if event.step == "confirm":
-        return bool(next(each for each in reversed(before) if each.step == "propose").said["consent"])
-    return event.step in ("decide", "rule") and bool(event.said["consent"])
-
-
 @dataclass(frozen=True)
 class Notice:
     """What somebody is told of a clock: its side a reminder before it ends, and once it has, its side and the authority
     that it is late."""
 
-    request: int
     clock: Clock
     kind: Literal["remind", "escalate"]
     to: Side
 
 
-def notices(request: Request, numbers: Exchange, now: datetime) -> list[Notice]:
+def notices(case: Case[Any], numbers: Exchange, now: datetime) -> list[Notice]:
     """What is to be told today."""
     found: list[Notice] = []
-    for clock in clocks(request, numbers):
+    for clock in clocks(case, numbers):
         if clock.done is not None:
             continue
         if clock.late(now):
-            found += [Notice(request.number, clock, "escalate", to) for to in (clock.of, "authority")]
+            sides: tuple[Side, ...] = (clock.of, "authority")
+            found += [Notice(clock, "escalate", to) for to in sides]
         elif _days_left(now, clock.due) <= numbers.remind_before:
-            found.append(Notice(request.number, clock, "remind", clock.of))
+            found.append(Notice(clock, "remind", clock.of))
     return found
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from exchange.access import Access
 from exchange.accounts import Session
 from exchange.delta.actions import Link
+from exchange.desk import Desk
 from exchange.passes import URL_LIVES, issue
-from exchange.requests import Desk
 from lake import s3, store
 from lake.shown import Plain, key_of
 from lake.tables import Tables

@@ -7,48 +7,51 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from exchange.process import Request, state_of
-from exchange.requests import every, scope_told
+from exchange import objections, requests
 from exchange.state import State
+from exchange.steps import Case
 
 Entry = Mapping[str, Any]
 Step = tuple[str, str, str]
 """What was done, by whom, and the state after it."""
 
 
-def unlike(state: State, entries: Iterable[Entry]) -> Iterator[tuple[int, str]]:
-    """Each request, by number, that the database tells otherwise than the log, and how. The texts that people wrote are
-    not compared, since the log has digests of them that only the signing key can make."""
-    logged: dict[int, list[Entry]] = defaultdict(list)
+def unlike(state: State, entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+    """Each request and each objection, such as `request 12`, that the database tells otherwise than the log, and how.
+    The texts that people wrote are not compared, since the log has digests of them that only the signing key can
+    make."""
+    logged: dict[tuple[str, int], list[Entry]] = defaultdict(list)
     for entry in entries:
-        if entry.get("action") == "request":
-            logged[entry["request"]].append(entry)
-    kept = {each.number: each for each in every(state)}
-    for number in sorted(kept.keys() | logged.keys()):
-        yield from ((number, wrong) for wrong in _wrong(kept.get(number), logged.get(number, [])))
+        if (kind := entry.get("action")) in ("request", "objection"):
+            logged[kind, entry[kind]].append(entry)
+    every: list[Case[Any]] = [*requests.every(state), *objections.every(state)]
+    kept = {(each.kind, each.number): each for each in every}
+    for kind, number in sorted(kept.keys() | logged.keys()):
+        case, told = kept.get((kind, number)), logged.get((kind, number), [])
+        yield from ((f"{kind} {number}", wrong) for wrong in _wrong(case, told))
 
 
-def _wrong(request: Request | None, logged: Sequence[Entry]) -> Iterator[str]:
+def _wrong(case: Case[Any] | None, logged: Sequence[Entry]) -> Iterator[str]:
     told: list[Step] = [(each["step"], each["by"], each["state"]) for each in logged]
-    kept = _steps(request) if request else []
+    kept = _steps(case) if case else []
     for step, by, _ in (Counter(kept) - Counter(told)).elements():
         yield f"`{step}` by {by} is not in the audit log: somebody wrote it into the database"
     for step, by, _ in (Counter(told) - Counter(kept)).elements():
         yield f"`{step}` by {by} is in the audit log, and the database does not have it"
-    if request is not None and any(_other(request, each) for each in logged):
+    if case is not None and any(_other(case, each) for each in logged):
         yield "its table, department or scope is not what the audit log says"
 
 
-def _steps(request: Request) -> list[Step]:
-    events = request.events
-    return [(each.step, each.by, state_of(events[:place])) for place, each in enumerate(events, 1)]
+def _steps(case: Case[Any]) -> list[Step]:
+    return [(each.step, each.by, case.until(place).state) for place, each in enumerate(case.events, 1)]
 
 
-def _other(request: Request, entry: Entry) -> bool:
-    terms = request.terms
+def _other(case: Case[Any], entry: Entry) -> bool:
+    terms = case.terms
     if (entry["dataset"], entry["policy"]) != (terms.dataset, terms.policy):
         return True
-    if entry["step"] != "draft":
+    if entry["step"] not in ("draft", "raise"):
         return False
-    told = {"department": terms.department, **scope_told(terms)}
+    scope = requests.scope_told(terms) if case.kind == "request" else objections.claim_told(terms)
+    told = {"department": terms.department, **scope}
     return any(name in entry and entry[name] != value for name, value in told.items())

@@ -17,7 +17,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from exchange.access import Access
-from exchange.requests import Desk
+from exchange.desk import Desk
 from exchange.state import LOOKS
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies

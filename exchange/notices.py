@@ -1,8 +1,9 @@
-"""Notices (通知): what a department is told of its requests, once; kept in its inbox, and put into the outbox.
+"""Notices (通知): what a department is told of its requests and objections, once; kept in its inbox, and put into the
+outbox.
 
 A clock that ends soon is told to its side, one that has ended to its side and to the authority; whose turn it became
-by a step is told so, and a requester what became of its request or its grant; both sides that a delivery failed. A
-notice holds numbers, names of the catalogue and days: never what people wrote in a request.
+by a step is told so, and a requester what became of its request, its grant or its objection; both sides that a delivery
+failed. A notice holds numbers, names of the catalogue and days: never what people wrote.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from exchange import objections, requests
 from exchange.deadlines import notices as of_clocks
+from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.people import Principal
-from exchange.process import LASTING, READABLE, Request, Side, Step, state_of
+from exchange.process import LASTING, READABLE, Request
 from exchange.receipts import newest
-from exchange.requests import Desk, every
 from exchange.state import CONTACTS, DELIVERIES, NOTICES, State, moment_text
+from exchange.steps import Case, Side, possible
 from exchange.subscriptions import lasts, live
 from schemas.workdays import day_of
 
@@ -34,34 +37,50 @@ ENDS_BEFORE: Final = timedelta(days=14)
 """So long before a grant's time limit its holder is told."""
 BACK: Final = timedelta(days=14)
 """Steps older than this are not told any more: whoever begins to send notices does not send a year of them."""
-_TURN: Final[dict[Step, Side]] = {
-    "approve": "provider",
-    "supplement": "provider",
-    "settle": "provider",
-    "dispute": "provider",
-    "return": "requester",
-    "extend": "authority",
-    "refer": "authority",
-    "appeal": "authority",
+_TURN: Final[dict[str, dict[str, Side]]] = {
+    "request": {
+        "draft": "requester",
+        "approve": "provider",
+        "supplement": "provider",
+        "propose": "provider",
+        "send_back": "provider",
+        "settle": "provider",
+        "dispute": "provider",
+        "return": "requester",
+        "extend": "authority",
+        "refer": "authority",
+        "appeal": "authority",
+    },
+    "objection": {
+        "raise": "provider",
+        "explain": "provider",
+        "decide": "provider",
+        "ask": "requester",
+        "refer": "authority",
+    },
 }
-"""Whose turn it is after a step, while no other one has followed."""
-_OUTCOME: Final[tuple[Step, ...]] = (
-    "confirm",
-    "decide",
-    "rule",
-    "consent_extension",
-    "deliver",
-    "suspend",
-    "resume",
-    "revoke",
-)
+"""Whose turn it is after a step, while no other one has followed and there is anything that the side may do."""
+_OUTCOME: Final[dict[str, tuple[str, ...]]] = {
+    "request": (
+        "confirm",
+        "decide",
+        "rule",
+        "consent_extension",
+        "deliver",
+        "suspend",
+        "resume",
+        "revoke",
+    ),
+    "objection": ("correct", "uphold", "decide"),
+}
 """Steps of which the requester is told what came of them."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """`about` is a clock or a step, `state` the request's after it; `due` the day that it is about, if any. Of a
-    delivery that failed `about` holds its number; without a request it is of what is shared without conditions."""
+    """`about` is a clock or a step, `state` the request's or the objection's after it; `due` the day that it is about,
+    if any. Of a delivery that failed `about` holds its number; it may be of no request, where what is shared has no
+    conditions."""
 
     department: str
     kind: Kind
@@ -71,12 +90,13 @@ class Notice:
     about: str
     state: str
     due: date | None = None
+    objection: int | None = None
 
     @property
     def key(self) -> str:
         """The same for what is the same: it is told once."""
-        parts = (self.request, self.kind, self.about, self.due or "", self.department)
-        return "/".join(map(str, parts))
+        case = self.request if self.objection is None else f"objection {self.objection}"
+        return "/".join(map(str, (case, self.kind, self.about, self.due or "", self.department)))
 
 
 @dataclass(frozen=True)
@@ -95,11 +115,14 @@ class Kept:
 def due(desk: Desk) -> Iterator[Notice]:
     """Everything to be told now, what was told before too."""
     now = desk.clock()
-    for request in every(desk.state):
+    for request in requests.every(desk.state):
         if request.state != "ended":
             yield from _of_clocks(desk, request, now)
             yield from _of_end(request, now)
         yield from _of_steps(request, now)
+    for objection in objections.every(desk.state):
+        yield from _of_clocks(desk, objection, now)
+        yield from _of_steps(objection, now)
     yield from _of_deliveries(desk, now)
 
 
@@ -115,9 +138,9 @@ def _of_deliveries(desk: Desk, now: datetime) -> Iterator[Notice]:
             yield Notice(department, "delivery", each.request, each.dataset, each.policy, about, "")
 
 
-def _of_clocks(desk: Desk, request: Request, now: datetime) -> Iterator[Notice]:
-    for each in of_clocks(request, desk.catalogue.numbers.exchange, now):
-        yield _notice(request, each.to, each.kind, each.clock.name, due=each.clock.due)
+def _of_clocks(desk: Desk, case: Case[Any], now: datetime) -> Iterator[Notice]:
+    for each in of_clocks(case, desk.catalogue.numbers.exchange, now):
+        yield _notice(case, each.to, each.kind, each.clock.name, due=each.clock.due)
 
 
 def _of_end(request: Request, now: datetime) -> Iterator[Notice]:
@@ -128,24 +151,40 @@ def _of_end(request: Request, now: datetime) -> Iterator[Notice]:
         yield _notice(request, "requester", "outcome", "expired", due=day_of(until))
 
 
-def _of_steps(request: Request, now: datetime) -> Iterator[Notice]:
-    for place, event in enumerate(request.events, 1):
+def _of_steps(case: Case[Any], now: datetime) -> Iterator[Notice]:
+    turns, outcomes = _TURN[case.kind], _OUTCOME[case.kind]
+    for place, event in enumerate(case.events, 1):
         if event.at < now - BACK:
             continue
-        state, about = state_of(request.events[:place]), f"{event.step} {place}"
-        if event.step in _TURN and place == len(request.events):
-            yield _notice(request, _TURN[event.step], "turn", about, state=state)
-        if event.step in _OUTCOME:
-            yield _notice(request, "requester", "outcome", about, state=state)
+        state, about = case.until(place).state, f"{event.step} {place}"
+        if event.step in turns and place == len(case.events) and _may_do(case, turns[event.step]):
+            yield _notice(case, turns[event.step], "turn", about, state=state)
+        if event.step in outcomes:
+            yield _notice(case, "requester", "outcome", about, state=state)
+
+
+def _may_do(case: Case[Any], side: Side) -> bool:
+    """Whether there is a step that is the side's now."""
+    return any(case.rules[step].side == side for step in possible(case))
 
 
 def _notice(
-    request: Request, to: Side, kind: Kind, about: str, *, state: str = "", due: date | None = None
+    case: Case[Any], to: Side, kind: Kind, about: str, *, state: str = "", due: date | None = None
 ) -> Notice:
-    terms = request.terms
+    """To a side of a case. What nobody's department objected to, the authority is told."""
+    terms = case.terms
     departments = {"requester": terms.department, "provider": terms.provider, "authority": AUTHORITY}
+    told = {case.kind: case.number}
     return Notice(
-        departments[to], kind, request.number, terms.dataset, terms.policy, about, state or request.state, due
+        departments[to],
+        kind,
+        told.get("request"),
+        terms.dataset,
+        terms.policy,
+        about,
+        state or case.state,
+        due,
+        told.get("objection"),
     )
 
 
@@ -168,6 +207,7 @@ def _keep(desk: Desk, notice: Notice) -> bool:
         "department": notice.department,
         "kind": notice.kind,
         "request": notice.request,
+        "objection": notice.objection,
         "said": said | {"due": notice.due.isoformat() if notice.due else None},
         "made": now,
     }
@@ -228,6 +268,7 @@ def kept(row: Any) -> Kept:
         said["about"],
         said["state"],
         day,
+        row["objection"],
     )
     read = datetime.fromisoformat(row["read"]) if row["read"] else None
     return Kept(row["id"], notice, datetime.fromisoformat(row["made"]), read)

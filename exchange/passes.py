@@ -17,8 +17,8 @@ from typing import Final
 
 from exchange.access import Access, access
 from exchange.accounts import Session, session_by
+from exchange.desk import Desk
 from exchange.errors import Unauthenticated
-from exchange.requests import Desk
 from exchange.trail import Door
 from lake.signing import canonical
 

@@ -13,12 +13,11 @@ authority to the government (Art. 28). Pure: nothing here reads a clock or a dat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from typing import ClassVar, Final, Literal, cast, get_args
 
-from exchange.errors import ExchangeError, Forbidden, Unfit
-from exchange.people import Principal, Role
+from exchange.steps import Case, Event, Rule
 
 State = Literal[
     "drafted",
@@ -56,7 +55,6 @@ Step = Literal[
     "dispose",
     "withdraw",
 ]
-Side = Literal["requester", "provider", "authority"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 READABLE: Final = frozenset[State]({"granted"})
 """States in which the requester may read."""
@@ -87,46 +85,22 @@ class Terms:
         return bool(self.columns or self.division)
 
 
-@dataclass(frozen=True)
-class Event:
-    """One step that was taken. `said` are the texts that it needed, such as `reason`."""
-
-    step: Step
-    by: str
-    side: Side
-    at: datetime
-    said: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`to` is None where the step leads nowhere else. `unlike` names earlier steps whose person must be another one."""
-
-    side: Side
-    role: Role
-    at: tuple[State, ...]
-    to: State | None
-    needs: tuple[str, ...] = ()
-    unlike: tuple[Step, ...] = ()
-    once: bool = False
-
-
-RULES: Final[dict[Step, Rule]] = {
+RULES: Final[Mapping[str, Rule]] = {
     "draft": Rule("requester", "requester", (), "drafted"),
     "approve": Rule("requester", "approver", ("drafted",), "submitted", unlike=("draft",)),
     "return": Rule("provider", "provider", ("submitted",), "incomplete", ("missing",), once=True),
     "supplement": Rule("requester", "requester", ("incomplete",), "submitted", ("supplement",)),
     "extend": Rule("provider", "provider", ("submitted",), None, ("reason", "working_days"), once=True),
-    "consent_extension": Rule("authority", "authority", ("submitted",), None, once=True),
+    "consent_extension": Rule("authority", "authority", ("submitted",), None, once=True, after="extend"),
     "propose": Rule("provider", "provider", ("submitted",), "proposed", ("consent", "reason")),
     "confirm": Rule("provider", "approver", ("proposed",), None, unlike=("propose",)),
     "send_back": Rule("provider", "approver", ("proposed",), "submitted", ("reason",)),
     "deliver": Rule("provider", "provider", ("granted",), None, once=True),
-    "dispute": Rule("requester", "requester", ("refused",), "disputed", ("reason",)),
+    "dispute": Rule("requester", "requester", ("refused",), "disputed", ("reason",), unless="decide"),
     "settle": Rule("provider", "approver", ("disputed",), "submitted", ("reason",)),
     "refer": Rule("requester", "approver", ("disputed",), "referred", ("reason",)),
     "decide": Rule("authority", "authority", ("referred",), None, ("consent", "reason")),
-    "appeal": Rule("requester", "approver", ("refused",), "appealed", ("reason",)),
+    "appeal": Rule("requester", "approver", ("refused",), "appealed", ("reason",), after="decide"),
     "rule": Rule("authority", "authority", ("appealed",), None, ("consent", "reason", "document")),
     "suspend": Rule("authority", "authority", ("granted",), "suspended", ("reason",)),
     "resume": Rule("authority", "authority", ("suspended",), "granted", ("reason",)),
@@ -139,26 +113,20 @@ RULES: Final[dict[Step, Rule]] = {
         "ended",
     ),
 }
-"""`appeal` is open once the authority has decided (`after`). The government's ruling is recorded by the authority, with
-the number of its document."""
-AFTER: Final[dict[Step, Step]] = {"appeal": "decide", "consent_extension": "extend"}
+"""`appeal` is open once the authority has decided, and `dispute` no more. The government's ruling is recorded by the
+authority, with the number of its document."""
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Case[Terms]):
     """A request as its events have made it."""
 
-    number: int
-    terms: Terms
-    events: tuple[Event, ...]
+    kind: ClassVar[str] = "request"
+    rules: ClassVar[Mapping[str, Rule]] = RULES
 
     @property
     def state(self) -> State:
         return state_of(self.events)
-
-    def took(self, step: Step) -> Event | None:
-        """The newest event of a step."""
-        return next((event for event in reversed(self.events) if event.step == step), None)
 
 
 def state_of(events: Sequence[Event]) -> State:
@@ -176,75 +144,9 @@ def _after(event: Event, state: State, before: Sequence[Event]) -> State:
         deciding = next(each for each in reversed(before) if each.step == "propose")
     if event.step in ("confirm", "decide", "rule"):
         return "granted" if deciding.said["consent"] else "refused"
-    return RULES[event.step].to or state
+    return cast("State", RULES[event.step].to or state)
 
 
 def was_granted(request: Request) -> bool:
     """Whether it was granted at any time."""
-    return any(state_of(request.events[: place + 1]) in READABLE for place in range(len(request.events)))
-
-
-def sides(principal: Principal, terms: Terms) -> frozenset[Side]:
-    """The sides that somebody stands on in a request."""
-    found: set[Side] = set()
-    if principal.department and principal.department == terms.department:
-        found.add("requester")
-    if principal.department and principal.department == terms.provider:
-        found.add("provider")
-    if principal.has("authority"):
-        found.add("authority")
-    return frozenset(found)
-
-
-def require(request: Request, step: Step, principal: Principal, said: Mapping[str, Any]) -> Rule:
-    """The rule of a step that may be taken now, by this principal, with these texts.
-
-    Forbidden where it is not theirs; Unfit where it is not the state's turn or a text is missing.
-    """
-    try:
-        return _required(request, step, principal, said)
-    except ExchangeError as error:
-        error.place |= {"request": request.number, "step": step}
-        raise
-
-
-def _required(request: Request, step: Step, principal: Principal, said: Mapping[str, Any]) -> Rule:
-    rule = RULES[step]
-    if rule.side not in sides(principal, request.terms) or not principal.has(rule.role):
-        raise Forbidden(f"`{step}` is the {rule.side}'s, by its {rule.role}")
-    if request.state not in rule.at:
-        raise Unfit(
-            f"the request is {request.state}; `{step}` is not its turn",
-            expected=f"a request that is {' or '.join(rule.at)}",
-            next_step=f"possible now: {', '.join(possible(request)) or 'nothing'}",
-        )
-    _in_turn(request, step, rule)
-    for other in rule.unlike:
-        event = request.took(other)
-        if event is not None and event.by == principal.name:
-            raise Forbidden(f"who did `{other}` does not do `{step}` too")
-    if missing := [name for name in rule.needs if said.get(name) in (None, "", ())]:
-        raise Unfit(f"`{step}` lacks {', '.join(missing)}", expected=", ".join(rule.needs))
-    return rule
-
-
-def _in_turn(request: Request, step: Step, rule: Rule) -> None:
-    if rule.once and request.took(step) is not None:
-        raise Unfit(f"`{step}` was done already, and is done once")
-    needed = AFTER.get(step)
-    if needed is not None and request.took(needed) is None:
-        raise Unfit(f"`{step}` comes after `{needed}`")
-    if step == "dispute" and request.took("decide") is not None:
-        raise Unfit("the authority has decided; what is left is `appeal`")
-
-
-def possible(request: Request) -> list[Step]:
-    """The steps that the request's state allows somebody to take."""
-    return [
-        step
-        for step, rule in RULES.items()
-        if request.state in rule.at
-        and not (rule.once and request.took(step))
-        and (step not in AFTER or request.took(AFTER[step]))
-        and not (step == "dispute" and request.took("decide"))
-    ]
+    return any(request.until(place).state in READABLE for place in range(1, len(request.events) + 1))

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from exchange import looks, trail
 from exchange.access import Access
 from exchange.accounts import Session
+from exchange.desk import Desk
 from exchange.errors import ExchangeError, NotThere, Unfit
-from exchange.requests import Desk
 from lake.datafiles import BATCH_ROWS
 from lake.opened import Opened
 

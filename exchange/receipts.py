@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
+from exchange.desk import Desk
 from exchange.errors import ExchangeError
-from exchange.requests import Desk
 from exchange.state import RECEIPTS, SUBSCRIPTIONS, moment_text
 from exchange.subscriptions import Subscription, live, right
 from lake import lease

@@ -1,43 +1,26 @@
-"""Requests as they are kept: made, moved on by a step, listed. Each step stands in the audit log before it counts.
-
-The log gets ids and a digest of what was said, never the texts: they may name people.
-"""
+"""Share requests (共享申请) as they are kept: made, moved on by a step, listed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
+from exchange import cases
+from exchange.cases import require_texts
+from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.narrowing import scope
 from exchange.people import Principal
-from exchange.process import LASTING, READABLE, Event, Request, Rule, Step, Terms, require, sides, was_granted
-from exchange.state import EVENTS, REQUESTS, State, keeps, moment_text
-from lake.auditlog import AuditLog
-from schemas.load import Catalogue
+from exchange.process import LASTING, READABLE, Request, Step, Terms, was_granted
+from exchange.state import REQUESTS, State, moment_text
+from exchange.steps import Event
 from schemas.policy import policies
 from schemas.workdays import day_of
 
 METHODS: Final = ("api", "batch", "file")
-LONGEST: Final = 4_000
-"""Characters of one text."""
-
-
-@dataclass(frozen=True)
-class Desk:
-    """Where requests are handled. `clock` gives aware UTC. `ended` is told of a grant that has ended and had a table of
-    its own, for it to be taken away; nobody may read it by then."""
-
-    state: State
-    catalogue: Catalogue
-    log: AuditLog
-    clock: Callable[[], datetime]
-    ended: Callable[[Request], object] = field(default=lambda _: None)
 
 
 # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -63,12 +46,9 @@ def draft(
     row = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
     row |= {"until": moment_text(terms.until), "columns": list(terms.columns)}
     with desk.state.begin() as connection:
-        number = int(
-            connection.execute(sa.insert(REQUESTS).values(row).returning(REQUESTS.c.number)).scalar_one()
-        )
-        request = Request(number, terms, (first,))
+        request = Request(cases.open_case(connection, "request", row), terms, (first,))
         beside(connection, request)
-        _add(desk, connection, request, principal)
+        cases.add(desk, connection, request, principal, **scope_told(terms))
     return request
 
 
@@ -78,10 +58,7 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
         raise Unfit(
             f"the request lacks {', '.join(missing)}", expected=", ".join(needed), rule="Decree 809, Art. 20"
         )
-    if any(len(str(asked[name])) > LONGEST for name in needed):
-        raise Unfit("a text is too long", expected=f"{LONGEST} characters at most")
-    if not all(keeps(str(asked[name])) for name in needed):
-        raise Unfit("a text has signs that cannot be kept", expected="no U+0000 and no half of a character")
+    require_texts(*(str(asked[name]) for name in needed))
     if asked["method"] not in METHODS:
         raise Unfit("the method is unknown", expected=", ".join(METHODS))
     entry = desk.catalogue.entries.get(str(asked["dataset"]))
@@ -107,76 +84,13 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
 def take(desk: Desk, principal: Principal, number: int, step: Step, said: Mapping[str, Any]) -> Request:
     """Take a step of a request and give the request as it is then.
 
-    NotThere where the principal has no part in it, Forbidden and Unfit as `exchange.process.require` says,
-    Unfit too where somebody else took a step at the same moment.
+    NotThere where the principal has no part in it, Forbidden and Unfit as `exchange.cases.take` says.
     """
     request = find(desk, principal, number)
-    rule = require(request, step, principal, said)
-    event = Event(
-        step,
-        principal.name,
-        rule.side,
-        desk.clock(),
-        _heard(rule, said, desk.catalogue.numbers.exchange.extend_at_most),
-    )
-    moved = Request(number, request.terms, (*request.events, event))
-    try:
-        with desk.state.begin() as connection:
-            _add(desk, connection, moved, principal)
-    except IntegrityError:
-        raise Unfit(
-            f"somebody took a step of request {number} at the same moment", next_step="look at it again"
-        ) from None
+    moved = cases.take(desk, request, principal, step, said)
     if moved.terms.narrow and request.state in LASTING and moved.state not in LASTING:
         desk.ended(moved)
     return moved
-
-
-def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
-    """What the step needs, and no more: texts of a bounded length, `consent` a truth, `working_days` a number of days
-    that the authority may consent to (Art. 21)."""
-    heard = {name: said[name] for name in rule.needs}
-    expected = {"consent": "true or false", "working_days": f"a number from 1 to {longest}"}
-    for name, value in heard.items():
-        if name == "consent":
-            fits = isinstance(value, bool)
-        elif name == "working_days":
-            fits = type(value) is int and 1 <= value <= longest
-        else:
-            fits = isinstance(value, str) and len(value) <= LONGEST and keeps(value)
-        if not fits:
-            raise Unfit(f"`{name}` is malformed", expected=expected.get(name, "a text"))
-    return heard
-
-
-def _add(desk: Desk, connection: sa.Connection, request: Request, principal: Principal) -> None:
-    """The newest event, in the database and in the audit log: both or neither. A log that cannot be written ends the
-    transaction; a transaction that fails after it leaves an attempt in the log."""
-    event = request.events[-1]
-    row = {
-        "request": request.number,
-        "number": len(request.events),
-        "step": event.step,
-        "by": event.by,
-        "side": event.side,
-        "at": moment_text(event.at),
-        "said": dict(event.said),
-    }
-    connection.execute(sa.insert(EVENTS).values(row))
-    desk.log.append(
-        {
-            "action": "request",
-            "request": request.number,
-            "step": event.step,
-            "state": request.state,
-            "by": principal.name,
-            "department": principal.department,
-            "dataset": request.terms.dataset,
-            "policy": request.terms.policy,
-            "said": desk.log.digest(dict(event.said)),
-            **(scope_told(request.terms) if event.step == "draft" else {}),
-        }
-    )
 
 
 def scope_told(terms: Terms) -> dict[str, Any]:
@@ -194,9 +108,7 @@ def scope_told(terms: Terms) -> dict[str, Any]:
 
 def find(desk: Desk, principal: Principal, number: int) -> Request:
     """One request, for who has a part in it and for auditors; NotThere for all others and where there is none."""
-    found = [
-        each for each in _load(desk.state, REQUESTS.c.number == number) if _may_see(principal, each.terms)
-    ]
+    found = [each for each in _load(desk.state, REQUESTS.c.number == number) if _may_see(principal, each)]
     if not found:
         raise NotThere(f"no request {number}")
     return found[0]
@@ -256,26 +168,16 @@ def every(state: State) -> list[Request]:
     return _load(state, sa.true())
 
 
-def _may_see(principal: Principal, terms: Terms) -> bool:
-    return bool(sides(principal, terms)) or principal.has("auditor", "data_centre")
+def _may_see(principal: Principal, request: Request) -> bool:
+    return bool(request.sides(principal)) or principal.has("auditor", "data_centre")
 
 
 def _load(state: State, where: sa.ColumnElement[bool]) -> list[Request]:
-    query = sa.select(REQUESTS, EVENTS).join(EVENTS).where(where)
-    query = query.order_by(REQUESTS.c.number, EVENTS.c.number)
-    requests: dict[int, Request] = {}
-    with state.begin() as connection:
-        for row in connection.execute(query):
-            said = row._mapping
-            number = said[REQUESTS.c.number]
-            event = Event(said["step"], said["by"], said["side"], _moment(said["at"]), said["said"])
-            before = requests.get(number)
-            terms = before.terms if before else _terms_of(said)
-            requests[number] = Request(number, terms, (*(before.events if before else ()), event))
-    return list(requests.values())
+    found = cases.load(state, "request", where)
+    return [Request(row[REQUESTS.c.number], _terms_of(row), events) for row, events in found]
 
 
-def _terms_of(row: Any) -> Terms:
+def _terms_of(row: Mapping[Any, Any]) -> Terms:
     kept = {name: row[REQUESTS.c[name]] for name in Terms.__dataclass_fields__}
     return Terms(**kept | {"until": _moment(kept["until"]), "columns": tuple(kept["columns"])})
 

@@ -22,8 +22,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import sqlalchemy as sa
 
-from exchange.notices import Kept, kept
-from exchange.requests import Desk
+from exchange.desk import Desk
+from exchange.notices import Kept, Notice, kept
 from exchange.state import DELIVERIES, NOTICES, moment_text
 from exchange.words import body, subject
 from lake.signing import Signer
@@ -251,6 +251,13 @@ def _ident(claimed: _Claimed) -> str:
     return hashlib.sha256(f"{claimed.kept.notice.key} {claimed.kept.made}".encode()).hexdigest()[:16]
 
 
+def _type(notice: Notice) -> str:
+    """What a webhook is about, in a word that receivers sort by."""
+    if notice.kind == "delivery":
+        return "delivery.failed"
+    return f"{'request' if notice.objection is None else 'objection'}.{notice.kind}"
+
+
 def _posted(desk: Desk, signer: Signer, claimed: _Claimed) -> str:
     """POST it. Redirects are not followed: the address is the operator's, and no other."""
     import httpx
@@ -258,10 +265,11 @@ def _posted(desk: Desk, signer: Signer, claimed: _Claimed) -> str:
     notice = claimed.kept.notice
     ident = f"notice_{claimed.kept.id}_{_ident(claimed)}"
     said = {
-        "type": "delivery.failed" if notice.kind == "delivery" else f"request.{notice.kind}",
+        "type": _type(notice),
         "timestamp": claimed.kept.made.isoformat(),
         "data": {
             "request": notice.request,
+            "objection": notice.objection,
             "dataset": notice.dataset,
             "policy": notice.policy,
             "about": notice.about,

@@ -1,5 +1,5 @@
-"""What the exchange remembers: accounts, tokens, requests and their events, deliveries and their receipts, what was
-counted of reads. SQLite, or PostgreSQL in production.
+"""What the exchange remembers: accounts, tokens, requests and objections with their events, deliveries and their
+receipts, what was counted of reads. SQLite, or PostgreSQL in production.
 
 The form is Alembic's (`exchange/migrations`), brought up to date at the first use; a test holds the two against each
 other. Events are only ever added.
@@ -86,6 +86,32 @@ EVENTS = sa.Table(
     sa.Column("said", sa.JSON, nullable=False),
 )
 """The primary key makes two people who act on one request at one time take turns: the second is told so."""
+OBJECTIONS = sa.Table(
+    "objections",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("dataset", sa.String(100), nullable=False),
+    sa.Column("zone", sa.String(8), nullable=False),
+    sa.Column("policy", sa.String(64), nullable=False),
+    sa.Column("department", sa.String(64), nullable=False, index=True),
+    sa.Column("provider", sa.String(64), nullable=False, index=True),
+    sa.Column("snapshot", sa.String(20), nullable=False),
+    sa.Column("columns", sa.JSON, nullable=False),
+    sa.Column("rows", sa.JSON, nullable=False),
+    sa.Column("wrong", sa.Text, nullable=False),
+    sa.Column("proposed", sa.Text, nullable=False),
+)
+OBJECTION_EVENTS = sa.Table(
+    "objection_events",
+    METADATA,
+    sa.Column("objection", sa.ForeignKey("objections.number"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("step", sa.String(32), nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("side", sa.String(16), nullable=False),
+    sa.Column("at", MOMENT, nullable=False),
+    sa.Column("said", sa.JSON, nullable=False),
+)
 CONTACTS = sa.Table(
     "contacts",
     METADATA,
@@ -102,12 +128,13 @@ NOTICES = sa.Table(
     sa.Column("department", sa.String(64), nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("request", sa.ForeignKey("requests.number")),
+    sa.Column("objection", sa.ForeignKey("objections.number")),
     sa.Column("said", sa.JSON, nullable=False),
     sa.Column("made", MOMENT, nullable=False),
     sa.Column("read", MOMENT),
 )
-"""What a department is told, once: `key` says what it is about. Without a request it is about a delivery of what is
-shared without conditions."""
+"""What a department is told, once: `key` says what it is about. It is of no request where a delivery of what is shared
+without conditions failed."""
 DELIVERIES = sa.Table(
     "deliveries",
     METADATA,

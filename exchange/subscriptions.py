@@ -18,10 +18,11 @@ import sqlalchemy as sa
 
 from exchange.access import Access, by_grant
 from exchange.accounts import Session
+from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.people import Principal
 from exchange.process import READABLE, Request
-from exchange.requests import Desk, draft, numbered
+from exchange.requests import draft, numbered
 from exchange.state import SUBSCRIPTIONS, moment_text
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from exchange.access import Access
 from exchange.accounts import Session
+from exchange.desk import Desk
 from exchange.errors import ExchangeError
-from exchange.requests import Desk
 from schemas.errors import XuanwuError
 
 Door = Literal["api", "delta", "iceberg", "push", "file"]

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from exchange.desk import Desk
 from exchange.errors import Busy
 from exchange.people import Principal
-from exchange.requests import Desk
 from exchange.state import COUNTED, USAGE
 from schemas.workdays import day_of
 

@@ -11,6 +11,8 @@ CLOCKS: Final = {
     "reply": ("答复申请", "to answer the request"),
     "supplement": ("补正申请", "to supplement the request"),
     "deliver": ("提供数据", "to deliver the data"),
+    "verify": ("核实并答复异议", "to verify and answer the objection"),
+    "explain": ("补充说明异议", "to explain the objection"),
 }
 ROLES: Final = {
     "requester": ("需求方", "requester"),
@@ -33,7 +35,13 @@ STATES: Final = {
     "referred": ("已报主管部门", "referred to the authority"),
     "appealed": ("已报政府", "appealed"),
     "ended": ("已终止", "ended"),
+    "raised": ("待核实", "raised"),
+    "unclear": ("待补充说明", "to be explained"),
+    "corrected": ("已更正", "corrected"),
+    "upheld": ("核实无误", "upheld"),
+    "closed": ("已办结", "closed"),
 }
+"""Of requests, and of objections, which share `referred`."""
 
 
 def subject(notice: Notice) -> str:
@@ -41,6 +49,8 @@ def subject(notice: Notice) -> str:
     zh, en = _said(notice)
     if notice.kind == "delivery":
         return f"{zh} {en}"
+    if notice.objection is not None:
+        return f"校核异议{notice.objection}：{zh} Objection {notice.objection}: {en}"
     return f"共享申请{notice.request}：{zh} Request {notice.request}: {en}"
 
 
@@ -60,14 +70,19 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
             )
         )
     state_zh, state_en = STATES[notice.state]
+    if notice.objection is None:
+        case_zh, case_en = f"共享申请第{notice.request}号", f"Share request {notice.request}"
+        where = f"/api/v1/requests/{notice.request}"
+    else:
+        case_zh, case_en = f"校核异议第{notice.objection}号", f"Objection {notice.objection}"
+        where = f"/api/v1/objections/{notice.objection}"
     return "\n".join(
         (
-            f"共享申请第{notice.request}号，{zh}（{notice.dataset}，{notice.policy}）。",
+            f"{case_zh}，{zh}（{notice.dataset}，{notice.policy}）。",
             f"{said_zh}。当前状态：{state_zh}。请登录数据共享交换平台办理。",
             "",
-            f"Share request {notice.request}: {en} ({notice.dataset}, policy {notice.policy}).",
-            f"{said_en[0].upper()}{said_en[1:]}. It is {state_en} now. See the exchange: "
-            f"GET /api/v1/requests/{notice.request}",
+            f"{case_en}: {en} ({notice.dataset}, policy {notice.policy}).",
+            f"{said_en[0].upper()}{said_en[1:]}. It is {state_en} now. See the exchange: GET {where}",
             "",
         )
     )
@@ -81,10 +96,10 @@ def _delivery(notice: Notice) -> str:
 def _said(notice: Notice) -> tuple[str, str]:
     if notice.kind == "delivery":
         return f"第{_delivery(notice)}号数据交付失败", f"Delivery {_delivery(notice)} failed"
-    return _of_request(notice)
+    return _of_case(notice)
 
 
-def _of_request(notice: Notice) -> tuple[str, str]:
+def _of_case(notice: Notice) -> tuple[str, str]:
     day = notice.due.isoformat() if notice.due else ""
     state_zh, state_en = STATES[notice.state]
     if notice.kind in ("remind", "escalate"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from exchange.desk import Desk
 from exchange.notices import gather
-from exchange.requests import Desk
 from exchange.sending import Post, mail_of, send
 from exchange.state import State
 from pipelines.context import Context

@@ -55,8 +55,8 @@ def serve(asked: Serving) -> None:
 
 
 def _opened(asked: Serving) -> tuple[Context, House]:
+    from exchange.desk import Desk
     from exchange.oidc.issuer import open_issuer
-    from exchange.requests import Desk
     from exchange.state import State
     from exchange.web.house import House
     from pipelines.context import open_context

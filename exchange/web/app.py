@@ -21,6 +21,7 @@ from exchange.web import (
     files,
     iceberg,
     notices,
+    objections,
     pages,
     problems,
     requests,
@@ -39,8 +40,8 @@ from lake.version import code_version
 from schemas.errors import XuanwuError
 
 DESCRIPTION: Final = """数据共享交换平台 The exchange of the city's government data: what is shared and with whom,
-share requests (Decree 809), and the tables' rows. Send `Authorization: Bearer …`: a personal token (`/account` and
-`xuanwu token create` give one), or an access token of the city's identity provider."""
+share requests and objections (Decree 809), and the tables' rows. Send `Authorization: Bearer …`: a personal token
+(`/account` and `xuanwu token create` give one), or an access token of the city's identity provider."""
 
 
 def make_app(house: House) -> FastAPI:
@@ -57,6 +58,7 @@ def make_app(house: House) -> FastAPI:
     problems.install(app)
     app.include_router(tables.router)
     app.include_router(requests.router)
+    app.include_router(objections.router)
     app.include_router(notices.router)
     app.include_router(deliveries.router)
     app.include_router(delta.router)

@@ -13,11 +13,11 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from exchange.accounts import Session, not_good, session_of
+from exchange.desk import Desk
 from exchange.errors import ExchangeError, Unauthenticated
 from exchange.oidc.issuer import Issuer
 from exchange.oidc.tokens import looks_like_one
 from exchange.refusals import Refusals
-from exchange.requests import Desk
 from exchange.web import cookies
 from exchange.web.bounds import Crowd, TooMany, tell
 from lake.tables import Tables

@@ -33,6 +33,7 @@ def _told(house: House, each: Kept) -> dict[str, Any]:
         "number": each.id,
         "kind": notice.kind,
         "request": notice.request,
+        "objection": notice.objection,
         "dataset": notice.dataset,
         "policy": notice.policy,
         "state": notice.state,

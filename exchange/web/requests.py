@@ -8,11 +8,13 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from exchange.accounts import Session
+from exchange.cases import LONGEST
 from exchange.deadlines import clocks
 from exchange.errors import Forbidden
 from exchange.narrowing import MOST_COLUMNS, name_of
-from exchange.process import Request, Step, possible, sides
-from exchange.requests import LONGEST, METHODS, find, listed, take
+from exchange.process import Request, Step
+from exchange.requests import METHODS, find, listed, take
+from exchange.steps import Case, possible
 from exchange.subscriptions import MOST_KEPT, of_request
 from exchange.subscriptions import apply as apply_for
 from exchange.web.house import Caller, House, Number, TheHouse
@@ -114,7 +116,7 @@ def for_requests(caller: Session) -> None:
 
 
 def _told(house: House, caller: Session, request: Request) -> dict[str, Any]:
-    now, terms = house.desk.clock(), request.terms
+    terms = request.terms
     return {
         "number": request.number,
         "state": request.state,
@@ -130,6 +132,14 @@ def _told(house: House, caller: Session, request: Request) -> dict[str, Any]:
         "division": terms.division,
         "table": name_of(request),
         "delivery": _delivery(house, request),
+        **moved(house, caller, request),
+    }
+
+
+def moved(house: House, caller: Session, case: Case[Any]) -> dict[str, Any]:
+    """The events of a case, its clocks, and what can be done now by somebody of its sides."""
+    now, numbers = house.desk.clock(), house.desk.catalogue.numbers.exchange
+    return {
         "events": [
             {
                 "step": each.step,
@@ -138,7 +148,7 @@ def _told(house: House, caller: Session, request: Request) -> dict[str, Any]:
                 "at": each.at.isoformat(),
                 "said": dict(each.said),
             }
-            for each in request.events
+            for each in case.events
         ],
         "clocks": [
             {
@@ -148,9 +158,9 @@ def _told(house: House, caller: Session, request: Request) -> dict[str, Any]:
                 "done": each.done.isoformat() if each.done else None,
                 "late": each.late(now),
             }
-            for each in clocks(request, house.desk.catalogue.numbers.exchange)
+            for each in clocks(case, numbers)
         ],
-        "possible": possible(request) if sides(caller.principal, terms) else [],
+        "possible": possible(case) if case.sides(caller.principal) else [],
     }
 
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from exchange.accounts import SCOPES, Scope, Session, Token, make_token, revoke_token, tokens
+from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere
-from exchange.requests import Desk
 from exchange.web.house import Caller, TheHouse
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["身份 identity"])

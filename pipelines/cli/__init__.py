@@ -20,6 +20,7 @@ from pipelines.cli import (
     interrupting,
     keys,
     notices,
+    objections,
     quarantine,
     way,
 )
@@ -64,6 +65,7 @@ app.add_typer(exchange.token_app, name="token")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(grants.app, name="grant")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(objections.app, name="objection")
 app.add_typer(notices.app, name="notices")
 app.add_typer(notices.contact_app, name="contact")
 

@@ -9,8 +9,8 @@ import typer
 from pipelines.cli.common import AsJson, open_context, shell_of
 
 if TYPE_CHECKING:
+    from exchange.desk import Desk
     from exchange.people import Principal
-    from exchange.requests import Desk
     from pipelines.context import Context
 
 app = typer.Typer(no_args_is_help=True, help="交付 Deliveries into departments' own tables and folders.")

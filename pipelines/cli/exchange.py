@@ -13,7 +13,7 @@ import typer
 from pipelines.cli.common import AsJson, open_shell
 
 if TYPE_CHECKING:
-    from exchange.requests import Desk
+    from exchange.desk import Desk
     from pipelines.context import Context
 
 token_app = typer.Typer(no_args_is_help=True, help="令牌 Personal tokens: shown once, kept hashed.")
@@ -93,7 +93,7 @@ def looked(
 
 
 def _desk() -> tuple[Context, Desk]:
-    from exchange.requests import Desk
+    from exchange.desk import Desk
     from exchange.state import State
     from pipelines.context import open_context
     from pipelines.proof.certifying import open_log

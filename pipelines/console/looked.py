@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from exchange.desk import Desk
 from exchange.looks import Look, Record, looks, telling
 from exchange.narrowing import policies_of
-from exchange.requests import Desk, ever_granted
+from exchange.requests import ever_granted
 from lake.properties import said
 from lake.zones import identifier
 from pipelines.context import Context

@@ -72,11 +72,13 @@ def _requests(copy: Copy, settings: Settings) -> Iterator[Finding]:
 
     state = State(settings)
     if not state.begun:
-        copy.notes.append("XUANWU_EXCHANGE has no database: share requests are not compared with the log")
+        copy.notes.append(
+            "XUANWU_EXCHANGE has no database: requests and objections are not compared with the log"
+        )
         return
     proved = islice(entries(copy.root), copy.entries)
-    for number, wrong in unlike(state, (entry for _, entry in proved)):
-        yield Finding(f"exchange, request {number}", wrong)
+    for case, wrong in unlike(state, (entry for _, entry in proved)):
+        yield Finding(f"exchange, {case}", wrong)
 
 
 def told(finding: Finding) -> Finding:

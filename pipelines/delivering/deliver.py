@@ -15,9 +15,9 @@ from sqlalchemy.engine import URL, make_url
 
 from exchange import looks, receipts, trail
 from exchange.access import Access
+from exchange.desk import Desk
 from exchange.errors import ExchangeError
 from exchange.receipts import Counts, Receipt
-from exchange.requests import Desk
 from exchange.state import State
 from exchange.subscriptions import Subscription, find_one, keys_of, right
 from lake import certificates, store

@@ -11,10 +11,12 @@ from typing import get_args
 
 from pydantic import ValidationError
 
+from exchange.errors import Busy
 from lake import progress, quarantine, recordstore, store
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
 from pipelines.context import Context
+from pipelines.objected import Tally, objected, tallies
 from pipelines.quarantine.casework import Load, loads
 from pipelines.status import BatchStatus, Lateness, batch_statuses, late_datasets
 from schemas.errors import LakeError
@@ -104,6 +106,8 @@ class Facts:
     written_at: datetime
     datasets: tuple[DatasetFacts, ...]
     loads: tuple[Load, ...] = ()
+    objections: tuple[Tally, ...] | None = ()
+    """None where the exchange's database did not answer."""
 
     @property
     def batches(self) -> list[BatchFacts]:
@@ -149,7 +153,15 @@ def gather(ctx: Context) -> Facts:
             for name, entry in _told(ctx.catalogue.entries)
         ),
         tuple(loads(ctx)),
+        _objections(ctx),
     )
+
+
+def _objections(ctx: Context) -> tuple[Tally, ...] | None:
+    try:
+        return tuple(tallies(objected(ctx)))
+    except Busy:
+        return None
 
 
 def _told(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:

@@ -42,6 +42,8 @@ def write_report(ctx: Context, path: Path) -> Path:
         states=STATE_WORDS,
         types=TYPE_WORDS,
         departments=ctx.catalogue.departments,
+        verify_within=ctx.catalogue.numbers.exchange.verify_within,
+        titles={name: entry.title.zh for name, entry in ctx.catalogue.entries.items()},
     )
 
 

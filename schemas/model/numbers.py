@@ -60,12 +60,13 @@ class DisclosureNumbers(Model):
 
 
 class Exchange(Model):
-    """Clocks of share requests, in working days (Decree 809, Arts. 21 and 22)."""
+    """Clocks of share requests and of objections, in working days (Decree 809, Arts. 21, 22 and 26)."""
 
     reply_within: int = Key(ge=1)
     extend_at_most: int = Key(ge=0)
     supplement_within: int = Key(ge=1)
     deliver_within: int = Key(ge=1)
+    verify_within: int = Key(ge=1)
     remind_before: int = Key(ge=0)
 
 

@@ -173,8 +173,8 @@ def subscribed(home: Path) -> None:
     """The department has its own parks delivered into a folder."""
     from datetime import UTC, datetime
 
+    from exchange.desk import Desk
     from exchange.people import Principal
-    from exchange.requests import Desk
     from exchange.state import State
     from exchange.subscriptions import declare
     from lake.auditlog import AuditLog

@@ -10,8 +10,8 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
+from exchange.desk import Desk
 from exchange.people import Principal, Role
-from exchange.requests import Desk
 from exchange.state import State
 from lake.auditlog import AuditLog
 from lake.signing import load_signer

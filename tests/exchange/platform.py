@@ -13,9 +13,10 @@ from typing import Any
 from stdnum.cn import uscc
 from stdnum.iso7064 import mod_11_2
 
+from exchange.desk import Desk
 from exchange.people import Principal
 from exchange.process import Request, Step
-from exchange.requests import Desk, draft, take
+from exchange.requests import draft, take
 from exchange.state import State
 from lake.ledger import Ledger
 from pipelines.batches import batch_for

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from exchange.desk import Desk
 from exchange.logged import unlike
-from exchange.requests import Desk, draft, granted, take
+from exchange.requests import draft, granted, take
 from pipelines.cli import app
 from schemas.settings import Settings
 from tests.exchange.conftest import ASKER, CHIEF, CLERK, HEAD, asked
@@ -17,7 +18,7 @@ from tests.exchange.conftest import ASKER, CHIEF, CLERK, HEAD, asked
 WANTED = ("health", "civil_affairs.marriage", "default")
 
 
-def wrong(desk: Desk) -> list[tuple[int, str]]:
+def wrong(desk: Desk) -> list[tuple[str, str]]:
     return list(unlike(desk.state, (entry for _, entry in desk.log.entries(0))))
 
 
@@ -54,7 +55,7 @@ def test_a_grant_that_somebody_wrote(desk: Desk, number: int) -> None:
             said=json.dumps(words),
         )
     assert granted(desk, *WANTED) is not None
-    assert {said for said, _ in wrong(desk)} == {other}
+    assert {said for said, _ in wrong(desk)} == {f"request {other}"}
     assert any("`confirm` by chief is not in the audit log" in told for _, told in wrong(desk))
 
 
@@ -63,7 +64,7 @@ def test_an_end_that_somebody_took_away(desk: Desk, number: int) -> None:
     assert wrong(desk) == []
     run(desk, "DELETE FROM events WHERE request = :request AND step = 'revoke'", request=number)
     assert wrong(desk) == [
-        (number, "`revoke` by chief is in the audit log, and the database does not have it")
+        (f"request {number}", "`revoke` by chief is in the audit log, and the database does not have it")
     ]
 
 
@@ -80,7 +81,9 @@ def test_an_end_that_somebody_took_away(desk: Desk, number: int) -> None:
 )
 def test_a_grant_that_somebody_widened(desk: Desk, number: int, change: str) -> None:
     run(desk, f"UPDATE requests SET {change} WHERE number = :number", number=number)
-    assert wrong(desk) == [(number, "its table, department or scope is not what the audit log says")]
+    assert wrong(desk) == [
+        (f"request {number}", "its table, department or scope is not what the audit log says")
+    ]
 
 
 def test_verify_says_so(

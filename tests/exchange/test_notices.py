@@ -17,9 +17,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.notices import add_contact, contacts, gather, inbox, mark_read, remove_contact
-from exchange.requests import Desk, draft, take
+from exchange.requests import draft, take
 from exchange.sending import WAITS, Mail, Post, mail_of, send
 from lake.signing import load_signer
 from pipelines.connections import from_environment
@@ -74,6 +75,16 @@ def test_nobody_is_told_that_it_is_their_turn_when_it_is_no_more(desk: Desk) -> 
     refused(desk, submitted(desk))
     assert gather(desk) == 1
     assert told(desk, CLERK) == [] and told(desk, ASKER) == [("outcome", "confirm 4")]
+
+
+def test_the_second_person_of_a_side_is_told_that_it_is_their_turn(desk: Desk) -> None:
+    number = draft(desk, ASKER, asked()).number
+    assert gather(desk) == 1 and told(desk, HEAD) == [("turn", "draft 1")]
+    take(desk, HEAD, number, "approve", {})
+    take(desk, CLERK, number, "propose", {"consent": True, "reason": "可"})
+    assert gather(desk) == 1 and told(desk, CHIEF) == [("turn", "propose 3")]
+    take(desk, CHIEF, number, "send_back", {"reason": "再议"})
+    assert gather(desk) == 1 and told(desk, CLERK)[0] == ("turn", "send_back 4")
 
 
 def test_a_grant_that_ends_is_told_before_and_when_it_has(desk: Desk, clock: Clock) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exchange.deadlines import clocks, notices
 from exchange.errors import ExchangeError, Forbidden, Unfit
 from exchange.people import Principal
-from exchange.process import RULES, STATES, Event, Request, Step, Terms, possible, require, state_of
+from exchange.process import RULES, STATES, Request, Step, Terms, state_of
+from exchange.steps import Event, possible, require
 from schemas.numbers import default_numbers
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CHIEF, CLERK, HEAD, START, STRANGER
 

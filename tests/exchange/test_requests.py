@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from exchange.desk import Desk
 from exchange.errors import ExchangeError, Forbidden, NotThere, Unfit
-from exchange.requests import Desk, draft, find, granted, listed, take
+from exchange.requests import draft, find, granted, listed, take
 from exchange.state import EVENTS, METADATA, State
 from lake import store
 from lake.auditlog import read_line, segment_name

@@ -19,8 +19,9 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from exchange.accounts import make_token, open_account
+from exchange.desk import Desk
 from exchange.people import Principal
-from exchange.requests import Desk, draft, take
+from exchange.requests import draft, take
 from exchange.state import State
 from exchange.web.app import make_app
 from exchange.web.house import House

@@ -80,8 +80,9 @@ def asked(described: Described, path: str, place: str, name: str, text: str) -> 
     if place == "header":
         call["headers"] = {name: text}
     if place == "body":
-        example = described["components"]["schemas"]["Application"]["example"]
-        call["json"] = example | {name: text} if path.endswith("/requests") else {name: text}
+        stated = {"/requests": "Application", "/objections": "Raised"}.get(path.removeprefix("/api/v1"))
+        example = described["components"]["schemas"][stated]["example"] if stated else {}
+        call["json"] = example | {name: text}
     return call
 
 

@@ -1,0 +1,131 @@
+"""Cases as they are kept: begun, moved on by a step, read. Each step stands in the audit log before it counts.
+
+The log gets ids and a digest of what was said, never the texts: they may name people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from exchange.desk import Desk
+from exchange.errors import Unfit
+from exchange.people import Principal
+from exchange.state import EVENTS, OBJECTION_EVENTS, OBJECTIONS, REQUESTS, State, keeps, moment_text
+from exchange.steps import Case, Event, Rule, require
+
+LONGEST: Final = 4_000
+"""Characters of one text."""
+
+
+C = TypeVar("C", bound=Case[Any])
+TABLES: Final = {"request": (REQUESTS, EVENTS), "objection": (OBJECTIONS, OBJECTION_EVENTS)}
+"""The tables of each kind of case: what it is about, and its events, which have the case's number in a column that is
+called after the kind."""
+
+
+def open_case(connection: sa.Connection, kind: str, row: Mapping[str, Any]) -> int:
+    """Keep what a new case is about, and give its number. Its first event is added by `add`."""
+    table, _ = TABLES[kind]
+    made = sa.insert(table).values(row).returning(table.c.number)
+    return int(connection.execute(made).scalar_one())
+
+
+def add(desk: Desk, connection: sa.Connection, case: Case[Any], principal: Principal, **told: Any) -> None:
+    """The newest event, in the database and in the audit log: both or neither. A log that cannot be written ends the
+    transaction; a transaction that fails after it leaves an attempt in the log."""
+    event = case.events[-1]
+    row = {
+        case.kind: case.number,
+        "number": len(case.events),
+        "step": event.step,
+        "by": event.by,
+        "side": event.side,
+        "at": moment_text(event.at),
+        "said": dict(event.said),
+    }
+    connection.execute(sa.insert(TABLES[case.kind][1]).values(row))
+    desk.log.append(
+        {
+            "action": case.kind,
+            case.kind: case.number,
+            "step": event.step,
+            "state": case.state,
+            "by": principal.name,
+            "department": principal.department,
+            "dataset": case.terms.dataset,
+            "policy": case.terms.policy,
+            "said": desk.log.digest(dict(event.said)),
+            **told,
+        }
+    )
+
+
+def take(desk: Desk, case: C, principal: Principal, step: str, said: Mapping[str, Any]) -> C:
+    """Take a step of a case and give it as it is then. Forbidden and Unfit as `exchange.steps.require` says, Unfit too
+    where somebody else took a step at the same moment."""
+    rule = require(case, step, principal, said)
+    words = _heard(rule, said, desk.catalogue.numbers.exchange.extend_at_most)
+    event = Event(step, principal.name, rule.side, desk.clock(), words)
+    moved = replace(case, events=(*case.events, event))
+    try:
+        with desk.state.begin() as connection:
+            add(desk, connection, moved, principal)
+    except IntegrityError:
+        raise Unfit(
+            f"somebody took a step of {case.kind} {case.number} at the same moment",
+            next_step="look at it again",
+        ) from None
+    return moved
+
+
+def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    """What the step needs, and no more: texts of a bounded length, `consent` a truth, `working_days` a number of days
+    that the authority may consent to (Art. 21)."""
+    heard = {name: said[name] for name in rule.needs}
+    expected = {"consent": "true or false", "working_days": f"a number from 1 to {longest}"}
+    for name, value in heard.items():
+        if name == "consent":
+            fits = isinstance(value, bool)
+        elif name == "working_days":
+            fits = type(value) is int and 1 <= value <= longest
+        else:
+            fits = isinstance(value, str) and len(value) <= LONGEST and keeps(value)
+        if not fits:
+            raise Unfit(f"`{name}` is malformed", expected=expected.get(name, "a text"))
+    return heard
+
+
+def require_texts(*texts: str) -> None:
+    """Unfit for a text that is too long, or that nothing can keep."""
+    if any(len(each) > LONGEST for each in texts):
+        raise Unfit("a text is too long", expected=f"{LONGEST} characters at most")
+    if not all(keeps(each) for each in texts):
+        raise Unfit("a text has signs that cannot be kept", expected="no U+0000 and no half of a character")
+
+
+def load(
+    state: State, kind: str, where: sa.ColumnElement[bool]
+) -> Iterator[tuple[Mapping[Any, Any], tuple[Event, ...]]]:
+    """What each case is about, as its row has it, and its events; by number."""
+    table, of_it = TABLES[kind]
+    query = sa.select(table, of_it).join(of_it).where(where).order_by(table.c.number, of_it.c.number)
+    rows: dict[int, Mapping[Any, Any]] = {}
+    events: dict[int, list[Event]] = {}
+    with state.begin() as connection:
+        for row in connection.execute(query):
+            found = row._mapping
+            number = found[table.c.number]
+            rows.setdefault(number, found)
+            events.setdefault(number, []).append(_event(found, of_it))
+    yield from ((row, tuple(events[number])) for number, row in rows.items())
+
+
+def _event(row: Mapping[Any, Any], table: sa.Table) -> Event:
+    step, by, side, at, said = (row[table.c[name]] for name in ("step", "by", "side", "at", "said"))
+    return Event(step, by, side, datetime.fromisoformat(at), said)

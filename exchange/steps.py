@@ -1,0 +1,144 @@
+"""Cases that people move on step by step (`exchange.process`, `exchange.objecting`): who may take which step from which
+state, and what must be said. Pure: nothing here reads a clock or a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+
+from exchange.errors import ExchangeError, Forbidden, Unfit
+from exchange.people import Principal, Role
+
+Side = Literal["requester", "provider", "authority"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step that was taken. `said` are the texts that it needed, such as `reason`."""
+
+    step: str
+    by: str
+    side: Side
+    at: datetime
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`role` is None where everybody of the side may, `to` where the step leads nowhere else. `unlike` names earlier
+    steps whose person must be another one. A step that is `once` is not taken again, one `after` another only once that
+    was taken, one `unless` another not once that was."""
+
+    side: Side
+    role: Role | None
+    at: tuple[str, ...]
+    to: str | None
+    needs: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    once: bool = False
+    after: str = ""
+    unless: str = ""
+
+
+class Matter(Protocol):
+    """What a case is about, between two departments. The first is empty where no department brought it."""
+
+    @property
+    def department(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+
+
+M = TypeVar("M", bound=Matter)
+
+
+@dataclass(frozen=True)
+class Case(Generic[M]):
+    """A case as its events have made it. `kind` is what it is called, `rules` are its steps."""
+
+    number: int
+    terms: M
+    events: tuple[Event, ...]
+    kind: ClassVar[str]
+    rules: ClassVar[Mapping[str, Rule]]
+
+    @property
+    def state(self) -> str:
+        raise NotImplementedError
+
+    def until(self, place: int) -> Self:
+        """As it was after so many events."""
+        return replace(self, events=self.events[:place])
+
+    def took(self, step: str) -> Event | None:
+        """The newest event of a step."""
+        return next((event for event in reversed(self.events) if event.step == step), None)
+
+    def sides(self, principal: Principal) -> frozenset[Side]:
+        """The sides that somebody stands on."""
+        found: set[Side] = set()
+        if principal.department and principal.department == self.terms.department:
+            found.add("requester")
+        if principal.department and principal.department == self.terms.provider:
+            found.add("provider")
+        if principal.has("authority"):
+            found.add("authority")
+        return frozenset(found)
+
+
+def possible(case: Case[Any]) -> list[str]:
+    """The steps that the case's state allows somebody to take."""
+    return [
+        step for step, rule in case.rules.items() if case.state in rule.at and not _out_of_turn(case, step)
+    ]
+
+
+def require(case: Case[Any], step: str, principal: Principal, said: Mapping[str, Any]) -> Rule:
+    """The rule of a step that may be taken now, by this principal, with these texts.
+
+    Forbidden where it is not theirs; Unfit where it is not the state's turn or a text is missing.
+    """
+    try:
+        return _required(case, step, principal, said)
+    except ExchangeError as error:
+        error.place |= {case.kind: case.number, "step": step}
+        raise
+
+
+def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[str, Any]) -> Rule:
+    rule = case.rules[step]
+    if rule.side not in case.sides(principal) or not (rule.role is None or principal.has(rule.role)):
+        raise Forbidden(f"`{step}` is the {rule.side}'s" + (f", by its {rule.role}" if rule.role else ""))
+    if case.state not in rule.at:
+        raise Unfit(
+            f"the {case.kind} is {case.state}; `{step}` is not its turn",
+            expected=f"a {case.kind} that is {' or '.join(rule.at)}",
+            next_step=_next(case),
+        )
+    if why := _out_of_turn(case, step):
+        raise Unfit(why, next_step=_next(case))
+    for other in rule.unlike:
+        event = case.took(other)
+        if event is not None and event.by == principal.name:
+            raise Forbidden(f"who did `{other}` does not do `{step}` too")
+    if missing := [name for name in rule.needs if said.get(name) in (None, "", ())]:
+        raise Unfit(f"`{step}` lacks {', '.join(missing)}", expected=", ".join(rule.needs))
+    return rule
+
+
+def _next(case: Case[Any]) -> str:
+    return f"possible now: {', '.join(possible(case)) or 'nothing'}"
+
+
+def _out_of_turn(case: Case[Any], step: str) -> str:
+    """Why the steps before do not let this one follow; empty where they do."""
+    rule = case.rules[step]
+    if rule.once and case.took(step) is not None:
+        return f"`{step}` was done already, and is done once"
+    if rule.after and case.took(rule.after) is None:
+        return f"`{step}` comes after `{rule.after}`"
+    if rule.unless and case.took(rule.unless) is not None:
+        return f"`{step}` is over since `{rule.unless}` was done"
+    return ""

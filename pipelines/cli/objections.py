@@ -1,0 +1,31 @@
+"""Commands of the objections: which there are, and which are late."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.common import AsJson, open_context
+
+app = typer.Typer(no_args_is_help=True, help="校核异议 Objections to shared and open data.")
+
+
+@app.command("list")
+def list_objections(
+    every: Annotated[bool, typer.Option("--all", help="those too that are closed")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Every objection: to what, by whom, where it stands, what is due and what is late; no text that somebody wrote."""
+    import json
+    from dataclasses import asdict
+
+    from pipelines.objected import objected
+
+    found = [each for each in objected(open_context()) if every or each.state != "closed"]
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
+        return
+    from pipelines.console.objections import show_objections
+
+    show_objections(found)

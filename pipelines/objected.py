@@ -1,0 +1,86 @@
+"""Objections (校核、异议) as operators and auditors see them: numbers, names of the catalogue, days and states, and no
+word that a person wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exchange.deadlines import clocks
+from exchange.objecting import Objection
+from exchange.objections import every
+from exchange.state import State
+from pipelines.context import Context
+from schemas.workdays import day_of
+
+
+@dataclass(frozen=True)
+class Objected:
+    """One objection. `answer` is `corrected`, `upheld` or empty where there is none; `due` is the last day of the clock
+    that runs; `late` is true where a clock has ended unmet, or was met too late. Days are ISO 8601."""
+
+    number: int
+    dataset: str
+    zone: str
+    policy: str
+    department: str
+    provider: str
+    state: str
+    answer: str
+    raised: str
+    due: str | None
+    late: bool
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The objections to one dataset, counted. Who answered late and who is late both count as `late`."""
+
+    dataset: str
+    raised: int
+    under_way: int
+    late: int
+    corrected: int
+    upheld: int
+
+
+def objected(ctx: Context) -> list[Objected]:
+    """Every objection, by number; none where there is no exchange."""
+    state = State(ctx.settings)
+    return [_of(ctx, each) for each in every(state)] if state.begun else []
+
+
+def _of(ctx: Context, each: Objection) -> Objected:
+    claim, found = each.terms, clocks(each, ctx.catalogue.numbers.exchange)
+    answers = {"correct": "corrected", "uphold": "upheld"}
+    given = next((answers[event.step] for event in reversed(each.events) if event.step in answers), "")
+    due = next((clock.due for clock in found if clock.done is None), None)
+    return Objected(
+        number=each.number,
+        dataset=claim.dataset,
+        zone=claim.zone,
+        policy=claim.policy,
+        department=claim.department,
+        provider=claim.provider,
+        state=each.state,
+        answer=given,
+        raised=day_of(each.events[0].at).isoformat(),
+        due=due.isoformat() if due else None,
+        late=any(clock.late(ctx.clock()) for clock in found),
+    )
+
+
+def tallies(found: Sequence[Objected]) -> list[Tally]:
+    """By dataset, in the order of their names."""
+    return [
+        Tally(
+            dataset,
+            raised=len(own),
+            under_way=sum(each.state != "closed" for each in own),
+            late=sum(each.late for each in own),
+            corrected=sum(each.answer == "corrected" for each in own),
+            upheld=sum(each.answer == "upheld" for each in own),
+        )
+        for dataset in sorted({each.dataset for each in found})
+        if (own := [each for each in found if each.dataset == dataset])
+    ]
