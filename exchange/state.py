@@ -7,7 +7,7 @@ other. Events are only ever added.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -276,6 +276,16 @@ class State:
                 f"the exchange's database cannot be reached or written ({type(error).__name__})",
                 next_step="see XUANWU_EXCHANGE, and whether its disk is full",
             ) from None
+
+    def scrub(self, tables: Sequence[sa.Table]) -> None:
+        """Take the bytes of rows that were changed or removed out of the database's files: they are written anew."""
+        sqlite = self._engine.dialect.name == "sqlite"
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if sqlite:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            for table in () if sqlite else tables:
+                connection.exec_driver_sql(f"VACUUM (FULL) {table.name}")
 
     def put(self, table: sa.Table, rows: Rows) -> None:
         """Add rows, where they are not there yet, in one transaction with what other threads put at the time."""

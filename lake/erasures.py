@@ -24,7 +24,9 @@ from schemas.errors import LakeError
 FOLDER: Final = "proof/erasures"
 PURPOSE: Final = "erasure"
 LIFTED: Final = ".lifted.json"
-Zone = Literal["landing", "standard", "quarantine", "handling", "curated", "share", "open", "downloads"]
+Zone = Literal[
+    "landing", "standard", "quarantine", "handling", "curated", "share", "open", "downloads", "exchange"
+]
 
 
 class Identifier(Part):
@@ -37,7 +39,8 @@ class Identifier(Part):
 
 
 class Place(Part):
-    """What was removed of one dataset in one zone: rows, and files that held them (rewritten or gone)."""
+    """What was removed of one dataset in one zone: rows, and files that held them (rewritten or gone). Of `exchange`
+    the rows are requests, objections and steps, in which somebody had written of the subject."""
 
     zone: Zone
     dataset: str

@@ -1,7 +1,8 @@
 """Erase one person from the whole lake, prove that nothing is left, and certify it (PIPL Art. 47; Decree 809 Art. 27).
 
     log: begun ── every dataset: originals, typed rows, quarantine, curated ── published anew ── the past forgotten
-        ── derived data made anew ── search of every byte ── log: completed, with the certificate
+        ── derived data made anew ── what was written in the exchange ── search of every byte
+        ── log: completed, with the certificate
 
 A row goes whole that holds an identifier of the subject, in whatever field. It can be killed and run again at any
 point: it is the same erasure until it is completed. While the certificate stands, rows of the subject are erased as
@@ -33,6 +34,7 @@ from pipelines.erasure.derived import derive_again, unnamed
 from pipelines.erasure.progress import Progress
 from pipelines.erasure.proving import searched
 from pipelines.erasure.subject import Subject
+from pipelines.erasure.written import erase_written, plan_written
 from pipelines.gates import absent
 from pipelines.masks.keys import load_key
 from pipelines.merge import COUNTED
@@ -58,8 +60,9 @@ class Erased:
 
 
 def plan(ctx: Context, subject: Subject) -> list[Place]:
-    """Where rows of the subject lie, without changing anything: landing, quarantine and curated."""
-    found: list[Place] = []
+    """Where rows of the subject lie, without changing anything: landing, quarantine, curated, and what was written in
+    the exchange."""
+    found = plan_written(ctx, subject)
     for dataset in _datasets(ctx):
         table = identifier("curated", dataset)
         now, _ = holds(ctx.tables, table, subject.in_rows)
@@ -98,6 +101,7 @@ def erase(ctx: Context, subject: Subject, basis: str, *, beside_runs: bool = Fal
             touched.add(dataset)
     for dataset in unnamed(ctx, subject, touched):
         derive_again(work, dataset)
+    erase_written(work)
     looked = searched(work)
     return _complete(work, erasure, looked, tuple(withdrawn))
 

@@ -13,6 +13,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from exchange.desk import Desk
+from exchange.forgetting import ERASED
+from exchange.objections import find, raise_objection, take
+from exchange.people import Principal
+from exchange.state import State
 from lake import erasures, landing, store
 from lake.certificates import FileProof, salted
 from lake.erasures import Located
@@ -23,6 +28,7 @@ from pipelines.erasure.erase import Erased, erase, plan
 from pipelines.erasure.subject import read_subject
 from pipelines.erasure.traces import tokens_of
 from pipelines.gates import absent
+from pipelines.proof.certifying import open_log
 from schemas.errors import LakeError, MaskError, SettingsError
 from tests.pipelines.erasure.town import HOSTS, KEY, Town, csv_of, person, subject, visits
 
@@ -311,6 +317,47 @@ def test_what_the_search_still_finds_is_not_certified(town: Town) -> None:
     left.unlink()
     told = erase(town.ctx, subject(WHO[0]), "X-1")
     assert told.erasure.state == "completed"
+    assert wrong(town) == []
+
+
+# ── the exchange ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def desk_of(town: Town) -> Desk:
+    return Desk(State(town.settings), town.ctx.catalogue, open_log(town.ctx)[0], town.ctx.clock)
+
+
+POLICE = Principal("wang", "police", frozenset({"requester"}))
+HEALTH = Principal("li", "health", frozenset({"provider"}))
+
+
+def objected(town: Town, wrong: str, rows: list[str]) -> int:
+    said = {"dataset": "health.visit", "policy": "default", "wrong": wrong, "rows": rows}
+    number = raise_objection(desk_of(town), POLICE, said, town.ctx.tables.current_snapshot).number
+    take(desk_of(town), HEALTH, number, "uphold", {"reason": wrong})
+    return number
+
+
+def test_what_people_wrote_of_them_in_the_exchange_goes_too(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = sorted(tokens_of(town.ctx, subject(WHO[0])))
+    of_them = objected(town, f"{WHO[0][:6]} {WHO[0][6:]}的就诊费用有误", [tokens[0], "another-token"])
+    of_another = objected(town, f"{ASIDE[0]}的就诊费用有误", ["another-token"])
+    planned = {(each.zone, each.dataset): each.rows for each in plan(town.ctx, subject(WHO[0]))}
+    assert planned["exchange", "health.visit"] == 2
+    with monkeypatch.context() as killed:
+        killed.setattr(State, "scrub", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            done(town)
+    told = done(town)
+    places = {(each.zone, each.dataset): each.rows for each in told.erasure.places}
+    assert places["exchange", "health.visit"] == 2
+    assert town.places(*WHO, *tokens) == set()
+    ours, others = (find(desk_of(town), POLICE, number) for number in (of_them, of_another))
+    assert (ours.terms.wrong, ours.terms.rows) == (ERASED, (ERASED, "another-token"))
+    assert ours.events[1].said == {"reason": ERASED}
+    assert others.terms.wrong.startswith(ASIDE[0]) and others.events[1].said["reason"].startswith(ASIDE[0])
     assert wrong(town) == []
 
 
