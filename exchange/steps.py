@@ -95,6 +95,15 @@ def possible(case: Case[Any]) -> list[str]:
     ]
 
 
+def allowed(case: Case[Any], principal: Principal) -> list[str]:
+    """The steps that this principal may take now, once it says what they need."""
+    return [
+        step
+        for step in possible(case)
+        if not _anothers(case, step, principal) and not _twice(case, step, principal)
+    ]
+
+
 def require(case: Case[Any], step: str, principal: Principal, said: Mapping[str, Any]) -> Rule:
     """The rule of a step that may be taken now, by this principal, with these texts.
 
@@ -109,8 +118,8 @@ def require(case: Case[Any], step: str, principal: Principal, said: Mapping[str,
 
 def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[str, Any]) -> Rule:
     rule = case.rules[step]
-    if rule.side not in case.sides(principal) or not (rule.role is None or principal.has(rule.role)):
-        raise Forbidden(f"`{step}` is the {rule.side}'s" + (f", by its {rule.role}" if rule.role else ""))
+    if refused := _anothers(case, step, principal):
+        raise Forbidden(refused)
     if case.state not in rule.at:
         raise Unfit(
             f"the {case.kind} is {case.state}; `{step}` is not its turn",
@@ -119,13 +128,28 @@ def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[st
         )
     if why := _out_of_turn(case, step):
         raise Unfit(why, next_step=_next(case))
-    for other in rule.unlike:
-        event = case.took(other)
-        if event is not None and event.by == principal.name:
-            raise Forbidden(f"who did `{other}` does not do `{step}` too")
+    if refused := _twice(case, step, principal):
+        raise Forbidden(refused)
     if missing := [name for name in rule.needs if said.get(name) in (None, "", ())]:
         raise Unfit(f"`{step}` lacks {', '.join(missing)}", expected=", ".join(rule.needs))
     return rule
+
+
+def _anothers(case: Case[Any], step: str, principal: Principal) -> str:
+    """Why a step is not this principal's by side and role; empty where it is."""
+    rule = case.rules[step]
+    if rule.side in case.sides(principal) and (rule.role is None or principal.has(rule.role)):
+        return ""
+    return f"`{step}` is the {rule.side}'s" + (f", by its {rule.role}" if rule.role else "")
+
+
+def _twice(case: Case[Any], step: str, principal: Principal) -> str:
+    """Why a step needs a second person; empty where this is one."""
+    for other in case.rules[step].unlike:
+        event = case.took(other)
+        if event is not None and event.by == principal.name:
+            return f"who did `{other}` does not do `{step}` too"
+    return ""
 
 
 def _next(case: Case[Any]) -> str:

@@ -44,6 +44,53 @@ STATES: Final = {
 """Of requests, and of objections, which share `referred`."""
 
 
+STEPS: Final = {
+    "draft": ("起草", "draft"),
+    "approve": ("审批通过", "approve"),
+    "return": ("退回补正", "return for its supplement"),
+    "supplement": ("补正", "supplement"),
+    "extend": ("申请延期答复", "ask for an extension"),
+    "consent_extension": ("同意延期", "consent to the extension"),
+    "propose": ("提出答复意见", "propose an answer"),
+    "confirm": ("确认答复", "confirm the answer"),
+    "send_back": ("退回重拟", "send back"),
+    "deliver": ("已提供数据", "delivered"),
+    "dispute": ("提请协商", "dispute"),
+    "settle": ("协商后重新办理", "settle, and answer anew"),
+    "refer": ("报主管部门", "refer to the authority"),
+    "decide": ("裁定", "decide"),
+    "appeal": ("报政府", "appeal"),
+    "rule": ("记录政府裁定", "record the ruling"),
+    "suspend": ("暂停授权", "suspend"),
+    "resume": ("恢复授权", "resume"),
+    "revoke": ("撤销授权", "revoke"),
+    "dispose": ("已处置数据", "report the disposal"),
+    "withdraw": ("撤回", "withdraw"),
+    "raise": ("提出异议", "object"),
+    "ask": ("要求补充说明", "ask for an explanation"),
+    "explain": ("补充说明", "explain"),
+    "correct": ("已更正", "corrected"),
+    "uphold": ("核实无误", "uphold"),
+    "accept": ("认可答复", "accept"),
+}
+"""Of requests and objections."""
+SAID: Final = {
+    "missing": ("缺少什么", "what is missing"),
+    "supplement": ("补充内容", "supplement"),
+    "reason": ("理由", "reason"),
+    "working_days": ("工作日数", "working days"),
+    "consent": ("是否同意", "consent"),
+    "document": ("文号", "number of the document"),
+    "disposal": ("处置情况", "how it was disposed of"),
+}
+"""What steps need."""
+METHODS: Final = {
+    "api": ("接口", "API"),
+    "batch": ("库表交换", "into your own table"),
+    "file": ("文件", "as files"),
+}
+
+
 def subject(notice: Notice) -> str:
     """One line, of both languages."""
     zh, en = _said(notice)

@@ -28,6 +28,7 @@ from exchange.web import (
     tables,
     tokens,
     usage,
+    workspace,
 )
 from exchange.web.bounds import Bounded, Counted, TooMany
 from exchange.web.house import Caller, House, host_of
@@ -67,6 +68,7 @@ def make_app(house: House) -> FastAPI:
     app.include_router(usage.router)
     app.include_router(tokens.router)
     app.include_router(pages.router)
+    app.include_router(workspace.router)
     _own_routes(app, house)
     _watched(app, house)
     return app

@@ -66,9 +66,9 @@ def session(
     try:
         found = _known(request, house, credentials)
     except ExchangeError:
-        _count(house, request, f"address {host_of(request)}")
+        count_call(house, request, f"address {host_of(request)}")
         raise
-    _count(house, request, f"account {found.principal.name}", found.principal.name)
+    count_call(house, request, f"account {found.principal.name}", found.principal.name)
     request.state.session = found
     return found
 
@@ -116,7 +116,7 @@ def count_file(house: House, request: Request, who: str) -> None:
         raise TooMany(1, who)
 
 
-def _count(house: House, request: Request, who: str, account: str = "") -> None:
+def count_call(house: House, request: Request, who: str, account: str = "") -> None:
     """RateLimit headers as the IETF draft has them; TooMany beyond the limit, and for too many calls at one time."""
     house.crowd.known(request.scope, who, account)
     limit = RateLimitItemPerMinute(house.per_minute)

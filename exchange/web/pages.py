@@ -5,15 +5,10 @@ They hold no script and load nothing. A form is one that the same browser was gi
 
 from __future__ import annotations
 
-import secrets
-from functools import cache
-from pathlib import Path as Folder
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Path, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from limits import RateLimitItemPerMinute
 from pydantic import BaseModel, Field, ValidationError
 
@@ -25,7 +20,8 @@ from exchange.oidc.login import Attempt, finish, leave, start
 from exchange.people import Principal
 from exchange.web import cookies, tokens
 from exchange.web.bounds import TooMany
-from exchange.web.house import Address, House, TheHouse, host_of
+from exchange.web.house import Address, House, TheHouse, count_call, host_of
+from exchange.web.rendering import page, to
 from exchange.words import ROLES
 
 router = APIRouter(include_in_schema=False)
@@ -35,38 +31,6 @@ TRIES_FROM: Final = 60
 """Logins that may be tried in a minute from one address, behind which a whole office may be."""
 CALLBACK: Final = "/login/callback"
 Text = Annotated[str, Form(max_length=500)]
-
-
-@cache
-def _templates() -> Environment:
-    folder = Folder(__file__).with_name("templates")
-    return Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _page(name: str, status: int = 200, sends: str = "", **facts: Any) -> HTMLResponse:
-    """A page. `sends` is another origin that its forms may lead to."""
-    nonce = secrets.token_urlsafe(16)
-    text = _templates().get_template(f"{name}.html.j2").render(nonce=nonce, **facts)
-    policy = (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self' {sends}".rstrip()
-        + "; frame-ancestors 'none'; base-uri 'none'"
-    )
-    headers = {
-        "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-    }
-    return HTMLResponse(text, status, headers)
-
-
-def _to(place: str) -> RedirectResponse:
-    return RedirectResponse(place, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 
 
 # ── logging in ────────────────────────────────────────────────────────────────────────────────────────────
@@ -82,9 +46,9 @@ def _login(request: Request, house: House, status: int = 200, said: str = "") ->
     attempt = Attempt()
     csrf = cookies.csrf_of(attempt.seed)
     issuer = house.issuer is not None and bool(house.issuer.client_id)
-    page = _page("login", status, issuer=issuer, csrf=csrf, said=said)
-    cookies.put(request, page, cookies.ATTEMPT, attempt.seed, cookies.ATTEMPT_LASTS)
-    return page
+    shown = page("login", status, issuer=issuer, csrf=csrf, said=said)
+    cookies.put(request, shown, cookies.ATTEMPT, attempt.seed, cookies.ATTEMPT_LASTS)
+    return shown
 
 
 @router.post("/login")
@@ -112,10 +76,10 @@ def _count(house: House, who: str, most: int) -> None:
 def begin(request: Request, house: TheHouse, address: Address) -> Response:
     """To the identity provider."""
     if house.issuer is None:
-        return _to("/login")
+        return to("/login")
     attempt = Attempt()
     try:
-        answer = _to(start(house.issuer, attempt, address + CALLBACK))
+        answer = to(start(house.issuer, attempt, address + CALLBACK))
     except Busy as error:
         return _login(request, house, 503, _told(error))
     cookies.put(request, answer, cookies.ATTEMPT, attempt.seed, cookies.ATTEMPT_LASTS)
@@ -153,7 +117,7 @@ def _in(request: Request, house: House, found: Principal, how: str) -> Response:
     """Logged in: it stands in the audit log first."""
     desk = house.desk
     told = {"by": found.name, "department": found.department, "how": how}
-    answer = _to("/account")
+    answer = to("/workspace")
     cookies.log_in(request, answer, desk.state, found.name, desk.clock())
     desk.log.append({"action": "login", "phase": "outcome", **told})
     cookies.remove(request, answer, cookies.ATTEMPT)
@@ -163,12 +127,12 @@ def _in(request: Request, house: House, found: Principal, how: str) -> Response:
 @router.post("/logout")
 def logout(request: Request, house: TheHouse, address: Address, csrf: Text = "") -> Response:
     """Here, and at the identity provider for who came by it."""
-    who = _who(request, house)
+    who = who_is(request, house)
     if who is None:
-        return _to("/login")
+        return to("/login")
     cookies.require_csrf(request, csrf)
     there = _leaving(house, who, address)
-    answer = _to(there or "/login")
+    answer = to(there or "/login")
     cookies.log_out(request, answer, house.desk.state, house.desk.clock())
     return answer
 
@@ -186,15 +150,19 @@ def _leaving(house: House, who: Session, address: str) -> str | None:
 # ── one's account ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _who(request: Request, house: House) -> Session | None:
-    """Who is logged in. A form's CSRF token is in the form, and is asked for where it is read."""
-    return cookies.session_of_browser(request, house.desk.state, house.desk.clock())
+def who_is(request: Request, house: House) -> Session | None:
+    """Who is logged in, counted against their rate. A form's CSRF token is in the form, and is asked for where it is
+    read."""
+    found = cookies.session_of_browser(request, house.desk.state, house.desk.clock())
+    if found is not None:
+        count_call(house, request, f"account {found.principal.name}", found.principal.name)
+    return found
 
 
 @router.get("/account")
 def account(request: Request, house: TheHouse, address: Address) -> Response:
-    who = _who(request, house)
-    return _account(request, house, who, address) if who else _to("/login")
+    who = who_is(request, house)
+    return _account(request, house, who, address) if who else to("/login")
 
 
 def _account(
@@ -209,7 +177,7 @@ def _account(
 ) -> Response:
     there = urlsplit(_leaving(house, who, address) or "")
     longest = BORROWED if who.principal.name.startswith(OF_ISSUER) else LONGEST
-    return _page(
+    return page(
         "account",
         status,
         f"{there.scheme}://{there.netloc}" if there.netloc else "",
@@ -238,9 +206,9 @@ class Asked(BaseModel):
 def new_token(
     request: Request, house: TheHouse, address: Address, asked: Annotated[Asked, Form()]
 ) -> Response:
-    who = _who(request, house)
+    who = who_is(request, house)
     if who is None:
-        return _to("/login")
+        return to("/login")
     cookies.require_csrf(request, asked.csrf)
     try:
         text, _ = tokens.made(house.desk, who, tokens.Wish.model_validate(asked.model_dump(exclude={"csrf"})))
@@ -260,9 +228,9 @@ def end_token(
     ident: Annotated[str, Path(pattern="^[0-9a-f]{16}$")],
     csrf: Text = "",
 ) -> Response:
-    who = _who(request, house)
+    who = who_is(request, house)
     if who is None:
-        return _to("/login")
+        return to("/login")
     cookies.require_csrf(request, csrf)
     tokens.ended(house.desk, who, ident)
-    return _to("/account")
+    return to("/account")

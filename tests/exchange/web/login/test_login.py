@@ -27,7 +27,7 @@ def test_the_whole_way(browser: Browser, provider: Provider) -> None:
     assert asked["code_challenge_method"] == ["S256"] and len(asked["code_challenge"][0]) == 43
     assert asked["response_type"] == ["code"] and len(asked["state"][0]) == len(asked["nonce"][0]) == 43
     answer = browser.here.get(browser.consent(url, "asker-sub"), follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/workspace")
     (cookie,) = (each for each in answer.headers.get_list("set-cookie") if each.startswith("xuanwu="))
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Secure" not in cookie
     page = browser.here.get("/account")
@@ -47,13 +47,13 @@ def test_what_the_id_token_lacks_is_asked_of_userinfo(
     browser: Browser, make_issuer: MakeIssuer, provider: Provider, clock: Clock
 ) -> None:
     provider.seen()
-    assert browser.log_in().headers["location"] == "/account"
+    assert browser.log_in().headers["location"] == "/workspace"
     told = provider.seen()
     assert told["/token"] == 1 and "/me" not in told
     bare = Provider(conform=True)
     try:
         browser.exchange.house.issuer = make_issuer(clock=clock, oidc_issuer=bare.issuer)
-        assert browser.log_in("head-sub").headers["location"] == "/account"
+        assert browser.log_in("head-sub").headers["location"] == "/workspace"
         assert browser.me().json()["roles"] == ["approver", "requester"]
         assert bare.seen()["/me"] == 1
     finally:

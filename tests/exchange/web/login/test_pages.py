@@ -23,7 +23,7 @@ def test_by_password(wang: Browser) -> None:
     assert "/login/start" not in wang.here.get("/login").text
     assert wang.by_password("wang", "wrong").status_code == 401
     assert wang.by_password("nobody").status_code == 401
-    assert wang.by_password("wang").headers["location"] == "/account"
+    assert wang.by_password("wang").headers["location"] == "/workspace"
     assert wang.me().json()["name"] == "wang"
     answer = wang.here.post("/logout", data={"csrf": wang.csrf()}, follow_redirects=False)
     assert answer.headers["location"] == "/login"

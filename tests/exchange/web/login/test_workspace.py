@@ -1,0 +1,234 @@
+"""The workspace: what somebody may do they do there, as over the API; and nothing else, and nobody else."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from fastapi.testclient import TestClient
+
+from exchange.accounts import open_account
+from exchange.notices import gather
+from exchange.objecting import RULES as OF_OBJECTIONS
+from exchange.objections import find as find_objection
+from exchange.process import RULES as OF_REQUESTS
+from exchange.requests import find
+from exchange.words import CLOCKS, METHODS, SAID, STATES, STEPS
+from tests.exchange.clock import Clock
+from tests.exchange.web.conftest import PEOPLE, Exchange
+from tests.exchange.web.login.conftest import PASSWORD, Browser
+from tests.pipelines.publishing.making import ID
+
+TABLE = f"share/{ID}/default"
+ASKED = {
+    "table": TABLE,
+    "basis": "条例第三条",
+    "scenario": "<b>核验</b>",
+    "method": "api",
+    "columns": ["fee"],
+}
+
+
+class Desk:
+    """A browser for each person, logged in by password."""
+
+    def __init__(self, exchange: Exchange, clock: Clock) -> None:
+        self.exchange, self.clock = exchange, clock
+        self.browsers: dict[str, Browser] = {}
+
+    def __getitem__(self, name: str) -> Browser:
+        if name not in self.browsers:
+            person = PEOPLE.get(name)
+            department, roles = (person.department, sorted(person.roles)) if person else ("", ["public"])
+            open_account(self.exchange.desk.state, f"{name}-1", department, roles, PASSWORD)
+            browser = Browser(self.exchange, TestClient(self.exchange.client.app))
+            assert browser.by_password(f"{name}-1").headers["location"] == "/workspace"
+            self.browsers[name] = browser
+        return self.browsers[name]
+
+    def page(self, who: str, path: str) -> str:
+        answer = self[who].here.get(path)
+        assert answer.status_code == 200, answer.text
+        return unescape(answer.text)
+
+    def send(self, who: str, path: str, **said: object) -> str:
+        """Send a form; where it leads."""
+        answer = self.sent(who, path, **said)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"]
+
+    def sent(self, who: str, path: str, **said: object) -> object:
+        browser = self[who]
+        return browser.here.post(
+            path, data={"csrf": browser.csrf(), **said}, follow_redirects=False
+        )
+
+    def steps(self, who: str, path: str) -> set[str]:
+        return set(re.findall(rf'action="{path}/(\w+)"', self.page(who, path)))
+
+    def ask(self) -> str:
+        last = (self.clock.now + timedelta(days=60)).date().isoformat()
+        return self.send("asker", "/requests", until=last, **ASKED)
+
+
+@pytest.fixture
+def people(exchange: Exchange, clock: Clock) -> Desk:
+    exchange.house.per_minute = 100_000
+    return Desk(exchange, clock)
+
+
+def test_a_request_from_the_form_to_the_grant(people: Desk) -> None:
+    assert f"/requests/new?table={TABLE}" in people.page("asker", "/requests/new")
+    form = people.page("asker", f"/requests/new?table={TABLE}")
+    assert 'name="columns" value="fee"' in form and "限履职需要" in form
+    here = people.ask()
+    assert people.steps("asker", here) == {"withdraw"}
+    assert people.steps("head", here) == {"approve", "withdraw"}
+    assert people.send("head", f"{here}/approve") == here
+    assert people.steps("clerk", here) == {"return", "extend", "propose"}
+    people.send("clerk", f"{here}/propose", consent="yes", reason="符合职责")
+    assert people.steps("clerk", here) == set()
+    people.send("chief", f"{here}/confirm")
+    granted = find(people.exchange.desk, PEOPLE["asker"], int(here.rpartition("/")[2]))
+    assert (granted.state, granted.terms.columns, granted.terms.until.isoformat()[11:]) == (
+        "granted",
+        ("fee",),
+        "15:59:59+00:00",
+    )
+    shown = people.page("head", here)
+    assert "已授权 granted" in shown and "同意 yes" in shown and "符合职责" in shown
+    assert "<b>核验" not in people["head"].here.get(here).text
+
+
+def test_an_objection_from_the_form_to_its_answer(people: Desk) -> None:
+    here = people.ask()
+    people.send("head", f"{here}/approve")
+    people.send("clerk", f"{here}/propose", consent="yes", reason="可")
+    people.send("chief", f"{here}/confirm")
+    own = f"share/{ID}/default__grant_{here.rpartition('/')[2]}"
+    assert own in people.page("asker", "/objections/new")
+    said = {"table": own, "rows": "V00001\r\n\r\n V00002 ", "wrong": "费用为负", "columns": ["fee"]}
+    there = people.send("asker", "/objections", **said)
+    claim = find_objection(people.exchange.desk, PEOPLE["asker"], int(there.rpartition("/")[2])).terms
+    assert (claim.rows, claim.columns, claim.wrong) == (("V00001", "V00002"), ("fee",), "费用为负")
+    assert people.steps("clerk", there) == {"ask", "correct", "uphold"}
+    people.send("clerk", f"{there}/ask", missing="哪一天")
+    people.send("asker", f"{there}/explain", supplement="三月一日")
+    people.send("clerk", f"{there}/uphold", reason="退费")
+    assert people.steps("asker", there) == {"accept", "refer"}
+    assert "退费" in people.page("asker", there)
+    assert "退费" not in people.page("auditor", there) and "费用为负" not in people.page("auditor", there)
+
+
+def test_the_public_objects_to_what_is_open_and_sees_its_own(people: Desk) -> None:
+    there = people.send("citizen", "/objections", table=f"open/{ID}/open", wrong="有误")
+    assert there in people.page("citizen", "/workspace") and there in people.page("clerk", "/workspace")
+    assert "申请数据" not in people.page("citizen", "/workspace")
+    assert people["passer-by"].here.get(there).status_code == 404
+    refused = people.sent("citizen", "/requests", **ASKED)
+    assert refused.status_code == 403  # type: ignore[attr-defined]
+
+
+def test_what_waits_is_told_first_and_what_is_late(people: Desk, clock: Clock) -> None:
+    here = people.ask()
+    people.send("head", f"{here}/approve")
+    gather(people.exchange.desk)
+    page = people.page("clerk", "/workspace")
+    assert "待办：已提交" in page and 'class="mine"' in page and "可办理" in page
+    number = re.search(r'action="/notices/(\d+)/read"', page)
+    assert number
+    people.send("clerk", f"/notices/{number[1]}/read")
+    assert "未读通知" not in people.page("clerk", "/workspace")
+    clock.wait(days=30)
+    people.browsers.clear()
+    open_account(people.exchange.desk.state, "clerk-2", "health", ["provider"], PASSWORD)
+    later = Browser(people.exchange, TestClient(people.exchange.client.app))
+    later.by_password("clerk-2")
+    assert "逾期 late" in later.here.get("/workspace").text
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "status", "tells"),
+    [
+        ("/requests", {"table": TABLE, "basis": "x"}, 422, "scenario"),
+        ("/requests", {**ASKED, "until": "2020-01-01"}, 422, "has passed"),
+        ("/requests", {**ASKED, "until": "tomorrow"}, 422, "malformed"),
+        (
+            "/requests",
+            {**ASKED, "until": "2099-01-01", "table": "share/health.nothing/default"},
+            404,
+            "no such",
+        ),
+        ("/requests", {**ASKED, "until": "2099-01-01", "table": "../../etc"}, 404, "no such"),
+        ("/requests", {**ASKED, "basis": "据" * 4001}, 422, "malformed"),
+        ("/objections", {"table": f"open/{ID}/open"}, 422, "what is wrong"),
+        ("/objections", {"table": f"open/{ID}/open", "wrong": "x", "rows": "1\n" * 101}, 422, "rows"),
+        ("/objections", {"table": TABLE, "wrong": "x"}, 404, "no such table"),
+        ("/requests/1/propose", {"consent": "yes", "reason": "x"}, 403, "provider"),
+        ("/requests/1/confirm", {}, 403, "provider"),
+        ("/requests/1/nothing", {}, 422, "malformed"),
+        ("/requests/7/withdraw", {}, 404, "no request 7"),
+        (f"/requests/{2**63}/withdraw", {}, 422, "malformed"),
+    ],
+)
+def test_what_is_refused_is_told_on_a_page(
+    people: Desk, path: str, said: dict, status: int, tells: str
+) -> None:
+    people.ask()
+    answer = people.sent("asker", path, **said)
+    assert answer.status_code == status, answer.text  # type: ignore[attr-defined]
+    assert answer.headers["content-type"].startswith("text/html")  # type: ignore[attr-defined]
+    assert tells in unescape(answer.text) and 'role="alert"' in answer.text  # type: ignore[attr-defined]
+
+
+def test_a_form_that_was_refused_keeps_what_was_written(people: Desk) -> None:
+    page = unescape(people.sent("asker", "/requests", **ASKED | {"until": "2020-01-01"}).text)  # type: ignore[attr-defined]
+    assert "条例第三条" in page and 'value="fee" checked' in page and 'value="2020-01-01"' in page
+
+
+def test_forms_of_other_sites_change_nothing(people: Desk) -> None:
+    here = people.ask()
+    for path in (f"{here}/withdraw", "/requests", "/objections", "/objections/1/withdraw", "/notices/1/read"):
+        for csrf in ("", "0" * 64):
+            answer = people.sent("asker", path, csrf=csrf)
+            assert answer.status_code == 403  # type: ignore[attr-defined]
+            assert "表单已过期" in answer.text  # type: ignore[attr-defined]
+    assert "已起草 drafted" in people.page("asker", here)
+
+
+def test_who_is_not_logged_in_logs_in(people: Desk) -> None:
+    here = people.ask()
+    with TestClient(people.exchange.client.app) as nobody:
+        for path in ("/workspace", here, "/requests/new", "/objections/new", "/objections/1"):
+            assert nobody.get(path, follow_redirects=False).headers["location"] == "/login"
+        for path in (f"{here}/withdraw", "/requests", "/objections", "/notices/1/read"):
+            assert nobody.post(path, follow_redirects=False).headers["location"] == "/login"
+
+
+def test_pages_count_against_the_callers_rate(people: Desk) -> None:
+    browser = people["asker"]
+    people.exchange.house.per_minute = 5
+    assert 429 in {browser.here.get("/workspace").status_code for _ in range(20)}
+
+
+def test_pages_hold_no_script_and_are_framed_by_nobody(people: Desk) -> None:
+    here = people.ask()
+    for page in ("/workspace", here, f"/requests/new?table={TABLE}", "/objections/new", "/requests/99"):
+        answer = people["asker"].here.get(page)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert "<script" not in answer.text and " src=" not in answer.text
+
+
+def test_every_step_state_clock_and_word_of_a_case_has_its_words() -> None:
+    rules = {**OF_REQUESTS, **OF_OBJECTIONS}
+    assert set(STEPS) == set(rules)
+    assert set(SAID) == {
+        need for rule in (*OF_REQUESTS.values(), *OF_OBJECTIONS.values()) for need in rule.needs
+    }
+    states = {rule.to for rule in (*OF_REQUESTS.values(), *OF_OBJECTIONS.values()) if rule.to}
+    assert states | {"granted", "refused"} == set(STATES)
+    assert set(CLOCKS) == {"reply", "supplement", "deliver", "verify", "explain"}
+    assert set(METHODS) == {"api", "batch", "file"}
