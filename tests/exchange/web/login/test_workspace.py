@@ -61,9 +61,7 @@ class Desk:
 
     def sent(self, who: str, path: str, **said: object) -> object:
         browser = self[who]
-        return browser.here.post(
-            path, data={"csrf": browser.csrf(), **said}, follow_redirects=False
-        )
+        return browser.here.post(path, data={"csrf": browser.csrf(), **said}, follow_redirects=False)
 
     def steps(self, who: str, path: str) -> set[str]:
         return set(re.findall(rf'action="{path}/(\w+)"', self.page(who, path)))
