@@ -35,7 +35,7 @@ from pipelines.erasure.proving import searched
 from pipelines.erasure.subject import Subject
 from pipelines.gates import absent
 from pipelines.masks.keys import load_key
-from pipelines.merge import COUNTED
+from pipelines.merging.counts import COUNTED
 from pipelines.proof.attesting import attest_table
 from pipelines.proof.certifying import open_log, withdrawing
 from pipelines.publishing.granting import with_grants
