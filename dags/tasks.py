@@ -6,6 +6,7 @@ scheduler that has loaded it already (plugins/preload.py).
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from datetime import datetime
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lake.decisions import Verdict
     from lake.records import Merged, Stage
     from pipelines.context import Context
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -99,9 +102,13 @@ def collect(dataset: str, context: dict[str, Any]) -> dict[str, Any]:
     """Run collection and return the batch's identity, which is what later tasks are given."""
     from dags.submitting import run_stage
     from pipelines.batches import batch_for, batch_of
+    from pipelines.masks.keys import missing
+    from schemas.policy import keyed
 
     ctx = _context(dataset)
     entry = ctx.catalogue.entry(dataset)
+    if said := missing(keyed(entry), ctx.settings.key_version, ctx.connect):
+        log.warning("%s: %s", dataset, said)
     interval = _interval(context)
     batch = batch_of(ctx, entry, interval) if interval else batch_for(ctx, entry)
     run_stage(ctx, "collect", batch)

@@ -57,6 +57,18 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Account:
+    """Who may come in, and by which tokens that are good now; of the identity provider's people as it last said."""
+
+    name: str
+    department: str
+    roles: tuple[Role, ...]
+    password: bool
+    closed: datetime | None
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True)
 class Session:
     """Who calls, and what the token that they came with is good for."""
 
@@ -121,6 +133,27 @@ def is_closed(state: State, name: str) -> bool:
     with state.begin() as connection:
         query = sa.select(ACCOUNTS.c.name).where(ACCOUNTS.c.name == name, ACCOUNTS.c.closed.isnot(None))
         return connection.execute(query).first() is not None
+
+
+def accounts(state: State, now: datetime) -> list[Account]:
+    """Every account by name, closed ones too; whether there is a password, and never what is kept of it."""
+    good: dict[str, list[Token]] = {}
+    for each in tokens(state):
+        if each.revoked is None and each.expires > now:
+            good.setdefault(each.account, []).append(each)
+    with state.begin() as connection:
+        rows = connection.execute(sa.select(ACCOUNTS).order_by(ACCOUNTS.c.name)).mappings().all()
+    return [
+        Account(
+            name=row["name"],
+            department=row["department"],
+            roles=tuple(row["roles"]),
+            password=row["password"] is not None,
+            closed=datetime.fromisoformat(row["closed"]) if row["closed"] else None,
+            tokens=() if row["closed"] else tuple(good.get(row["name"], ())),
+        )
+        for row in rows
+    ]
 
 
 def log_in(state: State, name: str, password: str) -> Principal:

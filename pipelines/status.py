@@ -65,7 +65,7 @@ def batch_statuses(ctx: Context, datasets: Iterable[str] | None = None) -> list[
         _status(ctx.catalogue.entries.get(key[0]), each, at.get(key)) for key, each in sorted(groups.items())
     ]
     newest = {row.dataset: row.batch for row in found}
-    brought = {row.dataset for row in found if row.collected and newest[row.dataset] != row.batch}
+    brought = {row.dataset for row in found if row.collected}
     told = [_warned(ctx, row, brought) if newest[row.dataset] == row.batch else row for row in found]
     return [_held(ctx, row, decisive(groups[row.dataset, row.batch])) for row in told]
 
@@ -77,7 +77,7 @@ def _warned(ctx: Context, row: BatchStatus, brought: Collection[str]) -> BatchSt
     entry = ctx.catalogue.entries.get(row.dataset)
     if entry is None:
         return row
-    changed = row.inserted or row.updated or row.unchanged or row.deleted
+    changed = row.inserted or row.updated or row.unchanged
     if entry.merge.order_by is not None and row.superseded and not changed:
         warning = (
             f"all {row.superseded:,} rows are older than the table's, by {entry.merge.order_by}: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.model import Drop, Entry, Field, Keep, Mask, Narrowed, Policy, Zone
+from schemas.model import Drop, Entry, Field, Fpe, Hmac, Keep, Mask, Narrowed, Policy, Zone
 
 ZONES: tuple[Zone, ...] = ("share", "open")
 OPEN_GRADE = 1
@@ -41,6 +41,21 @@ def mask_plan(entry: Entry, zone: Zone, policy: Policy) -> dict[str, Mask]:
         if name in named and name not in policy.drop
     }
     return {name: mask for name, mask in plan.items() if mask is not None and not isinstance(mask, Drop)}
+
+
+def needs_key(plan: Mapping[str, Mask]) -> bool:
+    """Whether some mask of the plan is made with the masking key."""
+    return any(isinstance(mask, Hmac | Fpe) for mask in plan.values())
+
+
+def keyed(entry: Entry) -> list[str]:
+    """The publications that the masking key is needed for: `share/default`."""
+    return [
+        f"{zone}/{name}"
+        for zone in ZONES
+        for name, policy in policies(entry, zone).items()
+        if needs_key(mask_plan(entry, zone, policy))
+    ]
 
 
 def domain_of(zone: Zone, dataset: str, name: str, policy: Policy | None = None) -> str:

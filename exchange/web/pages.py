@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from exchange.accounts import BORROWED, LONGEST, OF_ISSUER, Session, is_closed, not_good
 from exchange.accounts import log_in as by_password
 from exchange.borrowed import provide
-from exchange.errors import Busy, ExchangeError, Forbidden, Unauthenticated, Unplaced
+from exchange.errors import Busy, ExchangeError, Forbidden, NotThere, Unauthenticated, Unplaced
 from exchange.oidc.login import Attempt, finish, leave, start
 from exchange.people import Principal
 from exchange.web import cookies, tokens
@@ -30,6 +30,10 @@ TRIES: Final = 10
 TRIES_FROM: Final = 60
 """Logins that may be tried in a minute from one address, behind which a whole office may be."""
 CALLBACK: Final = "/login/callback"
+STALE: Final = "表单已过期，请在本页重新填写 The form has expired: fill it in again on this page"
+ENDED: Final = (
+    "登录已结束，未作任何更改，请重新登录 Your login has ended and nothing was changed: log in again"
+)
 Text = Annotated[str, Form(max_length=500)]
 
 
@@ -55,8 +59,8 @@ def _login(request: Request, house: House, status: int = 200, said: str = "") ->
 def password(request: Request, house: TheHouse, name: Text, password: Text, csrf: Text = "") -> Response:
     try:
         cookies.require_csrf(request, csrf, cookies.ATTEMPT)
-    except Forbidden as error:
-        return _login(request, house, 403, _told(error))
+    except Forbidden:
+        return _login(request, house, 403, STALE)
     _count(house, f"address {host_of(request)}", TRIES_FROM)
     _count(house, f"account {name}", TRIES)
     try:
@@ -130,7 +134,8 @@ def logout(request: Request, house: TheHouse, address: Address, csrf: Text = "")
     who = who_is(request, house)
     if who is None:
         return to("/login")
-    cookies.require_csrf(request, csrf)
+    if stale := _stale(request, house, who, address, csrf):
+        return stale
     there = _leaving(house, who, address)
     answer = to(there or "/login")
     cookies.log_out(request, answer, house.desk.state, house.desk.clock())
@@ -163,6 +168,15 @@ def who_is(request: Request, house: House) -> Session | None:
 def account(request: Request, house: TheHouse, address: Address) -> Response:
     who = who_is(request, house)
     return _account(request, house, who, address) if who else to("/login")
+
+
+def _stale(request: Request, house: House, who: Session, address: str, csrf: str) -> Response | None:
+    """The page again, where a form is not this login's own: a person may have logged in anew beside it."""
+    try:
+        cookies.require_csrf(request, csrf)
+    except Forbidden:
+        return _account(request, house, who, address, status=403, said=STALE)
+    return None
 
 
 def _account(
@@ -208,8 +222,9 @@ def new_token(
 ) -> Response:
     who = who_is(request, house)
     if who is None:
-        return to("/login")
-    cookies.require_csrf(request, asked.csrf)
+        return _login(request, house, 401, ENDED)
+    if stale := _stale(request, house, who, address, asked.csrf):
+        return stale
     try:
         text, _ = tokens.made(house.desk, who, tokens.Wish.model_validate(asked.model_dump(exclude={"csrf"})))
     except ValidationError:
@@ -225,12 +240,18 @@ def new_token(
 def end_token(
     request: Request,
     house: TheHouse,
+    address: Address,
     ident: Annotated[str, Path(pattern="^[0-9a-f]{16}$")],
     csrf: Text = "",
 ) -> Response:
     who = who_is(request, house)
     if who is None:
-        return to("/login")
-    cookies.require_csrf(request, csrf)
-    tokens.ended(house.desk, who, ident)
+        return _login(request, house, 401, ENDED)
+    if stale := _stale(request, house, who, address, csrf):
+        return stale
+    try:
+        tokens.ended(house.desk, who, ident)
+    except NotThere:
+        said = "没有这个令牌 There is no such token of yours"
+        return _account(request, house, who, address, status=404, said=said)
     return to("/account")

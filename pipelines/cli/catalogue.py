@@ -19,17 +19,27 @@ def check(
 ) -> None:
     """目录校验 Check the whole catalogue; print every problem with file, line, key and the form expected.
 
-    Of a valid one it prints which open tables join with others by their tokens."""
+    Of a valid one it prints which open tables join with others by their tokens, and which masking key is needed and
+    whether it is set here."""
+    from pipelines.connections import from_environment
+    from pipelines.masks.keys import missing
     from schemas.joins import joined
     from schemas.load import load_catalogue
+    from schemas.policy import keyed
     from schemas.settings import Settings
 
     gc.disable()  # a second for ten thousand entries, and the process ends when it has answered
-    loaded = load_catalogue(catalogue or Settings().catalogue)
+    settings = Settings()
+    loaded = load_catalogue(catalogue or settings.catalogue)
     owners = {entry.owner for entry in loaded.entries.values()}
     typer.echo(f"the catalogue is valid: {len(loaded.entries)} datasets of {len(owners)} departments")
     for each in joined(loaded):
         typer.echo(str(each))
+    needing = sum(bool(keyed(entry)) for entry in loaded.entries.values())
+    if needing:
+        version, what = settings.key_version, f"the tokens of {needing} dataset(s)"
+        is_set = f"脱敏密钥 the masking key of version {version} is set 已设置: for {what}"
+        typer.echo(missing([what], version, from_environment) or is_set)
 
 
 def lineage(

@@ -136,6 +136,26 @@ def account_close(name: Annotated[str, typer.Argument()]) -> None:
     typer.echo(f"{name} is closed")
 
 
+@account_app.command("list")
+def account_list(as_json: AsJson = False) -> None:
+    """Accounts, closed ones too, and until when their tokens are good; never a secret."""
+    from dataclasses import asdict
+    from datetime import UTC
+
+    from exchange.accounts import accounts
+    from exchange.state import State
+    from schemas.settings import Settings
+
+    found = accounts(State(Settings()), datetime.now(UTC))
+    if as_json:
+        told = [asdict(each) for each in found]
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1, default=datetime.isoformat))
+        return
+    from pipelines.console.show import show_accounts
+
+    show_accounts(found)
+
+
 @token_app.command("create")
 def token_create(
     account: Annotated[str, typer.Argument(help="whose")],

@@ -80,9 +80,13 @@ def follow(ctx: Context, batch: Batch, start: Stage, then: tuple[str, ...] = ())
     which datasets were to follow."""
     from lake.records import STAGES
     from pipelines.console.showing import shown
+    from pipelines.masks.keys import missing
     from pipelines.stages import run_batch
+    from schemas.policy import keyed
 
     typer.secho(f"{batch.dataset} {batch.id}", bold=True)
+    if said := missing(keyed(ctx.catalogue.entry(batch.dataset)), ctx.settings.key_version, ctx.connect):
+        typer.secho(f"  {said}", fg="yellow")
     began = ctx.clock()
     with interrupting.going(ctx, batch, start, then) as at, shown():
         for stage, part, record in run_batch(ctx, batch, start):

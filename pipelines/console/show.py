@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from exchange.accounts import Token
+    from exchange.accounts import Account, Token
     from exchange.looks import Look
     from exchange.usage import Usage
     from pipelines.keyring import Standing
@@ -228,6 +228,31 @@ def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Se
     for reader in read_by:
         below.add_row(".".join(reader.column), reader.how, str(reader.steps))
     terminal().print(below if read_by else "没有数据集使用它 no dataset reads it")
+
+
+def show_accounts(found: Sequence[Account]) -> None:
+    """A line an account; of each token that is good now the day on which it ends."""
+    table = Table(title="账户 Accounts", title_justify="left", box=SIMPLE_HEAD)
+    for heading in (
+        "账户 account",
+        "部门 department",
+        "角色 roles",
+        "密码 password",
+        "关闭 closed",
+        "令牌到期 tokens until",
+    ):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        until = sorted(f"{token.expires:%Y-%m-%d}" for token in each.tokens)
+        table.add_row(
+            escape(_printable(each.name)),
+            each.department,
+            " ".join(each.roles),
+            "是 yes" if each.password else "",
+            f"{each.closed:%Y-%m-%d}" if each.closed else "",
+            " ".join(until),
+        )
+    terminal().print(table)
 
 
 def show_tokens(found: Sequence[Token]) -> None:

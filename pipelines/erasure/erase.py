@@ -37,7 +37,7 @@ from pipelines.erasure.subject import Subject
 from pipelines.erasure.written import erase_written, plan_written
 from pipelines.gates import absent
 from pipelines.masks.keys import load_key
-from pipelines.merge import COUNTED
+from pipelines.merging.counts import COUNTED
 from pipelines.proof.attesting import attest_table
 from pipelines.proof.certifying import open_log, withdrawing
 from pipelines.publishing.granting import with_grants

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -57,25 +57,34 @@ class Key:
         return self.derive("check", "sm3")[:4].hex()
 
 
-def load_key(version: str, connect: Callable[[str], str], part: str = "") -> Key:
-    """The key of a version, for the publication `part` where it is for one. Raises MaskError, with what to do and
-    without the key, where it is missing or too weak."""
+def load_key(version: str, connect: Callable[[str], str], without: str = "nothing was published") -> Key:
+    """The key of a version. Raises MaskError, with what comes of it being missing or too weak, and with what to do, and
+    without the key."""
     if not _VERSION.fullmatch(version):
         raise MaskError("not the name of a key version", expected="letters, digits and _, such as 1 or 2026a")
     text = os.environ.get(f"XUANWU_KEY_{version}") or _from_connection(version, connect)
     if not text:
-        raise MaskError(
-            f"no masking key of version {version}: {_unpublished(part)}", next_step=_next_step(version)
-        )
+        raise MaskError(f"no masking key of version {version}: {without}", next_step=_next_step(version))
     try:
         secret = bytes.fromhex(text.strip())
     except ValueError:  # its message would quote the key
-        raise _weak(version, "it is not hexadecimal", part) from None
+        raise _weak(version, "it is not hexadecimal", without) from None
     if len(secret) < LENGTH:
-        raise _weak(version, f"it has {len(secret)} bytes", part)
+        raise _weak(version, f"it has {len(secret)} bytes", without)
     if len(set(secret)) < FEWEST_DISTINCT:
-        raise _weak(version, "it is a placeholder, not a random number", part)
+        raise _weak(version, "it is a placeholder, not a random number", without)
     return Key(version, secret)
+
+
+def missing(parts: Sequence[str], version: str, connect: Callable[[str], str]) -> str:
+    """Why these publications cannot be made, and what to do; nothing where they can. For who is about to begin: what
+    needs no key is collected, merged and published all the same."""
+    try:
+        if parts:
+            load_key(version, connect, f"{', '.join(parts)} will not be published")
+    except MaskError as error:
+        return f"没有可用的脱敏密钥 {error}"
+    return ""
 
 
 def _from_connection(version: str, connect: Callable[[str], str]) -> str | None:
@@ -86,16 +95,12 @@ def _from_connection(version: str, connect: Callable[[str], str]) -> str | None:
     return next(iter(parse_qs(urlsplit(url).query).get(version, [])), None)
 
 
-def _weak(version: str, why: str, part: str) -> MaskError:
+def _weak(version: str, why: str, without: str) -> MaskError:
     return MaskError(
-        f"the masking key of version {version} cannot be used: {why}; {_unpublished(part)}",
+        f"the masking key of version {version} cannot be used: {why}; {without}",
         expected=f"at least {2 * LENGTH} hexadecimal digits ({LENGTH} bytes) from a random source",
         next_step=_next_step(version),
     )
-
-
-def _unpublished(part: str) -> str:
-    return f"nothing was published to {part}" if part else "nothing was published"
 
 
 def _next_step(version: str) -> str:

@@ -9,8 +9,8 @@ from pipelines.masks import check_plan
 from pipelines.masks.keys import Key, load_key
 from pipelines.masks.tokens import Tokens
 from schemas.errors import MaskError
-from schemas.model import Entry, Fpe, Hmac, Mask, Zone
-from schemas.policy import domain_of, mask_plan, policies
+from schemas.model import Entry, Mask, Zone
+from schemas.policy import domain_of, mask_plan, needs_key, policies
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def planned(
             expected=", ".join(policies(entry, zone)) or f"no publication: {zone}.type is none",
             next_step=f"see `{zone}:` in {entry.file}",
         )
-    keyed = any(isinstance(mask, Hmac | Fpe) for mask in plan.values())
     version = key_version or ctx.settings.key_version
-    key = load_key(version, ctx.connect, f"{zone}/{policy}") if keyed else None
+    without = f"nothing was published to {zone}/{policy}"
+    key = load_key(version, ctx.connect, without) if needs_key(plan) else None
     work = Planned(plan, key, domain_of(zone, entry.id, policy, granted))
     check_plan(plan, entry.fields, work.tokens())
     return work

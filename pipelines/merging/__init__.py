@@ -1,1 +1,1 @@
-"""What a merge plans with: its SQL, and the brake."""
+"""The parts of a merge: `pipelines.merge` says which is where."""

@@ -132,7 +132,7 @@ def _refuse_bomb(stream: IO[bytes], file: str) -> None:
         raise SourceError(
             "the cells of a sheet lie too far apart: it is read whole, with all that is empty between them",
             file=file,
-            expected=f"at most {MOST_CELLS} cells between the first and the last one that hold something",
+            expected=f"at most {MOST_CELLS} cells from A1 to the last one that holds something",
             next_step="have the source remove what stands far outside the table, or send CSV",
         )
 

@@ -18,8 +18,9 @@ from lake import datafiles, progress, store, zones
 from lake.deletes import Part, Positions
 from lake.records import Checked, Merged
 from pipelines.context import Context
-from pipelines.merge import Counted, Job, Planner, merge_by
+from pipelines.merge import merge_by
 from pipelines.merging import sql
+from pipelines.merging.planning import Counted, Job, Planner
 from pipelines.spark import frames
 from pipelines.spark.frames import Frame
 from pipelines.spark.session import Spark, session

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from dags.tasks import Held, plainly
+from dags.tasks import Held, collect, plainly
 from schemas.errors import CheckFailed
+from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_source, rows
 
 CANARY = "320102199003070011"
 
@@ -39,6 +41,25 @@ def test_an_unforeseen_error_reaches_airflow_without_its_words() -> None:
     assert type(found) is RuntimeError and "ArrowInvalid" in str(found)
     assert "dags.tasks.run:" in str(found)
     assert CANARY not in told
+
+
+def test_the_first_task_says_that_the_key_is_missing_before_it_collects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The day's originals are collected all the same: they may not be there tomorrow."""
+    town = Town(tmp_path, path_source("csv", "csv", encoding="utf-8"))
+    town.leave("01", csv_of(rows(1)))
+    for name, value in (("HOME", town.settings.home), ("CATALOGUE", town.catalogue)):
+        monkeypatch.setenv(f"XUANWU_{name}", str(value))
+    monkeypatch.setenv("XUANWU_CONN_POLICE", town.urls["police"])
+    day = {"data_interval_start": batch_of(1).start, "data_interval_end": batch_of(1).end}
+    for key, told in (("", 1), (KEY, 0)):
+        monkeypatch.setenv("XUANWU_KEY_1", key)
+        caplog.clear()
+        assert collect("police.person", day)["dataset"] == "police.person"
+        said = [each.getMessage() for each in caplog.records if each.name == "dags.tasks"]
+        assert len(said) == told
+        assert all("share/default will not be published; next: set XUANWU_KEY_1" in each for each in said)
 
 
 def test_what_airflow_is_told_on_purpose_reaches_it_as_it_is() -> None:

@@ -13,7 +13,7 @@ from exchange.logged import unlike
 from exchange.requests import draft, granted, take
 from pipelines.cli import app
 from schemas.settings import Settings
-from tests.exchange.conftest import ASKER, CHIEF, CLERK, HEAD, asked
+from tests.exchange.conftest import ASKER, BUREAU, CHIEF, CLERK, HEAD, asked
 
 WANTED = ("health", "civil_affairs.marriage", "default")
 
@@ -66,6 +66,64 @@ def test_an_end_that_somebody_took_away(desk: Desk, number: int) -> None:
     assert wrong(desk) == [
         (f"request {number}", "`revoke` by chief is in the audit log, and the database does not have it")
     ]
+
+
+def test_a_request_that_somebody_took_out_whole(desk: Desk, number: int) -> None:
+    run(desk, "DELETE FROM events WHERE request = :number", number=number)
+    run(desk, "DELETE FROM requests WHERE number = :number", number=number)
+    assert {said for said, _ in wrong(desk)} == {number}
+    assert sorted(told.partition(" by ")[0] for _, told in wrong(desk)) == [
+        f"`{step}`" for step in ("approve", "confirm", "draft", "propose")
+    ]
+    assert all("the database does not have it" in told for _, told in wrong(desk))
+
+
+def test_a_request_that_somebody_wrote_whole(desk: Desk, number: int) -> None:
+    terms = (
+        "dataset, policy, department, provider, basis, scenario, method, until, columns, division, territory"
+    )
+    said = 'number, step, "by", side, at, said'
+    for table, key, copied in (("requests", "number", terms), ("events", "request", said)):
+        copy = f"INSERT INTO {table} ({key}, {copied}) SELECT 99, {copied} FROM {table} WHERE {key} = :number"
+        run(desk, copy, number=number)
+    assert [said for said, _ in wrong(desk)] == [99] * 4
+    assert all("somebody wrote it into the database" in told for _, told in wrong(desk))
+
+
+def test_of_two_steps_that_are_alike_each_counts(desk: Desk, number: int) -> None:
+    """The last suspension taken out: the grant counts again, and the steps that are left stand in the log."""
+    for step in ("suspend", "resume", "suspend"):
+        take(desk, BUREAU, number, step, {"reason": "查验"})
+    assert wrong(desk) == [] and granted(desk, *WANTED) is None
+    run(desk, "DELETE FROM events WHERE request = :number AND number = 7", number=number)
+    assert granted(desk, *WANTED) is not None
+    assert [told for _, told in wrong(desk)] == [
+        "`suspend` by bureau is in the audit log, and the database does not have it"
+    ]
+
+
+def test_of_two_steps_that_are_alike_one_was_written(desk: Desk, number: int) -> None:
+    for step in ("suspend", "resume", "suspend"):
+        take(desk, BUREAU, number, step, {"reason": "查验"})
+    run(
+        desk,
+        'INSERT INTO events (request, number, step, "by", side, at, said) '
+        'SELECT request, 8, step, "by", side, at, said FROM events WHERE request = :number AND number = 6',
+        number=number,
+    )
+    assert granted(desk, *WANTED) is not None
+    assert [told for _, told in wrong(desk)] == [
+        "`resume` by bureau is not in the audit log: somebody wrote it into the database"
+    ]
+
+
+def test_an_entry_that_does_not_tell_the_scope(desk: Desk, number: int) -> None:
+    """As entries were before they told it: what is not told is not compared, and what is told is."""
+    told = ("until", "columns", "division", "territory")
+    entries = [{k: v for k, v in entry.items() if k not in told} for _, entry in desk.log.entries(0)]
+    assert list(unlike(desk.state, entries)) == []
+    run(desk, "UPDATE requests SET department = 'education' WHERE number = :number", number=number)
+    assert [said for said, _ in unlike(desk.state, entries)] == [number]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import getpass
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from exchange.accounts import is_closed, tokens
+from exchange.accounts import accounts, is_closed, tokens
 from exchange.notices import contacts
 from exchange.state import State
 from lake.auditlog import AuditLog
@@ -74,6 +75,33 @@ def test_each_is_told_by_whom_and_without_its_secret(shell: Settings) -> None:
     assert not [secret for secret in (PASSWORD, text, text.split("_")[2], MAIL) if secret in everything]
     log = AuditLog(shell, load_signer(shell, from_environment))
     assert list(_findings(log)) == []
+
+
+def test_accounts_are_listed_without_a_secret(shell: Settings) -> None:
+    """Of each its department, roles, whether it is closed, and the tokens that are good: neither one that was revoked
+    nor those of a closed account."""
+    run(*OPEN, "--password", typed=f"{PASSWORD}\n{PASSWORD}\n")
+    run("account", "create", "bureau", "--role", "authority", "--role", "auditor")
+    run("account", "create", "left", "--role", "requester", "--department", "education")
+    texts = [run("token", "create", name, "--days", "9").strip() for name in ("wang", "wang", "left")]
+    idents = [text.split("_")[1] for text in texts]
+    run("token", "revoke", idents[0])
+    run("account", "close", "left")
+    bureau, left, wang = json.loads(run("account", "list", "--json"))
+    assert [each["name"] for each in (bureau, left, wang)] == ["bureau", "left", "wang"]
+    assert (wang["department"], wang["roles"], wang["closed"]) == ("education", ["requester"], None)
+    assert (bureau["department"], bureau["roles"]) == ("", ["authority", "auditor"])
+    assert [each["password"] for each in (bureau, left, wang)] == [False, False, True]
+    assert [each["id"] for each in wang["tokens"]] == [idents[1]]
+    assert left["closed"] and left["tokens"] == []
+    later = accounts(State(shell), datetime.now(UTC) + timedelta(days=10))
+    assert [each.tokens for each in later] == [()] * 3
+    shown = run("account", "list")
+    ends = datetime.fromisoformat(wang["tokens"][0]["expires"])
+    assert f"{ends:%Y-%m-%d}" in shown and shown.count(f"{ends:%Y-%m-%d}") == 1
+    everything = shown + run("account", "list", "--json")
+    hashes = [hashlib.sha256(text.split("_", 2)[2].encode()).hexdigest() for text in texts]
+    assert not [secret for secret in (PASSWORD, "argon2", *texts, *hashes) if secret in everything]
 
 
 def _findings(log: AuditLog) -> Iterator[object]:

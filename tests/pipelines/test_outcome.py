@@ -113,6 +113,8 @@ def test_the_command_line_prints_what_was_published_and_resume_names_what_failed
     run = CliRunner().invoke(app, ["run", "police.person", "--date", "2026-03-01"])
     assert run.exit_code == 1 and "nothing was published to share/default" in str(run.exception)
     assert "publish open/open" in run.output and "publish share" not in run.output
+    told = "share/default will not be published; next: set XUANWU_KEY_1"
+    assert run.output.index(told) < run.output.index("collect"), "before the work"
     shown = json.loads(CliRunner().invoke(app, ["status", "--json"]).output)
     assert [(each["state"], each["stage"]) for each in shown["batches"]] == [
         ("failed", "publish share/default")
@@ -120,3 +122,9 @@ def test_the_command_line_prints_what_was_published_and_resume_names_what_failed
     resumed = CliRunner().invoke(app, ["resume"]).output
     assert "no batch is stuck" in resumed
     assert f"xuanwu run police.person --batch {batch_of(1).id} --from publish" in resumed
+    assert "the tokens of 1 dataset(s) will not be published" in CliRunner().invoke(app, ["check"]).output
+    monkeypatch.setenv("XUANWU_KEY_1", KEY)
+    again = CliRunner().invoke(app, ["run", "police.person", "--batch", batch_of(1).id, "--from", "publish"])
+    assert again.exit_code == 0 and "will not be published" not in again.output
+    checked = CliRunner().invoke(app, ["check"]).output
+    assert "the masking key of version 1 is set" in checked and KEY not in checked

@@ -189,7 +189,7 @@ def test_only_rows_of_keys_that_come_again_are_ranked() -> None:
 def test_while_a_merge_writes_rows_it_holds_its_plan_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    local = importlib.import_module("pipelines.merge")._Local
+    local = importlib.import_module("pipelines.merging.local")._Local
     rows, held = local.rows, {}
 
     def watched(self: Any, *told: Any) -> Any:

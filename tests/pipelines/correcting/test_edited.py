@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,26 +24,10 @@ from tests.pipelines.correcting.desk import (
     fill,
     good,
     line_of,
-    set_up,
     sheet_of,
 )
 
 Edit = Callable[[Worksheet, Callable[[str], int]], object]
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XUANWU_KEY_1", KEY)
-        desk = set_up(tmp_path_factory.mktemp("desk"))
-        desk.assign()
-        desk.export()
-        yield desk
-
-
-@pytest.fixture
-def book(desk: Desk, tmp_path: Path) -> Path:
-    return Path(shutil.copy(desk.root / "out.xlsx", tmp_path / "back.xlsx"))
 
 
 def edited(path: Path, change: Edit) -> Path:
@@ -85,7 +68,7 @@ def _sort_the_first_columns_alone(sheet: Worksheet, _: Callable[[str], int]) -> 
             sheet.cell(row, at).value = cell
 
 
-def test_a_sort_moves_whole_rows(desk: Desk, book: Path) -> None:
+def test_a_sort_moves_whole_rows(first: Desk, book: Path) -> None:
     """The filter's buttons sort what the filter covers: all columns, so that a value stays with its row."""
     reference = openpyxl.load_workbook(book)[SHEET].auto_filter.ref
     assert reference == "A2:R6"
@@ -97,17 +80,17 @@ def test_a_sort_moves_whole_rows(desk: Desk, book: Path) -> None:
             for at, cell in enumerate(cells, 1):
                 sheet.cell(row, at).value = cell
 
-    assert sorted(taken(desk, edited(wide, turn))) == ["100", "女"]
+    assert sorted(taken(first, edited(wide, turn))) == ["100", "女"]
 
 
-def test_values_that_were_sorted_apart_from_their_rows(desk: Desk, book: Path) -> None:
+def test_values_that_were_sorted_apart_from_their_rows(first: Desk, book: Path) -> None:
     """Otherwise one row's value would be written into another."""
     sorted_apart = edited(fill(book, {(12, "日期"): "20260301"}), _sort_the_first_columns_alone)
-    assert "row 3: it is not the row that was exported" in refused(desk, sorted_apart)
+    assert "row 3: it is not the row that was exported" in refused(first, sorted_apart)
 
 
-def test_a_grey_cell_that_was_changed(desk: Desk, book: Path) -> None:
-    said = refused(desk, fill(book, {(12, "日期"): "20260301", (12, "received 电话"): "13800000000"}))
+def test_a_grey_cell_that_was_changed(first: Desk, book: Path) -> None:
+    said = refused(first, fill(book, {(12, "日期"): "20260301", (12, "received 电话"): "13800000000"}))
     assert "row 3: it is not the row that was exported: its grey cells" in said and "1380000" not in said
 
 
@@ -150,21 +133,21 @@ def _above(sheet: Worksheet, _: Callable[[str], int]) -> None:
 
 
 @pytest.mark.parametrize("change", [_insert, _delete, _swap, _above])
-def test_columns_that_were_moved(desk: Desk, book: Path, change: Edit) -> None:
+def test_columns_that_were_moved(first: Desk, book: Path, change: Edit) -> None:
     """The value stands where another column's would be looked for, and may well convert there."""
-    said = refused(desk, edited(fill(book, {(14, "电话"): "13900000092"}), change), SourceError)
+    said = refused(first, edited(fill(book, {(14, "电话"): "13900000092"}), change), SourceError)
     assert "its columns are not where they were" in said and "13900000092" not in said
 
 
-def test_merged_cells(desk: Desk, book: Path) -> None:
+def test_merged_cells(first: Desk, book: Path) -> None:
     """One value over three rows is that of the first alone: the others would be lost without a word."""
     written = fill(book, {(12, "电话"): "13900000090"})
-    at, first = column_of(written, "电话"), line_of(written, 12)
+    at, top = column_of(written, "电话"), line_of(written, 12)
 
     def merge(sheet: Worksheet, _: Callable[[str], int]) -> None:
-        sheet.merge_cells(start_row=first, end_row=first + 2, start_column=at, end_column=at)
+        sheet.merge_cells(start_row=top, end_row=top + 2, start_column=at, end_column=at)
 
-    said = refused(desk, edited(written, merge))
+    said = refused(first, edited(written, merge))
     assert "3 problem(s)" in said and "row 4: column Q is merged with others" in said
 
 
@@ -175,26 +158,26 @@ def test_merged_cells(desk: Desk, book: Path) -> None:
     "written",
     ["2026-03-01", "2026-3-1", "2026/3/1", "2026年3月1日", "20260301", datetime(2026, 3, 1), 20260301],
 )
-def test_a_day_as_people_write_it(desk: Desk, book: Path, written: Any) -> None:
+def test_a_day_as_people_write_it(first: Desk, book: Path, written: Any) -> None:
     """The cell is a text one, so that what is typed there is no date to the spreadsheet."""
-    assert taken(desk, fill(book, {(12, "日期"): written})) == ["20260301"]
+    assert taken(first, fill(book, {(12, "日期"): written})) == ["20260301"]
 
 
 @pytest.mark.parametrize("written", ["2026-02-31", "3/1/2026", "1.3.26", 46082, "2026-03-01x"])
-def test_a_day_that_is_none(desk: Desk, book: Path, written: Any) -> None:
-    assert "row 3: 日期 would fail again" in refused(desk, fill(book, {(12, "日期"): written}))
+def test_a_day_that_is_none(first: Desk, book: Path, written: Any) -> None:
+    assert "row 3: 日期 would fail again" in refused(first, fill(book, {(12, "日期"): written}))
 
 
 @pytest.mark.parametrize("written", ["3.2E+17", "3.20102E+17", "1E+11"])
-def test_a_long_number_that_has_become_a_short_text(desk: Desk, book: Path, written: str) -> None:
-    said = refused(desk, fill(book, {(14, "电话"): written}))
+def test_a_long_number_that_has_become_a_short_text(first: Desk, book: Path, written: str) -> None:
+    said = refused(first, fill(book, {(14, "电话"): written}))
     assert "row 5: 电话: the number may have lost digits" in said
 
 
-def test_a_number_where_text_is_asked_for_may_have_lost_its_zeros(desk: Desk, book: Path) -> None:
-    said = refused(desk, fill(book, {(14, "电话"): 2584000000}))
+def test_a_number_where_text_is_asked_for_may_have_lost_its_zeros(first: Desk, book: Path) -> None:
+    said = refused(first, fill(book, {(14, "电话"): 2584000000}))
     assert "row 5: 电话: the number may have lost zeros" in said and "258400" not in said
-    assert taken(desk, fill(book, {(14, "电话"): "02584000000", (13, "费用"): 100, (13, "性别"): 2})) == [
+    assert taken(first, fill(book, {(14, "电话"): "02584000000", (13, "费用"): 100, (13, "性别"): 2})) == [
         "2",
         "100",
         "02584000000",
@@ -204,14 +187,14 @@ def test_a_number_where_text_is_asked_for_may_have_lost_its_zeros(desk: Desk, bo
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_text_file_is_no_workbook(desk: Desk, tmp_path: Path) -> None:
+def test_a_text_file_is_no_workbook(first: Desk, tmp_path: Path) -> None:
     path = tmp_path / "back.csv"
     path.write_bytes("批次,文件,行\nb,f,12\n".encode("gb18030"))
-    said = refused(desk, path, SourceError)
+    said = refused(first, path, SourceError)
     assert "is no .xlsx workbook" in said and "save it as .xlsx" in said
 
 
-def test_a_workbook_of_another_kind(desk: Desk, tmp_path: Path) -> None:
+def test_a_workbook_of_another_kind(first: Desk, tmp_path: Path) -> None:
     """Which of its cells hold formulas or errors cannot be seen there: 7 may be what a formula came to."""
     path = tmp_path / "back.ods"
     space = "urn:oasis:names:tc:opendocument:xmlns"
@@ -226,10 +209,10 @@ def test_a_workbook_of_another_kind(desk: Desk, tmp_path: Path) -> None:
             f"<office:body><office:spreadsheet>{sheets}</office:spreadsheet></office:body>"
             "</office:document-content>",
         )
-    assert "is no .xlsx workbook" in refused(desk, path, SourceError)
+    assert "is no .xlsx workbook" in refused(first, path, SourceError)
 
 
-def test_a_formula_in_a_strict_workbook(desk: Desk, book: Path, tmp_path: Path) -> None:
+def test_a_formula_in_a_strict_workbook(first: Desk, book: Path, tmp_path: Path) -> None:
     """Excel saves as `Strict Open XML` too (ISO/IEC 29500-1), whose namespaces are others."""
     names = {
         b"http://schemas.openxmlformats.org/officeDocument/2006/relationships": (
@@ -245,4 +228,4 @@ def test_a_formula_in_a_strict_workbook(desk: Desk, book: Path, tmp_path: Path) 
             for before, after in names.items():
                 data = data.replace(before, after)
             new.writestr(name, data)
-    assert "row 5: column Q holds a formula" in refused(desk, path)
+    assert "row 5: column Q holds a formula" in refused(first, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -46,23 +45,6 @@ CORRECTED = {
     (16, "费用"): "8.00",
     (16, "电话"): "13900000094",
 }
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """The rows are assigned, and the department has its workbook."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XUANWU_KEY_1", KEY)
-        desk = set_up(tmp_path_factory.mktemp("desk"))
-        assert desk.assign() == {"health": 4, "police": 1}
-        desk.export()
-        yield desk
-
-
-@pytest.fixture
-def book(first: Desk, tmp_path: Path) -> Path:
-    """The workbook as it went out."""
-    return Path(shutil.copy(first.root / "out.xlsx", tmp_path / "back.xlsx"))
 
 
 # ── going out ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -463,7 +463,7 @@ def test_an_engine_that_fails_is_an_error_of_ours_that_quotes_no_value(
         raise kind("Could not convert '张秘密'")
 
     here = city(kind="snapshot")
-    monkeypatch.setattr("pipelines.merge._Local.plan", fails)
+    monkeypatch.setattr("pipelines.merging.local._Local.plan", fails)
     with pytest.raises(EngineError, match=rf"could not merge the batch \({kind.__name__}\)") as caught:
         here.merge(1, pairs(a=1))
     told = "".join(traceback.format_exception(caught.value))

@@ -15,7 +15,7 @@ import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
 
 from pipelines.casting.casts import cast
-from pipelines.readers import workbook
+from pipelines.readers import workbook, workbook_extent
 from schemas.errors import SourceError
 from tests.pipelines.building import entry_of
 from tests.pipelines.readers.files import good, numbers, rows
@@ -210,6 +210,46 @@ def far_out(path: Path, cells: str) -> Path:
 def test_two_cells_far_apart_are_not_read_with_all_between(tmp_path: Path, cells: str) -> None:
     with pytest.raises(SourceError, match=r"too far apart|damaged"):
         rows(far_out(tmp_path / "a.xlsx", cells), "excel", ["a"])
+
+
+WIDE = {
+    "by their rows": f'<row r="1048576">{"<c><v>1</v></c>" * 16384}</row>',
+    "beyond XFD": '<row r="9"><c r="AAAAB1048576"><v>1</v></c></row>',
+    "behind zeros": '<row r="9"><c r="XFD00001048576"><v>1</v></c></row>',
+    "far down": '<row r="9"><c r="A99999999"><v>1</v></c></row>',
+    "one beside the other": f'<row r="999999"><c r="BL999999"/>{"<c><v>1</v></c>" * 9}</row>',
+    "with a prefix": '<x:row r="9"><x:c r="XFD1048576"><x:v>1</x:v></x:c></x:row>',
+}
+
+
+@pytest.mark.parametrize("cells", WIDE.values(), ids=WIDE)
+def test_cells_that_are_far_out_in_another_way(tmp_path: Path, cells: str) -> None:
+    """Looked at alone: where it is not seen, the reader would take all memory."""
+    with far_out(tmp_path / "a.xlsx", cells).open("rb") as stream:
+        assert workbook_extent.too_wide(stream)
+
+
+def test_a_cell_over_the_end_of_a_piece() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        blank = " " * (workbook_extent.CHUNK - len("<sheetData><"))
+        archive.writestr("a", f'<sheetData>{blank}<c r="XFD1048576"><v>1</v></c></sheetData>')
+    assert workbook_extent.too_wide(stream)
+
+
+def test_a_place_that_is_given_twice(tmp_path: Path) -> None:
+    """calamine takes the last one."""
+    cells = '<row r="9"><c r="A9" r="XFD1048576"><v>1</v></c></row>'
+    with far_out(tmp_path / "a.xlsx", cells).open("rb") as stream, pytest.raises(ValueError, match="part"):
+        workbook_extent.too_wide(stream)
+
+
+def test_a_picture_is_no_sheet(tmp_path: Path) -> None:
+    """Whatever its bytes happen to say, and however long it goes on without a `<`."""
+    path = far_out(tmp_path / "a.xlsx", "")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/media/image1.png", b'\x89PNG<c r="XFD1048576"><v>' + bytes(3 << 20))
+    assert good(path, "excel", ["a", "b"]) == [(1, 2)]
 
 
 def test_a_format_that_reaches_to_the_edge_is_no_cell(tmp_path: Path) -> None:

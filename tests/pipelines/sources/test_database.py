@@ -183,13 +183,25 @@ def test_a_cursor_that_went_back_is_told(settings: Settings, department: Departm
     """A source put back from a backup gives its numbers again: nothing is read below the position."""
     department.run(*PEOPLE)
     entry = people(cursor="id")
+    ctx = context_of(settings, [entry])
     run(settings, department, entry)
+    assert told(ctx, entry) is None
+    run(settings, department, entry, day=2)
+    assert told(ctx, entry) is None, "the row at the position came again"
     department.run("DELETE FROM people WHERE id > 1")
-    assert run(settings, department, entry, day=2).rows == 0
-    found = told(context_of(settings, [entry]), entry)
+    assert run(settings, department, entry, day=3).rows == 0
+    found = told(ctx, entry)
     assert found is not None
     (sentence,) = found.sentences
     assert sentence.startswith("no row is at cursor `id`'s last position, 3, or after it")
+
+
+def test_of_a_table_that_was_always_empty_nothing_is_told(settings: Settings, department: Department) -> None:
+    department.run(PEOPLE[0])
+    entry = people(cursor="id")
+    for day in (1, 2):
+        assert run(settings, department, entry, day=day).rows == 0
+    assert told(context_of(settings, [entry]), entry) is None
 
 
 def test_after_a_batch_without_a_cursor_reading_begins_anew(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from fastapi.testclient import TestClient
 
 from exchange.accounts import close_account, make_token, revoke_token, tokens
+from exchange.web import pages
 from exchange.web.cookies import LASTS
 from exchange.web.pages import TRIES
 from exchange.web.tokens import MOST_LIVE
@@ -72,19 +73,41 @@ def test_a_cookie_is_no_token_and_a_token_no_cookie(wang: Browser) -> None:
 
 
 def test_forms_of_other_sites_change_nothing(wang: Browser) -> None:
-    assert wang.here.post("/login", data={"name": "wang", "password": PASSWORD}).status_code == 403
+    answer = wang.here.post("/login", data={"name": "wang", "password": PASSWORD})
+    assert answer.status_code == 403 and pages.STALE in answer.text
     wang.by_password("wang")
     stale = "0" * 64
     for path in ("/logout", "/account/tokens", "/account/tokens/0123456789abcdef/end"):
         for csrf in ({}, {"csrf": ""}, {"csrf": stale}, {"csrf": "🚪"}):
             said = {"note": "x", "days": "1", "scopes": ["read"], **csrf}
-            problem(wang.here.post(path, data=said), 403)
+            answer = wang.here.post(path, data=said)
+            assert answer.status_code == 403 and pages.STALE in answer.text
+            assert answer.headers["content-type"].startswith("text/html")
+            assert f'name="csrf" value="{wang.csrf()}"' in answer.text, "the form again, for this login"
     assert tokens(wang.exchange.desk.state, "wang")[-1].kind == "login"
     said = {"days": 1}
     problem(wang.here.post("/api/v1/tokens", json=said), 403)
     problem(wang.here.post("/api/v1/requests", json={}, headers={"X-CSRF-Token": stale}), 403)
     right = {"X-CSRF-Token": wang.csrf()}
     assert wang.here.post("/api/v1/tokens", json=said, headers=right).status_code == 201
+
+
+def test_a_form_of_a_login_that_has_ended_leads_to_the_login(wang: Browser, clock: Clock) -> None:
+    wang.by_password("wang")
+    said = {"csrf": wang.csrf(), "note": "x", "days": "1", "scopes": ["read"]}
+    clock.now += LASTS
+    for path in ("/account/tokens", "/account/tokens/0123456789abcdef/end"):
+        answer = wang.here.post(path, data=said)
+        assert answer.status_code == 401 and pages.ENDED in answer.text
+        assert 'action="/login"' in answer.text
+    assert wang.here.post("/logout", data=said, follow_redirects=False).headers["location"] == "/login"
+    assert [each.kind for each in tokens(wang.exchange.desk.state, "wang")] == ["login"]
+
+
+def test_a_token_that_is_not_there_is_told_on_the_page(wang: Browser) -> None:
+    wang.by_password("wang")
+    answer = wang.here.post("/account/tokens/0123456789abcdef/end", data={"csrf": wang.csrf()})
+    assert answer.status_code == 404 and "没有这个令牌" in answer.text and 'name="csrf"' in answer.text
 
 
 def test_pages_hold_no_script_and_are_framed_by_nobody(browser: Browser) -> None:
