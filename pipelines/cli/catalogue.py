@@ -121,3 +121,18 @@ def import_entry(
     with output.open("x", encoding="utf-8") as file:
         file.write(text)
     typer.echo(str(output))
+
+
+@app.command("export")
+def export_lists(
+    folder: Annotated[Path, typer.Argument(help="where the lists are written")],
+    base: Annotated[
+        str, typer.Option(help="address at which the lake's downloads/ is served; default relative to it")
+    ] = "",
+) -> None:
+    """清单 Write the city's lists: resources, items, what is open (CSV), and DCAT (JSON-LD) for other catalogues."""
+    from pipelines.cli.common import open_context
+    from pipelines.listing import export
+
+    for path in export(open_context(), folder, base=base):
+        typer.echo(str(path))

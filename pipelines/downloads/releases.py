@@ -99,6 +99,16 @@ def datasets(settings: Settings) -> list[str]:
     return [".".join(folder.rsplit("/", 2)[-2:]) for folder in folders]
 
 
+def holding(settings: Settings, dataset: str) -> tuple[str, Json] | None:
+    """The release of a dataset that holds now: its folder below `downloads/`, and its index; None without one."""
+    home = zones.folder(settings, "downloads", dataset)
+    pointer = _read(store.join(home, POINTER))
+    index = _read(store.join(home, pointer["index"])) if pointer else None
+    if pointer is None or index is None:
+        return None
+    return f"{dataset.replace('.', '/')}/{pointer['release']}", index
+
+
 def _name(ctx: Context, entry: Entry, published: Published) -> str:
     """`<batch>-<digest>`: the same table, entry and rules have the same release."""
     _, summary = next(ctx.tables.snapshots(identifier("open", entry.id)))

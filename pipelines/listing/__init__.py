@@ -1,0 +1,57 @@
+"""The lists that the city publishes (Decree 809, Arts. 13-15; 发改高技〔2017〕1272号): what there is, with which items,
+and what is open, as tables for people and as DCAT for other catalogues.
+
+    resources.csv    资源目录: one dataset a line
+    items.csv        信息项: one field a line
+    open.csv         开放清单: what the public may have, with its newest release
+    catalog.jsonld   the open datasets and their downloads
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date
+from pathlib import Path
+
+from lake import store
+from pipelines.context import Context
+from pipelines.listing.dcat import catalog
+from pipelines.listing.tables import Row, items, opened, resource
+from schemas.workdays import day_of
+
+BOM = "\ufeff"
+"""By which Excel knows UTF-8."""
+
+
+def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
+    """Write the lists into a folder, over earlier ones; returns their paths. `base` is the address at which the lake's
+    `downloads/` is served; without one, addresses are relative to where catalog.jsonld lies."""
+    entries = [entry for _, entry in sorted(ctx.catalogue.entries.items())]
+    published = _published(ctx)
+    tables = {
+        "resources.csv": [resource(ctx.catalogue, entry, published.get(entry.id)) for entry in entries],
+        "items.csv": [item for entry in entries for item in items(entry)],
+        "open.csv": [opened(ctx, entry) for entry in entries if entry.open.type != "none"],
+    }
+    texts = {name: BOM + _csv(rows) for name, rows in tables.items()}
+    texts["catalog.jsonld"] = json.dumps(catalog(ctx, entries, base), ensure_ascii=False, indent=1) + "\n"
+    for name, text in texts.items():
+        store.write_atomic(str((folder / name).resolve()), text.encode())
+    return [folder / name for name in texts]
+
+
+def _published(ctx: Context) -> dict[str, date]:
+    """The day on which each dataset was published last."""
+    done = ((each.finished, each.batch.dataset) for each in ctx.ledger.done() if each.stage == "publish")
+    return {dataset: day_of(end) for end, dataset in sorted((end, name) for end, name in done if end)}
+
+
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()

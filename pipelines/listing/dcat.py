@@ -1,0 +1,108 @@
+"""What is open, and its downloads, for other catalogues: DCAT 3 as JSON-LD."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pipelines import downloads
+from pipelines.context import Context
+from pipelines.listing.tables import cycle, open_fields
+from schemas.model import Entry
+
+Json = dict[str, Any]
+MEDIA: Final = {
+    "csv": "text/csv",
+    "jsonl": "application/x-ndjson",
+    "json": "application/json",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+CONTEXT: Final = {
+    "dcat": "http://www.w3.org/ns/dcat#",
+    "dct": "http://purl.org/dc/terms/",
+    "foaf": "http://xmlns.com/foaf/0.1/",
+    "spdx": "http://spdx.org/rdf/terms#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+}
+_FREQUENCY: Final = "http://publications.europa.eu/resource/authority/frequency/"
+_PUBLIC: Final = "http://publications.europa.eu/resource/authority/access-right/PUBLIC"
+
+
+def catalog(ctx: Context, entries: list[Entry], base: str) -> Json:
+    opened = [entry for entry in entries if entry.open.type != "none"]
+    return {
+        "@context": CONTEXT,
+        "@type": "dcat:Catalog",
+        "dct:title": _texts("公共数据开放目录", "Open data catalogue"),
+        "dct:description": _texts(
+            "本市向社会开放的数据及其下载。", "What the city opens to the public, and its downloads."
+        ),
+        "dct:publisher": {"@type": "foaf:Agent", "foaf:name": _texts("数据主管部门", "Data authority")},
+        "dct:modified": _typed(ctx.clock().isoformat(), "dateTime"),
+        "dcat:dataset": [_dataset(ctx, entry, base) for entry in opened],
+    }
+
+
+def _dataset(ctx: Context, entry: Entry, base: str) -> Json:
+    department = ctx.catalogue.departments[entry.owner]
+    found = downloads.holding(ctx.settings, entry.id)
+    conditions = entry.open.conditions
+    told: Json = {
+        "@id": f"urn:xuanwu:{entry.id}",
+        "@type": "dcat:Dataset",
+        "dct:identifier": entry.code,
+        "dct:title": _texts(entry.title.zh, entry.title.en),
+        "dct:description": _texts(entry.summary.zh, entry.summary.en),
+        "dct:publisher": {
+            "@type": "foaf:Agent",
+            "dct:identifier": department.uscc,
+            "foaf:name": _texts(department.title.zh, department.title.en),
+        },
+        "dct:accrualPeriodicity": {"@id": _FREQUENCY + cycle(ctx.catalogue, entry)[1]},
+        "dcat:keyword": [
+            {"@language": "zh", "@value": entry.fields[name].title.zh} for name in open_fields(entry)
+        ],
+    }
+    if entry.open.type == "unconditional":
+        told["dct:accessRights"] = {"@id": _PUBLIC}
+    if conditions:
+        told["dct:rights"] = {
+            "@type": "dct:RightsStatement",
+            "dct:description": _texts(conditions.zh, conditions.en),
+        }
+    if found is not None:
+        folder, index = found
+        told["dct:modified"] = _typed(index["released_at"], "dateTime")
+        told["dcat:distribution"] = [
+            _distribution(file, f"{base.rstrip('/')}/{folder}" if base else folder)
+            for file in index["files"]
+            if file["rows"] is not None
+        ]
+    return told
+
+
+def _distribution(file: Mapping[str, Any], folder: str) -> Json:
+    address = {"@id": f"{folder}/{file['name']}"}
+    return {
+        "@type": "dcat:Distribution",
+        "dct:title": _texts(file["name"], ""),
+        "dct:format": file["format"],
+        "dcat:mediaType": {"@id": f"https://www.iana.org/assignments/media-types/{MEDIA[file['format']]}"},
+        "dcat:byteSize": _typed(str(file["size"]), "nonNegativeInteger"),
+        "dcat:accessURL": address,
+        "dcat:downloadURL": address,
+        "spdx:checksum": {
+            "@type": "spdx:Checksum",
+            "spdx:algorithm": {"@id": "spdx:checksumAlgorithm_sha256"},
+            "spdx:checksumValue": _typed(file["sha256"], "hexBinary"),
+        },
+    }
+
+
+def _texts(zh: str, en: str) -> list[Json]:
+    return [{"@language": tag, "@value": text} for tag, text in (("zh", zh), ("en", en)) if text]
+
+
+def _typed(text: str, kind: str) -> Json:
+    return {"@type": f"xsd:{kind}", "@value": text}
