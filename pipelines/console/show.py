@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from exchange.looks import Look
     from exchange.usage import Usage
     from pipelines.keyring import Standing
+    from pipelines.leftover import Left
     from pipelines.publishing.granting import Grant
     from pipelines.quarantine.aside import Aside
     from pipelines.quarantine.casework import Case, Load
@@ -162,6 +163,26 @@ def show_overdue(found: Sequence[Load]) -> None:
             terminal().print(
                 f"[red]隔离逾期 overdue[/red] {load.department}: {load.overdue:,} rows set aside, "
                 f"the oldest due {load.due:%Y-%m-%d}: xuanwu quarantine list",
+                highlight=False,
+            )
+
+
+def show_left(found: Sequence[Left]) -> None:
+    """A line for each dataset without an entry: what stays of it, and first what can still be read."""
+    for each in found:
+        if each.readable:
+            terminal().print(
+                f"[red]条目已移除 no entry any more[/red] {each.dataset}: {', '.join(each.readable)} "
+                "can still be read: xuanwu upkeep",
+                highlight=False,
+            )
+        stays = ", ".join(
+            filter(None, (f"{each.batches:,} landed batches" if each.batches else "", *each.tables))
+        )
+        if stays:
+            terminal().print(
+                f"[yellow]条目已移除 no entry any more[/yellow] {each.dataset}: {stays} stay, and no `retention:` "
+                "removes anything of them: put the entry back, with share and open of type none",
                 highlight=False,
             )
 
