@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lake import store, zones
-from pipelines import downloads
 from pipelines.context import Context
 
 
@@ -33,6 +32,8 @@ def left_over(ctx: Context) -> list[Left]:
 
 
 def _left(ctx: Context, dataset: str) -> Left:
+    from pipelines import downloads  # loads what writes workbooks, and mostly nothing is left
+
     own = zones.identifier("curated", dataset)[1]
     batches = store.list_folders(zones.folder(ctx.settings, "landing", dataset))
     kept = [zones.identifier(zone, dataset) for zone in ("curated", "quarantine")]
