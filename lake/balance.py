@@ -104,6 +104,8 @@ def counts(record: Record) -> Mapping[str, int]:
     if isinstance(record, Landed):
         numbers |= {"files": len(record.files), "skipped": len(record.skipped)}
         numbers |= {"erased": record.erased} if record.erased else {}
+    if isinstance(record, Published):
+        numbers |= {f"unfit_{name}": count for name, count in record.unfit.items()}
     if isinstance(record, Published) and (risk := record.disclosure):
         numbers |= {"emptied": risk.emptied} if risk.emptied else {}
         numbers |= {"for_earlier_releases": risk.for_earlier} if risk.for_earlier else {}

@@ -167,7 +167,9 @@ class Certificate(Part):
     first. `metadata` and `downloads` are filled in after the commit. `risk` is what the disclosure gate measured,
     `releases` what the public was given before, which it was measured against, and noise that was drawn; after the
     commit also what the public is given by it, where that was written down.
-    `outside` are curated rows that are not of the grant's territory: rows_in = rows + suppressed + outside."""
+    `outside` are curated rows that are not of the grant's territory: rows_in = rows + suppressed + outside.
+    `unfit` are values by field, of the rows within it, that are not of the form in which `fpe` enciphers: published as
+    null."""
 
     version: Literal[1] = 1
     dataset: str
@@ -183,6 +185,7 @@ class Certificate(Part):
     rows: int
     suppressed: int
     outside: int = 0
+    unfit: dict[str, int] = {}
     grant: GrantProof | None = None
     masks_hash: str
     masks: dict[str, Words]
@@ -206,7 +209,7 @@ class Certificate(Part):
         return {name: value for name, value in handler(self).items() if name not in _LATER or value}
 
 
-_LATER: Final = ("outside", "grant", "releases")
+_LATER: Final = ("outside", "unfit", "grant", "releases")
 
 
 def path_of(zone: str, table: str, snapshot: int) -> str:

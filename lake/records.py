@@ -234,7 +234,8 @@ class Disclosure(BaseModel):
 
 class Published(Record):
     """One policy of one zone: rows_in = rows_out + suppressed + outside. `outside` are rows that a grant of a territory
-    does not reach. `disclosure` is there of releases about persons, and
+    does not reach. `unfit` are values by field that are not of the form in which the mask `fpe` enciphers, of all rows
+    but those, and are published as null. `disclosure` is there of releases about persons, and
     of aggregates of them, and then its `suppressed` is that one. `reused` says that the publication already stood
     (same curated snapshot, same masks, same key version)."""
 
@@ -249,6 +250,7 @@ class Published(Record):
     rows_out: int
     suppressed: int = 0
     outside: int = 0
+    unfit: dict[str, int] = {}
     disclosure: Disclosure | None = None
     downloads: tuple[Download, ...] = ()
     reused: bool = False

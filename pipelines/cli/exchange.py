@@ -61,7 +61,7 @@ def usage(
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
         return
-    from pipelines.console.show import show_usage
+    from pipelines.console.exchanged import show_usage
 
     show_usage(found)
 
@@ -87,7 +87,7 @@ def looked(
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
         return
-    from pipelines.console.show import show_looks
+    from pipelines.console.exchanged import show_looks
 
     show_looks(found)
 
@@ -151,7 +151,7 @@ def account_list(as_json: AsJson = False) -> None:
         told = [asdict(each) for each in found]
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1, default=datetime.isoformat))
         return
-    from pipelines.console.show import show_accounts
+    from pipelines.console.exchanged import show_accounts
 
     show_accounts(found)
 
@@ -202,7 +202,7 @@ def token_list(
         ]
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
-    from pipelines.console.show import show_tokens
+    from pipelines.console.exchanged import show_tokens
 
     show_tokens(found)
 

@@ -26,7 +26,7 @@ def list_grants(
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
         return
-    from pipelines.console.show import show_grants
+    from pipelines.console.exchanged import show_grants
 
     show_grants(found)
 

@@ -113,7 +113,9 @@ def status(
     every: Annotated[bool, typer.Option("--all", help="every batch, not just each dataset's newest")] = False,
     stages: Annotated[bool, typer.Option("--stages", help="a line for every stage of each batch")] = False,
 ) -> None:
-    """状态 Rows in and out of every stage of every batch; what failed and why; what is late or overdue."""
+    """状态 Rows in and out of every stage of every batch; what failed and why; what is late or overdue; what is left of
+    datasets that are in the catalogue no more."""
+    from pipelines.leftover import left_over
     from pipelines.quarantine.casework import loads
     from pipelines.status import batch_statuses, late_datasets, stage_statuses
 
@@ -123,6 +125,7 @@ def status(
     shown = rows if every else list({row.dataset: row for row in rows}.values())
     late = late_datasets(ctx, wanted)
     overdue = [load for load in loads(ctx, wanted) if load.overdue]
+    left = [] if wanted else left_over(ctx)
     if as_json:
         body = {
             "batches": [row.as_json() for row in rows],
@@ -132,16 +135,18 @@ def status(
                 {"department": load.department, "rows": load.overdue, "due": str(load.due)}
                 for load in overdue
             ],
+            "removed": [each.as_json() for each in left],
         }
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
-    from pipelines.console.show import show_overdue, show_stages, show_status
+    from pipelines.console.show import show_left, show_overdue, show_stages, show_status
 
     if stages:
         show_stages(stage_statuses(ctx, shown))
     else:
         show_status(shown, late)
         show_overdue(overdue)
+        show_left(left)
 
 
 def upkeep() -> None:

@@ -1,4 +1,4 @@
-"""Tables for the terminal: what the command line shows people, Chinese first."""
+"""Tables for the terminal: what the command line shows people of the lake, Chinese first."""
 
 from __future__ import annotations
 
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from exchange.accounts import Account, Token
-    from exchange.looks import Look
-    from exchange.usage import Usage
     from pipelines.keyring import Standing
-    from pipelines.publishing.granting import Grant
+    from pipelines.leftover import Left
     from pipelines.quarantine.aside import Aside
     from pipelines.quarantine.casework import Case, Load
     from pipelines.status import BatchStatus, Lateness, StageStatus
@@ -65,12 +62,12 @@ def show_status(rows: Sequence[BatchStatus], late: Sequence[Lateness]) -> None:
     for row in rows:
         table.add_row(
             f"{row.dataset}\n[dim]{escape(row.title_zh)} {row.day}[/dim]",
-            _number(row.collected),
-            _number(row.quarantined),
+            number(row.collected),
+            number(row.quarantined),
             _merged(row),
-            _number(row.total),
+            number(row.total),
             "\n".join(f"{count:,}" for count in row.shared.values()) or "-",
-            _number(row.opened),
+            number(row.opened),
             f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]"
             + ("" if row.state == "done" else f"\n{row.stage}"),
         )
@@ -109,9 +106,9 @@ def show_stages(rows: Sequence[StageStatus]) -> None:
             row.dataset,
             row.batch,
             f"{row.stage} {row.part}".strip(),
-            _number(row.rows_in),
-            _number(row.rows_out),
-            _number(row.counts.get("quarantined")),
+            number(row.rows_in),
+            number(row.rows_out),
+            number(row.counts.get("quarantined")),
             "-" if row.seconds is None else f"{row.seconds:.1f}",
             str(row.attempt),
             f"[{COLOURS.get(row.state, 'white')}]{row.state}[/]",
@@ -166,6 +163,26 @@ def show_overdue(found: Sequence[Load]) -> None:
             )
 
 
+def show_left(found: Sequence[Left]) -> None:
+    """A line for each dataset without an entry: what stays of it, and first what can still be read."""
+    for each in found:
+        if each.readable:
+            terminal().print(
+                f"[red]条目已移除 no entry any more[/red] {each.dataset}: {', '.join(each.readable)} "
+                "can still be read: xuanwu upkeep",
+                highlight=False,
+            )
+        stays = ", ".join(
+            filter(None, (f"{each.batches:,} landed batches" if each.batches else "", *each.tables))
+        )
+        if stays:
+            terminal().print(
+                f"[yellow]条目已移除 no entry any more[/yellow] {each.dataset}: {stays} stay, and no `retention:` "
+                "removes anything of them: put the entry back, with share and open of type none",
+                highlight=False,
+            )
+
+
 def show_keys(rows: Sequence[Standing]) -> None:
     """A line for every snapshot with tokens; then what is left to publish again under the key in use."""
     table = Table(title="密钥版本 Key versions", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -190,19 +207,19 @@ def show_asides(rows: Iterable[Aside]) -> None:
         console.print(Text(text, style), soft_wrap=True)
 
     for row in rows:
-        say(f"{_printable(row.file)} 行 row {row.row}  [{row.stage} {row.batch}]", "bold")
+        say(f"{printable(row.file)} 行 row {row.row}  [{row.stage} {row.batch}]", "bold")
         for failure in row.failures:
             say(f"  {failure.field or '整行 the row'}: {failure.rule}; expected: {failure.expected}", "red")
         for name, value in row.data.items():
-            say(f"    {_printable(name)} = {'null' if value is None else _printable(value)}")
+            say(f"    {printable(name)} = {'null' if value is None else printable(value)}")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without anything that a terminal would obey: sources are not ours."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _number(value: int | None) -> str:
+def number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
@@ -228,115 +245,3 @@ def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Se
     for reader in read_by:
         below.add_row(".".join(reader.column), reader.how, str(reader.steps))
     terminal().print(below if read_by else "没有数据集使用它 no dataset reads it")
-
-
-def show_accounts(found: Sequence[Account]) -> None:
-    """A line an account; of each token that is good now the day on which it ends."""
-    table = Table(title="账户 Accounts", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "账户 account",
-        "部门 department",
-        "角色 roles",
-        "密码 password",
-        "关闭 closed",
-        "令牌到期 tokens until",
-    ):
-        table.add_column(heading, overflow="fold")
-    for each in found:
-        until = sorted(f"{token.expires:%Y-%m-%d}" for token in each.tokens)
-        table.add_row(
-            escape(_printable(each.name)),
-            each.department,
-            " ".join(each.roles),
-            "是 yes" if each.password else "",
-            f"{each.closed:%Y-%m-%d}" if each.closed else "",
-            " ".join(until),
-        )
-    terminal().print(table)
-
-
-def show_tokens(found: Sequence[Token]) -> None:
-    """A line a token, the newest last."""
-    table = Table(title="令牌 Tokens", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "编号 id",
-        "账户 account",
-        "种类 kind",
-        "范围 scopes",
-        "到期 until",
-        "撤销 revoked",
-        "说明 note",
-    ):
-        table.add_column(heading, overflow="fold")
-    for each in found:
-        ended = f"{each.revoked:%Y-%m-%d}" if each.revoked else ""
-        table.add_row(
-            each.id,
-            each.account,
-            each.kind,
-            " ".join(each.scopes),
-            f"{each.expires:%Y-%m-%d}",
-            ended,
-            escape(_printable(each.note)),
-        )
-    terminal().print(table)
-
-
-def show_grants(found: Sequence[Grant]) -> None:
-    """A line a grant, by number."""
-    table = Table(title="授权 Grants", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "编号\nno.",
-        "数据集\ndataset",
-        "需求方\ngiven to",
-        "范围\nscope",
-        "到期\nuntil",
-        "状态\nstate",
-    ):
-        table.add_column(heading, overflow="fold")
-    table.add_column("专表行数\nrows of its own", justify="right")
-    for each in found:
-        scope = [each.policy, *([f"{len(each.columns)} columns"] if each.columns else []), each.division]
-        table.add_row(
-            str(each.number),
-            each.dataset,
-            each.department,
-            " ".join(filter(None, scope)),
-            each.until[:10],
-            each.state,
-            _number(each.rows),
-        )
-    terminal().print(table)
-
-
-def show_usage(found: Sequence[Usage]) -> None:
-    """A line for each table, reader, purpose and door, the most read first."""
-    table = Table(title="使用情况 Usage", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("数据集 dataset", "部门 department", "账户 account", "用途 purpose", "方式 door"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("次数 reads", "行 rows", "拒绝 refused"):
-        table.add_column(heading, justify="right")
-    for each in found:
-        names = (f"{each.dataset} {each.policy}", each.department, each.account, each.purpose, each.door)
-        counts = (f"{each.reads:,}", f"{each.rows:,}", f"{each.refused:,}")
-        table.add_row(*(escape(name) for name in names), *counts)
-    terminal().print(table)
-
-
-def show_looks(found: Sequence[Look]) -> None:
-    """A line a read, the oldest first."""
-    table = Table(title="查阅记录 Looks", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "时间 at",
-        "部门 department",
-        "账户 account",
-        "用途 purpose",
-        "数据集 dataset",
-        "范围 what",
-    ):
-        table.add_column(heading, overflow="fold")
-    for each in found:
-        what = "整表，或在其中 a whole table, perhaps" if each.whole else "本人的行 the person's rows"
-        names = (each.at[:19], each.department, each.by, each.purpose, f"{each.dataset} {each.policy}")
-        table.add_row(*(escape(name) for name in names), what)
-    terminal().print(table)

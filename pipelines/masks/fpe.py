@@ -60,7 +60,22 @@ def encipher(values: pa.Array, mask: Fpe, key: Key, domain: str) -> pa.Array:
     secret = key.derive(
         f"fpe/{mask.form}/{domain}", "sm3" if chinese else "sha256", length=16 if chinese else 32
     )
-    return _FORMS[mask.form](values, block_cipher(mask.cipher, secret))
+    form = _FORMS[mask.form]
+    fits = form.fits(values)
+    return _placed(form.write(values.filter(pa.array(fits)), block_cipher(mask.cipher, secret)), fits)
+
+
+def unfit(values: pa.Array, mask: Fpe) -> int:
+    """How many values are not of the form, and become null; those that are null are none of them."""
+    return int((flags(values.is_valid()) & ~_FORMS[mask.form].fits(values)).sum())
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Which values are of the form, and how those are written."""
+
+    fits: Callable[[pa.Array], Flags]
+    write: Callable[[pa.Array, Cipher], pa.Array]
 
 
 # ── in place: digits, capital letters ─────────────────────────────────────────────────────────────────────
@@ -76,16 +91,16 @@ class _InPlace:
     lengths: range
     whole: str
 
-    def __call__(self, values: pa.Array, cipher: Cipher) -> pa.Array:
-        compact = pc.replace_substring_regex(values, f"[^{self.alphabet}]", "")
-        length = pc.binary_length(compact)
-        fits = flags(pc.fill_null(pc.match_substring_regex(values, self.whole), False))
-        fits &= np.isin(length.fill_null(0), list(self.lengths))
-        chosen = values.filter(pa.array(fits))
-        written = _overwritten(
-            chosen, self._enciphered(compact.filter(pa.array(fits)), cipher), self.alphabet
-        )
-        return _placed(written, fits)
+    def fits(self, values: pa.Array) -> Flags:
+        length = pc.binary_length(self._compact(values))
+        whole = flags(pc.fill_null(pc.match_substring_regex(values, self.whole), False))
+        return np.asarray(whole & np.isin(length.fill_null(0), list(self.lengths)))
+
+    def write(self, values: pa.Array, cipher: Cipher) -> pa.Array:
+        return _overwritten(values, self._enciphered(self._compact(values), cipher), self.alphabet)
+
+    def _compact(self, values: pa.Array) -> pa.Array:
+        return pc.replace_substring_regex(values, f"[^{self.alphabet}]", "")
 
     def _enciphered(self, compact: pa.Array, cipher: Cipher) -> Bytes:
         """The characters of all values one after another, enciphered."""
@@ -111,15 +126,17 @@ def _overwritten(values: pa.Array, characters: Bytes, alphabet: str) -> pa.Array
 # ── numbers with a check digit or a numbering plan ────────────────────────────────────────────────────────
 
 
+def _is_resident_id(values: pa.Array) -> Flags:
+    born = pc.fill_null(pc.match_substring_regex(values, "^.{6}(?:19|20)"), False)
+    return is_resident_id(values) & flags(born)
+
+
 def _resident_id(values: pa.Array, cipher: Cipher) -> pa.Array:
     """Province, division, day of birth and serial are one number below the count of all of them."""
-    fits = is_resident_id(values) & flags(
-        pc.fill_null(pc.match_substring_regex(values, "^.{6}(?:19|20)"), False)
-    )
-    rows = _rows(values, fits, 18)
+    rows = _rows(values, 18)
     ordered = _walked(cipher, _resident_rank(rows[:, :17] - 48), len(_PLACE) * 10**4 * _DAYS * 10**3)
     body = _resident_digits(ordered)
-    return _placed(_with_wrong_check(body, resident_id_check, _RESIDENT_CHECKS), fits)
+    return _with_wrong_check(body, resident_id_check, _RESIDENT_CHECKS)
 
 
 def _resident_rank(digits: Bytes) -> NDArray[np.uint64]:
@@ -166,19 +183,17 @@ def _walked(cipher: Cipher, numbers: NDArray[np.uint64], size: int) -> NDArray[n
 
 def _uscc(values: pa.Array, cipher: Cipher) -> pa.Array:
     """The nine characters of the organisation; authority, kind and division are its class and stay."""
-    fits = is_uscc(values)
-    rows = _rows(values, fits, 18)[:, :17].copy()
+    rows = _rows(values, 18)[:, :17].copy()
     ff1 = FF1(cipher, len(USCC_ALPHABET), 9)
     rows[:, 8:] = _letters(USCC_ALPHABET)[ff1.encrypt(_numerals(USCC_ALPHABET)[rows[:, 8:]])]
-    return _placed(_with_wrong_check(rows, uscc_check, USCC_ALPHABET), fits)
+    return _with_wrong_check(rows, uscc_check, USCC_ALPHABET)
 
 
 def _mobile(values: pa.Array, cipher: Cipher) -> pa.Array:
-    fits = is_mobile(values)
-    rows = _rows(values, fits, 11).copy()
+    rows = _rows(values, 11).copy()
     rows[:, 0] = ord("2")
     rows[:, 1:] = FF1(cipher, 10, 10).encrypt(rows[:, 1:] - 48) + 48
-    return _placed(_strings(rows), fits)
+    return _strings(rows)
 
 
 def _with_wrong_check(body: Bytes, check: Callable[[pa.Array], pa.Array], letters: str) -> pa.Array:
@@ -191,9 +206,9 @@ def _with_wrong_check(body: Bytes, check: Callable[[pa.Array], pa.Array], letter
 # ── columns and bytes ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _rows(values: pa.Array, fits: Flags, width: int) -> Bytes:
-    """The bytes of the values that fit, all of one width."""
-    parts: Iterator[tuple[Places, Bytes]] = matrices(values.filter(pa.array(fits)), width)
+def _rows(values: pa.Array, width: int) -> Bytes:
+    """The bytes of the values, all of one width."""
+    parts: Iterator[tuple[Places, Bytes]] = matrices(values, width)
     return np.vstack([np.empty((0, width), np.uint8), *(rows for _, rows in parts)])
 
 
@@ -236,10 +251,10 @@ WHOLE = {
     "alphanumeric": rf"^{_PLATE}[0-9A-Z{_APART}]*[{SUFFIXES}]?$",
 }
 """For RE2: what a value may hold that is enciphered in place, and what it holds then."""
-_FORMS: dict[str, Callable[[pa.Array, Cipher], pa.Array]] = {
+_FORMS: dict[str, _Form | _InPlace] = {
     "digits": _InPlace(_DIGITS, range(6, 33), WHOLE["digits"]),
     "alphanumeric": _InPlace(_CAPITALS, range(4, 21), WHOLE["alphanumeric"]),
-    "resident_id": _resident_id,
-    "uscc": _uscc,
-    "mobile": _mobile,
+    "resident_id": _Form(_is_resident_id, _resident_id),
+    "uscc": _Form(is_uscc, _uscc),
+    "mobile": _Form(is_mobile, _mobile),
 }

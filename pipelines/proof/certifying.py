@@ -67,6 +67,7 @@ class Publication:
     batch: str
     suppressed: int = 0
     outside: int = 0
+    unfit: Mapping[str, int] = field(default_factory=dict)
     risk: dict[str, str | int | bool | None] | None = None
     issued: str = field(default="", init=False)
 
@@ -110,6 +111,7 @@ class Publication:
             rows=sum(staged.files.values()),
             suppressed=self.suppressed,
             outside=self.outside,
+            unfit=dict(self.unfit),
             grant=self._grant(),
             masks_hash=self.masks_hash,
             masks={name: _words(mask, self.key_version) for name, mask in self.plan.items()},

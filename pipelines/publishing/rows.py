@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -15,7 +16,9 @@ from lake.ahead import ahead
 from lake.deletes import NOWHERE, Part, Positions
 from pipelines.gates import disclosure, leak
 from pipelines.masks import masked_rows
-from pipelines.masks.tokens import Tokens
+from pipelines.masks.arrays import plain
+from pipelines.masks.fpe import unfit
+from pipelines.masks.tokens import Tokens, canonical
 from pipelines.publishing import counting, increments
 from pipelines.publishing.job import (
     Job,
@@ -30,6 +33,7 @@ from pipelines.publishing.job import (
 from pipelines.publishing.ordering import ordered, shuffled
 from pipelines.publishing.origins import Origins
 from pipelines.publishing.territory import with_territory, within
+from schemas.model import Fpe
 
 
 def mask_rows(job: Job, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -101,6 +105,17 @@ def within_territory(job: Job, names: list[str], source: int) -> Iterator[pa.Rec
     for batch in job.ctx.tables.scan(job.curated, with_territory(names, job.territory), source):
         inside = within(batch, job.territory)
         yield (batch if inside is None else batch.filter(inside)).select(names)
+
+
+def unfit_of(job: Job, source: int) -> dict[str, int]:
+    """How many values of each enciphered column are not of its form, so that the mask empties them; where there are
+    any. Counted by themselves, before anything is committed, of all rows but those outside a grant's territory."""
+    masks = {name: mask for name, mask in job.plan.items() if isinstance(mask, Fpe)}
+    found: Counter[str] = Counter()
+    for batch in within_territory(job, list(masks), source) if masks else ():
+        for name, mask in masks.items():
+            found[name] += unfit(canonical(plain(batch.column(name))).cast(pa.string()), mask)
+    return {name: count for name, count in found.items() if count}
 
 
 def with_origin(job: Job, parts: Sequence[Part], origins: Origins) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from lake.properties import named, said
 from lake.records import Disclosure, Published
 from lake.version import code_version
@@ -13,6 +15,7 @@ from pipelines.publishing.job import (
     contract_hash,
     outside_of,
 )
+from pipelines.publishing.rows import unfit_of
 from schemas.model import Hmac
 
 
@@ -31,6 +34,7 @@ def properties_of(job: Job, source: int, judged: disclosure.Judged) -> dict[str,
         code_version=code_version(),
         **({"disclosure": judged.record.model_dump_json()} if judged.record else {}),
         **({"outside": str(outside_of(job, source))} if job.territory else {}),
+        **({"unfit": json.dumps(unfit)} if (unfit := unfit_of(job, source)) else {}),
         **({released.SHAPES: released.written(job.shapes)} if job.judged else {}),
         **job.stands_under,
     )
@@ -60,6 +64,7 @@ def publication(
         risk=judged.certified,
         suppressed=len(judged.gone),
         outside=outside_of(job, source),
+        unfit=json.loads(said(properties, "unfit") or "{}"),
     )
 
 
@@ -81,6 +86,7 @@ def record_of(job: Job, source: int, snapshot: int, *, reused: bool) -> Publishe
         rows_out=tables.row_count(job.table, snapshot),
         suppressed=risk.suppressed if risk else 0,
         outside=int(said(summary, "outside") or 0),
+        unfit=json.loads(said(summary, "unfit") or "{}"),
         disclosure=risk,
         reused=reused,
     )

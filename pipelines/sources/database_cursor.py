@@ -5,11 +5,13 @@ committed since, and what comes twice is resolved by key at the merge. Rows with
 every time.
 
 One row with a time to come, 2099 for 2009, would end the reading for good: nothing that is changed today lies behind
-it. So a position that is later than its own collection is not begun at, but a day before that collection.
+it. So a position that is later than its own collection is not begun at, but a day before that collection. Nor is one
+beyond the calendar, which PostgreSQL knows: `infinity`, and years of five digits and more.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,7 @@ from schemas.model import DatabaseSource, Entry
 _ISO_DATE = "%Y-%m-%d"
 DAY: Final = timedelta(days=1)
 """More than clocks and time zones differ: a position that carries no zone is read as UTC."""
+_BEYOND: Final = re.compile(r"infinity|\d{5,}-")
 
 
 def since(ctx: Context, entry: Entry, source: DatabaseSource, batch: Batch) -> tuple[str | None, str | None]:
@@ -56,7 +59,11 @@ def _not_to_come(run: Landed, entry: Entry) -> str:
     position, field = str(run.position), entry.fields[str(run.cursor)]
     if field.type not in ("date", "timestamp"):
         return position
-    return _moved(position, lambda moment: _bounded(moment, run.collected_at), field.formats) or position
+    moved = _moved(position, lambda moment: _bounded(moment, run.collected_at), field.formats)
+    if moved is None and _BEYOND.match(position):
+        before = (run.collected_at.astimezone(UTC) - DAY).replace(microsecond=0, tzinfo=None)
+        return before.strftime(field.formats[0]) if field.formats else str(before)
+    return moved or position
 
 
 def _bounded(moment: datetime, collected: datetime) -> datetime:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from lake.batch import Batch
 from lake.records import Landed, LandedFile
 from pipelines.cli import app
+from pipelines.leftover import Left, left_over
 from pipelines.report import write_report
 from pipelines.status import batch_statuses
 from schemas.settings import Settings
@@ -19,7 +20,7 @@ from tests.pipelines.badinput.town import DATASET, ENTRY, Rows, Town, batch_of, 
 from tests.pipelines.building import NOW, context_of, entry_of
 from tests.pipelines.building import batch_of as a_day_of
 
-OTHER = "police.vehicle"
+OTHER = "police.person_vehicle"
 
 
 @pytest.fixture
@@ -87,6 +88,33 @@ def test_only_where_rows_have_an_order_one_is_older(town: Town) -> None:
         town.leave(f"{day:02}", csv_of(found))
         town.run(day)
     assert [(row.superseded, row.warning) for row in batch_statuses(town.ctx)] == [(0, ""), (10, "")]
+
+
+def test_what_is_left_of_a_dataset_without_an_entry_is_told(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First that it can still be read; after an upkeep what stays; nothing while the entry is there, or of a dataset of
+    which nothing ever came."""
+    town.leave("01", csv_of([*rows(1), ("P9", "x", "1", "1", "y")]))
+    town.run(1)
+    monkeypatch.setenv("XUANWU_CONN_POLICE", town.urls["police"])
+    xuanwu("run", OTHER, "--date", "2026-03-01")
+    town.ctx.ledger.begin(a_day_of("police.nothing"), "collect")
+    assert left_over(town.ctx) == [] and "no entry any more" not in xuanwu("status")
+    (town.catalogue / f"{DATASET.replace('.', '/')}.yaml").unlink()
+    kept = ("curated.police__person", "quarantine.police__person")
+    readable = ("share.police__person__default", "open.police__person", "downloads")
+    assert left_over(town.ctx) == [Left(DATASET, 1, kept, readable)]
+    first, second = (line for line in xuanwu("status").splitlines() if "no entry any more" in line)
+    assert all(name in first for name in readable) and first.endswith("can still be read: xuanwu upkeep")
+    assert f"{DATASET}: 1 landed batches, {', '.join(kept)} stay" in second
+    xuanwu("upkeep")
+    assert json.loads(xuanwu("status", "--json"))["removed"] == [
+        {"dataset": DATASET, "batches": 1, "tables": list(kept), "readable": []}
+    ]
+    (line,) = (line for line in xuanwu("status").splitlines() if "no entry any more" in line)
+    assert "put the entry back" in line
+    assert "no entry any more" not in xuanwu("status", OTHER)
 
 
 @pytest.mark.parametrize("cursor", ["id", None])

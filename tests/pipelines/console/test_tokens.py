@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exchange.accounts import Token
-from pipelines.console.show import show_tokens
+from pipelines.console.exchanged import show_tokens
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 

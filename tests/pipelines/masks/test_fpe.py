@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.masks import apply, fpe
+from pipelines.masks.fpe import unfit
 from pipelines.masks.keys import Key
 from pipelines.masks.tokens import Tokens
 from schemas.identifiers import is_mobile, is_resident_id, is_uscc, resident_id_check, uscc_check
@@ -55,6 +56,16 @@ VALID: dict[str, tuple[pa.Array, Callable[[pa.Array], Any], str]] = {
     "uscc": (companies(20_000), is_uscc, r"^91320102[0-9A-HJ-NPQRTUWXY]{10}$"),
     "mobile": (pa.array([f"1{3 + n % 7}{n:09}" for n in range(20_000)]), is_mobile, r"^2\d{10}$"),
 }
+
+
+@pytest.mark.parametrize("form", ["digits", "alphanumeric", "resident_id", "uscc", "mobile"])
+def test_how_many_are_not_of_the_form_is_known_without_a_key(form: str) -> None:
+    """As many as come out empty, but for those that went in so."""
+    given = [*VALID.get(form, (pa.array(["苏A12345", "3201020001"]),))[0].to_pylist()[:50], None, None]
+    odd = ["", "x", "李四 13800138000", "110", "1" * 33, "32010219900307001X", "18991231"]
+    values = pa.array([*given, *odd])
+    emptied = sum(value is None for value in masked(values, form=form)) - 2
+    assert 0 < unfit(values, Fpe(form=form)) == emptied < len(values)
 
 
 @pytest.mark.parametrize("cipher", ["sm4", "aes"])

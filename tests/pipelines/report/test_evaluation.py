@@ -13,8 +13,9 @@ from pipelines.proof import certifying
 from pipelines.report import write_evaluations
 from pipelines.report.evaluation import Evaluation, evaluations
 from schemas.errors import DisclosureRisk, XuanwuError
-from tests.pipelines.gates.clinic import FIELDS, PATIENT, made, measured, opened, patients, refused
+from tests.pipelines.gates.clinic import FIELDS, OPEN, PATIENT, made, measured, opened, patients, refused
 from tests.pipelines.gates.making import NOW, Town, entry
+from tests.pipelines.publishing.making import KEY, SECRET
 
 DOCUMENTS = ("一、评估方案", "二、标识符识别报告", "三、重标识风险计算", "四、评估报告", "五、过程记录")
 
@@ -58,6 +59,20 @@ def test_every_field_is_there_with_what_it_tells_and_what_becomes_of_it(clinic: 
     assert found["no"].words is None
     assert found["born"].words == ("概括到年代", "generalised to the decade")
     assert found["gender"].words == ("原值", "as it is")
+
+
+def test_values_that_a_mask_emptied_are_told_with_the_mask(
+    clinic: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, SECRET)
+    mask = {"share": "drop", "open": {"kind": "fpe", "form": "digits"}}
+    card = {"card": {"type": "string", "grade": 3, "risk": "none", "mask": mask}}
+    clinic.write(PATIENT, made({"fields": [*OPEN["fields"], "card"]}, card))
+    rows = [{**row, "card": "x" if at < 1234 else f"99202{at:09}"} for at, row in enumerate(patients(2000))]
+    opened(clinic, rows)
+    text = page(clinic, tmp_path)
+    assert text.count("values not of the form") == 1
+    said(text, "不合格式而清空的值", "values", "not", "of", "the", "form,", "emptied:", "1,234")
 
 
 def test_releases_stand_newest_first_and_a_damaged_one_is_told(clinic: Town, tmp_path: Path) -> None:

@@ -166,14 +166,55 @@ def test_a_row_with_a_time_to_come_does_not_end_the_reading(
     assert [each for each in found.sentences if "later than its collection" in each]
 
 
-def test_a_time_to_come_in_the_form_of_its_field(settings: Settings, sqlite: Department) -> None:
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
+@pytest.mark.parametrize("beyond", ["infinity", "10000-01-01", "12026-03-01"])
+@pytest.mark.parametrize("overlap", [None, "1d"])
+def test_a_time_beyond_the_calendar_does_not_end_the_reading(
+    settings: Settings, postgresql: Department, kind: str, beyond: str, overlap: str | None
+) -> None:
+    """PostgreSQL has such values. Their rows are landed as text, and standardise sets them aside."""
+    postgresql.run(f"CREATE TABLE cases (id INTEGER, at {kind})")
+    field = "date" if kind == "date" else "timestamp"
+    source = {"kind": "database", "connection": "police", "table": "cases", "cursor": "at"}
+    entry = entry_of(
+        "police.cases", source | ({"overlap": overlap} if overlap else {}), {"id": "integer", "at": field}
+    )
+    postgresql.run(f"INSERT INTO cases VALUES (1, '2026-03-01'), (2, '{beyond}'), (3, '-infinity')")
+    first = run(settings, postgresql, entry)
+    assert ids(first) == [1, 2, 3] and str(first.position).startswith(beyond)
+    postgresql.run("INSERT INTO cases VALUES (4, '2026-03-05'), (5, '2026-03-01')")
+    assert ids(run(settings, postgresql, entry, day=2)) == [2, 4]
+    postgresql.run("DELETE FROM cases WHERE id = 2", "INSERT INTO cases VALUES (6, '2026-03-06')")
+    third = run(settings, postgresql, entry, day=3)
+    assert ids(third) == [4, 6] and str(third.position).startswith("2026-03-06"), "it was corrected"
+    postgresql.run(f"UPDATE cases SET at = '{beyond}' WHERE id = 6")
+    run(settings, postgresql, entry, day=4)
+    found = told(context_of(settings, [entry]), entry)
+    assert found and [each for each in found.sentences if f"reaches {beyond}" in each]
+
+
+def test_a_time_before_all_others_is_a_position(settings: Settings, postgresql: Department) -> None:
+    """Whatever is changed lies after it."""
+    postgresql.run(
+        "CREATE TABLE cases (id INTEGER, at timestamp)", "INSERT INTO cases VALUES (1, '-infinity')"
+    )
+    source = {"kind": "database", "connection": "police", "table": "cases", "cursor": "at"}
+    entry = entry_of("police.cases", source, {"id": "integer", "at": "timestamp"})
+    for day, at in enumerate(("-infinity", "4713-01-01 00:00:00 BC", "0044-03-15 00:00:00 BC"), 1):
+        postgresql.run(f"UPDATE cases SET at = '{at}'")
+        found = run(settings, postgresql, entry, day=day)
+        assert (ids(found), found.position) == ([1], at)
+
+
+@pytest.mark.parametrize("at", ["20981231080000", "infinity"])
+def test_a_time_to_come_in_the_form_of_its_field(settings: Settings, sqlite: Department, at: str) -> None:
     sqlite.run("CREATE TABLE cases (id INTEGER, at TEXT)")
     entry = entry_of(
         "police.cases",
         {"kind": "database", "connection": "police", "table": "cases", "cursor": "at"},
         {"id": "integer", "at": {"type": "timestamp", "formats": ("%Y%m%d%H%M%S",)}},
     )
-    sqlite.run("INSERT INTO cases VALUES (1, '20981231080000'), (2, '20260301080000')")
+    sqlite.run(f"INSERT INTO cases VALUES (1, '{at}'), (2, '20260301080000')")
     run(settings, sqlite, entry)
     sqlite.run("INSERT INTO cases VALUES (3, '20260304120000'), (4, '20260304115959')")
     assert ids(run(settings, sqlite, entry, day=2)) == [1, 3]
