@@ -24,11 +24,11 @@ NO_REASON: Final = "未写理由 no reason given"
 
 
 class MergeOperator(HITLOperator):
-    """`batch` is what `collect` returned. The event of `curated` says which batch changed the table."""
+    """The event of `curated` says which batch changed the table."""
 
-    template_fields: Sequence[str] = ("batch",)
+    template_fields: Sequence[str] = ()
 
-    def __init__(self, *, batch: Any, curated: Asset, days: int, **kwargs: Any) -> None:
+    def __init__(self, *, curated: Asset, days: int, **kwargs: Any) -> None:
         super().__init__(
             subject="批次待决 A batch waits for a decision",
             options=[APPROVE, REFUSE],
@@ -45,7 +45,6 @@ class MergeOperator(HITLOperator):
             outlets=[curated],
             **kwargs,
         )
-        self.batch = batch
         self.curated = curated
 
     def execute(self, context: Any) -> None:
@@ -62,7 +61,7 @@ class MergeOperator(HITLOperator):
 
     def _merge(self, context: Any, run: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         try:
-            said = run(self.batch)
+            said = run(tasks.collected(context))
         except tasks.Held as held:
             self.subject, self.body = held.subject, held.body
             super().execute(context)

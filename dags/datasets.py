@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import and_, or_
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import (
-    DAG,
-    Asset,
-    CronDataIntervalTimetable,
-    get_current_context,
-    get_parsing_context,
-    task,
-)
+from airflow.sdk import DAG, Asset, AssetAlias, CronDataIntervalTimetable, get_parsing_context
 
 from dags import tasks
 from dags.approval import MergeOperator
-from dags.due import MAYBE, tell
+from dags.due import MAYBE
+from dags.stages import CollectOperator, PublishOperator, StageOperator
 from dags.texts import dag_text
-from schemas.load import load_catalogue
-from schemas.model import Entry, LakeSource
+from schemas.load import garbage_kept, load_catalogue
+from schemas.model import Entry, LakeSource, Zone
 from schemas.policy import ZONES, policies
 from schemas.settings import Settings
 
@@ -53,6 +48,13 @@ def bounds(entry: Entry, settings: Settings) -> dict[str, Any]:
     return {"start_date": start, "end_date": until, "catchup": entry.schedule.catchup}
 
 
+def published(entry: Entry, zone: Zone) -> list[Asset | AssetAlias]:
+    """What a run's publication to a zone changes: the tables of its policies, and what is due to recipients."""
+    if zone == "open":
+        return [asset(zone, entry.id)]
+    return [*(asset(zone, entry.id, name) for name in policies(entry, zone)), MAYBE]
+
+
 def dataset_dag(entry: Entry, settings: Settings, days: int) -> DAG:
     """collect → standardise → check → merge → publish_share, publish_open. Batches of a dataset run one at a time;
     collection takes a slot of the department's pool, so that a source is never hit by more than its limit. A merge
@@ -76,44 +78,21 @@ def dataset_dag(entry: Entry, settings: Settings, days: int) -> DAG:
         **bounds(entry, settings),
     ) as dag:
         derived = entry.source.inputs if isinstance(entry.source, LakeSource) else ()
-
-        @task(pool=entry.owner, multiple_outputs=False, inlets=[asset("curated", name) for name in derived])
-        def collect() -> dict[str, Any]:
-            return tasks.collect(entry.id, dict(get_current_context()))
-
         shared = [name for name in entry.inputs if name not in derived]
-
-        @task(inlets=[asset("curated", name) for name in shared])
-        def standardise(batch: dict[str, Any]) -> None:
-            tasks.middle("standardise", batch)
-
-        @task
-        def check(batch: dict[str, Any]) -> None:
-            tasks.middle("check", batch)
-
         curated = asset("curated", entry.id)
 
-        batch: Any = collect()
-        merged = MergeOperator(task_id="merge", batch=batch, curated=curated, days=days)
-        standardise(batch) >> check(batch) >> merged
-        for zone in ZONES:
-            if granted := policies(entry, zone):
-                names = granted if zone == "share" else [""]
-
-                @task(
-                    task_id=f"publish_{zone}",
-                    inlets=[curated],
-                    outlets=[
-                        *(asset(zone, entry.id, name) for name in names),
-                        *([MAYBE] if zone == "share" else []),
-                    ],
-                )
-                def publish(batch: dict[str, Any], zone: str) -> None:
-                    tasks.publish(batch, zone)
-                    if zone == "share":
-                        tell(get_current_context()["outlet_events"], entry.id)
-
-                merged >> publish(batch, zone)
+        collect = CollectOperator(
+            task_id="collect", pool=entry.owner, inlets=[asset("curated", name) for name in derived]
+        )
+        standardise = StageOperator(task_id="standardise", inlets=[asset("curated", name) for name in shared])
+        check = StageOperator(task_id="check")
+        merge = MergeOperator(task_id="merge", curated=curated, days=days)
+        publish = [
+            PublishOperator(task_id=f"publish_{zone}", inlets=[curated], outlets=published(entry, zone))
+            for zone in ZONES
+            if policies(entry, zone)
+        ]
+        collect >> standardise >> check >> merge >> publish
     return dag
 
 
@@ -126,10 +105,13 @@ def wanted() -> list[str] | None:
 
 def dags(settings: Settings, datasets: list[str] | None) -> dict[str, DAG]:
     """DAGs by dataset: of these datasets, or of all. What they read needs no DAG here."""
-    catalogue = load_catalogue(settings.catalogue, datasets, settings.stamps)
-    entries, days = catalogue.entries, catalogue.numbers.brake.answer_within
-    chosen = entries if datasets is None else [name for name in datasets if name in entries]
-    return {name: dataset_dag(entries[name], settings, days) for name in chosen}
+    with garbage_kept():
+        catalogue = load_catalogue(settings.catalogue, datasets, settings.stamps)
+        entries, days = catalogue.entries, catalogue.numbers.brake.answer_within
+        chosen = entries if datasets is None else [name for name in datasets if name in entries]
+        made = {name: dataset_dag(entries[name], settings, days) for name in chosen}
+        gc.freeze()  # they stay as long as the process does, and the collector need not go through them
+    return made
 
 
 globals().update(dags(Settings(), wanted()))

@@ -115,6 +115,14 @@ def collect(dataset: str, context: dict[str, Any]) -> dict[str, Any]:
     return batch.model_dump(mode="json")
 
 
+def collected(context: Any) -> dict[str, Any]:
+    """What `collect` has returned in this run, which its stages share."""
+    address: dict[str, Any] | None = context["ti"].xcom_pull(task_ids="collect")
+    if address is None:
+        raise AirflowFailException("`collect` has left no batch in this run; clear it, so that it runs again")
+    return address
+
+
 @plainly
 def middle(stage: Stage, address: dict[str, Any]) -> None:
     """Run standardise or check. A batch that landed nothing new is skipped from here on."""

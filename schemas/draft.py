@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -17,7 +18,7 @@ from pydantic.fields import FieldInfo
 from schemas.findings import Finding, KeyPath
 from schemas.messages import findings_of
 from schemas.model import Check, EntryFile, Field, FieldFile
-from schemas.yamlfile import Unreadable, decode, parse
+from schemas.yamlfile import Unreadable, decode, parse, read_bytes
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Draft:
     are None in `written`. `names` are all fields, those that cannot be read among them; `fields` those that
     are resolved. `said` are the entry's own checks by their place in the list; `checks` all, the implied
     among them. `columns` are those that each column of its SQL may be (`schemas.rules.selected`), None where
-    nobody has looked or names do not tell."""
+    nobody has looked or names do not tell. `unreadable` is a file that is no YAML mapping: it has no `data`."""
 
     file: str
     place: str
@@ -39,6 +40,7 @@ class Draft:
     checks: tuple[Check, ...] = ()
     said: dict[int, Check] = field(default_factory=dict)
     columns: dict[str, set[str]] | None = None
+    unreadable: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -69,22 +71,27 @@ def validate(model: Any, data: Any) -> Any:
     return adapter(model).validate_json(json.dumps(data, ensure_ascii=False), strict=True)
 
 
-def read_draft(raw: bytes, file: str, place: str) -> Draft:
-    """The draft of one file's bytes. Never raises: what is wrong is in its findings."""
+def read_draft(path: Path, file: str, place: str) -> Draft:
+    """The draft of one file, before its form is judged. Never raises: what is wrong is in its findings."""
     draft = Draft(file, place)
     try:
-        draft.text = decode(raw)
+        draft.text = decode(read_bytes(path))
         draft.data, draft.findings = parse(draft.text)
     except Unreadable as error:
-        draft.findings = [error.finding]
-        return draft
+        draft.findings, draft.unreadable = [error.finding], True
+    return draft
+
+
+def judge_form(draft: Draft) -> None:
+    """Fills in what the file says as a model, and adds what has not the right form to the findings."""
+    if draft.unreadable:
+        return
     try:
         draft.written = validate(EntryFile, draft.data)
         draft.said = dict(enumerate(draft.written.checks))
     except ValidationError as error:
         draft.findings += findings_of(error, EntryFile, draft.data)
         _salvage(draft)
-    return draft
 
 
 def _salvage(draft: Draft) -> None:

@@ -19,8 +19,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.draft import Draft, read_draft, validate
+from schemas.draft import Draft, judge_form, read_draft, validate
 from schemas.findings import Finding
+from schemas.forks import spread
 from schemas.messages import findings_of
 from schemas.model import Code, Department, ElementFile, LakeSource, Numbers
 from schemas.numbers import default_numbers, numbers_of
@@ -32,6 +33,8 @@ SHARED_FILES = ("elements.yaml", "departments.yaml", "policy.yaml")
 COLUMNS = ("code", "zh", "en", "aliases")
 _YAML = (".yaml", ".yml")
 _PLACE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
+_MANY = 1000
+"""Entries that are worth processes of their own."""
 
 
 @dataclass
@@ -70,15 +73,21 @@ def shown(path: Path) -> str:
     return absolute.removeprefix(here)
 
 
-def read_house(root: Path, datasets: Collection[str] | None = None) -> House:
+def read_house(root: Path, datasets: Collection[str] | None = None, processes: int = 1) -> House:
     """Everything under a catalogue's root, read and resolved as far as it goes; of the entries, where `datasets` are
-    named, only theirs and those that they speak of. Never raises for what files hold."""
+    named, only theirs and those that they speak of. Never raises for what files hold.
+
+    Of many entries the YAML is read by so many forks of this process (`schemas.forks`)."""
     house = House(root)
     _read_named(house, "elements", ElementFile, house.elements)
     _read_named(house, "departments", Department, house.departments)
     _read_numbers(house)
     _read_codes(house)
-    _read_entries(house, _paths(house) if datasets is None else _paths_of(house, datasets))
+    if datasets is None:
+        paths = list(_paths(house))
+        _read_entries(house, spread(_read_entry, paths, processes if len(paths) >= _MANY else 1))
+    else:
+        _read_entries(house, map(_read_entry, _paths_of(house, datasets)))
     for draft in house.drafts.values():
         resolve_fields(draft, house.by_id, house.elements, lambda name: house.knows("elements", name))
     return house
@@ -124,9 +133,9 @@ def _read_numbers(house: House) -> None:
 # ── entries ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read_entries(house: House, paths: Iterable[Path]) -> None:
-    for path in paths:
-        draft = _read_entry(path)
+def _read_entries(house: House, drafts: Iterable[Draft]) -> None:
+    for draft in drafts:
+        judge_form(draft)
         house.drafts[draft.place] = draft
     house.by_id = dict(house.drafts)
     for draft in house.drafts.values():
@@ -201,11 +210,7 @@ def _yaml_files(root: Path) -> list[Path]:
 
 
 def _read_entry(path: Path) -> Draft:
-    place = f"{path.parent.name}.{path.stem}"
-    try:
-        return read_draft(read_bytes(path), shown(path), place)
-    except Unreadable as error:
-        return Draft(shown(path), place, findings=[error.finding])
+    return read_draft(path, shown(path), f"{path.parent.name}.{path.stem}")
 
 
 # ── code lists ────────────────────────────────────────────────────────────────────────────────────────────

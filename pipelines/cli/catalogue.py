@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipelines.cli.common import AsJson
+
+_READERS = 3
+"""Processes at most that read the files of a large catalogue: more would wait for the one that judges them."""
 
 
 def check(
@@ -30,7 +34,8 @@ def check(
 
     gc.disable()  # a second for ten thousand entries, and the process ends when it has answered
     settings = Settings()
-    loaded = load_catalogue(catalogue or settings.catalogue)
+    processes = min(_READERS, os.cpu_count() or 1)
+    loaded = load_catalogue(catalogue or settings.catalogue, processes=processes)
     owners = {entry.owner for entry in loaded.entries.values()}
     typer.echo(f"the catalogue is valid: {len(loaded.entries)} datasets of {len(owners)} departments")
     for each in joined(loaded):

@@ -180,8 +180,4 @@ def _queries(derived: list[tuple[LakeSource, Draft]], house: House) -> list[tupl
 
     with duckdb.connect(config={"enable_external_access": False, "threads": 1}) as connection:
         connection.execute("PRAGMA disable_optimizer")  # nothing is run that would be worth it
-        return [
-            (draft, finding)
-            for source, draft in derived
-            for finding in query_findings(connection, source, draft, house)
-        ]
+        return list(query_findings(connection, derived, house))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,28 @@ def test_a_task_for_each_stage_in_their_order(dags: dict) -> None:
             assert after in tasks[before].downstream_task_ids, (name, before, after)
         for zone in zones:
             assert f"publish_{zone}" in tasks["merge"].downstream_task_ids
+
+
+def test_tasks_are_operators_of_ours_in_a_row(dags: dict) -> None:
+    """What makes parsing quick: one relation for each step, no function whose signature is inspected, no template."""
+    for dag in dags.values():
+        row = ["collect", "standardise", "check", "merge"]
+        last = {task.task_id for task in dag.tasks} - {*row}
+        for task, after in zip(row, [*({name} for name in row[1:]), last], strict=True):
+            assert dag.get_task(task).downstream_task_ids == after
+        assert {type(task).__module__.partition(".")[0] for task in dag.tasks} == {"dags"}
+        assert not any(task.template_fields for task in dag.tasks)
+
+
+def test_parsing_stops_the_collector_and_leaves_it_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    import dags.datasets as file
+
+    was, on = gc.isenabled(), []
+    real_dag = file.dataset_dag
+    monkeypatch.setattr(file, "dataset_dag", lambda *given: on.append(gc.isenabled()) or real_dag(*given))
+    assert file.dags(Settings(), ["civil_affairs.marriage"])
+    assert on == [False]
+    assert gc.isenabled() == was
 
 
 def test_collection_takes_a_slot_of_the_departments_pool(dags: dict) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from dags.tasks import Held, collect, plainly
+from dags.tasks import Held, collect, collected, plainly
 from schemas.errors import CheckFailed
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_source, rows
 
@@ -66,3 +66,19 @@ def test_what_airflow_is_told_on_purpose_reaches_it_as_it_is() -> None:
     assert isinstance(_failing(lambda: AirflowSkipException("nothing new")), AirflowSkipException)
     assert isinstance(_failing(lambda: Held("subject", "body")), Held)
     assert isinstance(_failing(lambda: CheckFailed("failed")), AirflowFailException)
+
+
+class Run:
+    """A run's task as Airflow hands it over, by what `collect` left."""
+
+    def __init__(self, **left: dict[str, str]) -> None:
+        self.left = left
+
+    def xcom_pull(self, task_ids: str) -> dict[str, str] | None:
+        return self.left.get(task_ids)
+
+
+def test_a_stage_is_given_the_batch_of_its_run() -> None:
+    assert collected({"ti": Run(collect={"id": "a"}, merge={"id": "b"})}) == {"id": "a"}
+    with pytest.raises(AirflowFailException, match="`collect` has left no batch"):
+        collected({"ti": Run(merge={"id": "b"})})

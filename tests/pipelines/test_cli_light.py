@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from pipelines.cli.catalogue import check
+from schemas import load
+from schemas.load import load_catalogue as real
 
 HEAVY = {
     *("rich", "markdown_it", "pygments", "pydantic", "yaml", "numpy", "pyarrow", "pandas", "duckdb"),
@@ -36,3 +41,13 @@ def test_a_commands_help_loads_what_typer_reads_its_arguments_with(arguments: li
 
 def test_the_check_of_the_catalogue_loads_no_table_engine_but_the_one_that_reads_sql() -> None:
     assert HEAVY & loaded("check") <= {"pydantic", "yaml", "duckdb"}
+
+
+def test_the_check_has_several_processes_read_where_there_are_processors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(load, "load_catalogue", lambda *_, processes: asked.append(processes) or real())
+    check(None)
+    assert asked == [2]
