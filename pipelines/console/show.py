@@ -220,6 +220,7 @@ def printable(text: str) -> str:
 
 
 def number(value: int | None) -> str:
+    """A dash for what is not known."""
     return "-" if value is None else f"{value:,}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from warnings import catch_warnings, simplefilter
 
 import pyarrow as pa
@@ -207,6 +207,13 @@ def _value(text: str, kind: sa.types.TypeEngine[Any]) -> Any:
     return next((parse for known, parse in parsers if isinstance(kind, known)), str)(text)
 
 
+UNHELD: Final = Reason(
+    "its driver cannot hold a value of the table, such as a time beyond the years 1 to 9999; nothing was landed",
+    "ask the department to correct the value; by a connection of postgresql:// such values are landed as text",
+)
+"""The driver's own refusal, which has no code and whose words quote the value."""
+
+
 @contextmanager
 def _our_errors(request: Request, *, connecting: bool = False) -> Iterator[None]:
     """Any driver's errors, wrapped by SQLAlchemy or raised as they are while its cursor streams."""
@@ -231,4 +238,6 @@ def _reason(error: sa.exc.DBAPIError, connecting: bool, *, since: bool) -> Reaso
         return LOST
     if state.startswith("22"):
         return FORM if since else broken(state)
+    if isinstance(error, sa.exc.DataError) and not state:
+        return UNHELD
     return unknown(f"SQLSTATE {state}" if state else type(error).__name__)

@@ -193,6 +193,19 @@ def test_a_time_beyond_the_calendar_does_not_end_the_reading(
     assert found and [each for each in found.sentences if f"reaches {beyond}" in each]
 
 
+@pytest.mark.parametrize("kind", ["timestamp", "date"])
+@pytest.mark.parametrize("cursor", ["at", None])
+def test_a_time_that_a_driver_cannot_hold_is_one_clear_error(
+    settings: Settings, postgresql: Department, kind: str, cursor: str | None
+) -> None:
+    postgresql.run(f"CREATE TABLE cases (id INTEGER, at {kind})", "INSERT INTO cases VALUES (1, 'infinity')")
+    postgresql.url = postgresql.url.replace("postgresql:", "postgresql+psycopg:")
+    source = {"kind": "database", "connection": "police", "table": "cases", "cursor": cursor}
+    entry = entry_of("police.cases", source, {"id": "integer", "at": kind})
+    with pytest.raises(SourceError, match=r"beyond the years 1 to 9999; nothing was landed.*postgresql://"):
+        run(settings, postgresql, entry)
+
+
 def test_a_time_before_all_others_is_a_position(settings: Settings, postgresql: Department) -> None:
     """Whatever is changed lies after it."""
     postgresql.run(
