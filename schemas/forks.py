@@ -13,23 +13,27 @@ Out = TypeVar("Out")
 _BUFFER = 1 << 16
 
 
-def spread(work: Callable[[In], Out], over: Sequence[In], processes: int) -> Iterator[Out]:
+@contextmanager
+def spread(work: Callable[[In], Out], over: Sequence[In], processes: int) -> Iterator[Iterator[Out]]:
     """`map(work, over)`, in the same order: each of so many forks does an equal share, and this process meanwhile what
-    the caller does with the results. With one process it is `map`.
+    the block does. With one process it is `map`.
 
     What a fork does not give, because `work` raised there or because it was killed, is done here, and what is raised
     is what `work` raises. To be called where no other thread runs that could hold a lock."""
     if processes < 2:
-        yield from map(work, over)
+        yield map(work, over)
         return
     with ExitStack() as stack:
         pipes = [stack.enter_context(_fork(work, over[first::processes])) for first in range(processes)]
-        for number, each in enumerate(over):
-            try:
-                done: Out = pickle.load(pipes[number % processes])  # noqa: S301 (our own fork's)
-            except (EOFError, pickle.UnpicklingError):
-                done = work(each)
-            yield done
+        yield (_given(pipes[number % processes], work, each) for number, each in enumerate(over))
+
+
+def _given(pipe: BinaryIO, work: Callable[[In], Out], each: In) -> Out:
+    try:
+        done: Out = pickle.load(pipe)  # noqa: S301 (our own fork's)
+    except (EOFError, pickle.UnpicklingError):
+        done = work(each)
+    return done
 
 
 @contextmanager

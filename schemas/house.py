@@ -85,7 +85,8 @@ def read_house(root: Path, datasets: Collection[str] | None = None, processes: i
     _read_codes(house)
     if datasets is None:
         paths = list(_paths(house))
-        _read_entries(house, spread(_read_entry, paths, processes if len(paths) >= _MANY else 1))
+        with spread(_read_entry, paths, processes if len(paths) >= _MANY else 1) as drafts:
+            _read_entries(house, drafts)
     else:
         _read_entries(house, map(_read_entry, _paths_of(house, datasets)))
     for draft in house.drafts.values():

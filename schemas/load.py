@@ -69,8 +69,8 @@ def load_catalogue(
 
     Where `stamps` is the folder of an earlier check's stamp that still fits (`schemas.stamp`), the rules are not
     asked again, and of the entries only those of `datasets` are read, with those that they speak of. Else all of it
-    is judged, and stamped. A command, of which no other thread does anything yet, may have more `processes` read the
-    files of all entries. Raises CatalogueError with every problem of every file.
+    is judged, and stamped. A command, of which no other thread does anything yet, may have more `processes` do
+    that. Raises CatalogueError with every problem of every file.
     """
     root = Settings().catalogue if root is None else Path(root)
     with garbage_kept():
@@ -111,7 +111,7 @@ def check_catalogue(root: Path | None = None) -> list[Problem]:
 
 def _judged(root: Path, processes: int = 1) -> House:
     house = read_house(root, processes=processes)
-    judge(house)
+    judge(house, processes)
     return house
 
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import codecs
 import string
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import TypeAlias
 
 from schemas.draft import Draft
 from schemas.findings import Finding, listed, near
+from schemas.forks import spread
 from schemas.house import House
 from schemas.model import DatabaseSource, EntryFile, ExchangeSource, FileSource, LakeSource
 from schemas.rules.fields import is_zone
 from schemas.rules.names import known_field
 from schemas.rules.regexes import EXPECTED, misread
+from schemas.rules.selected import Names
 
 PLACEHOLDERS = ("date", "year", "month", "day", "hour")
 _CRON_FIELDS = 5
-_AT_ONCE = 2
-"""Engines that try the SQL of derived datasets. Python's own share of the work lets no more than two be busy."""
+_MANY = 100
+"""Queries that are worth processes of their own."""
+Derived: TypeAlias = tuple[LakeSource, Draft]
+Found: TypeAlias = list[tuple[Names | None, list[Finding]]]
 _GROWS = ("string", "integer", "decimal", "number", "date", "timestamp")
 _TOLD_UP_TO = 2
 """The highest grade of which a value may stand in a record (law 3; GB/T 43697)."""
@@ -156,8 +161,10 @@ def _is_encoding(name: str) -> bool:
         return False
 
 
-def lake_queries(house: House) -> Iterator[tuple[Draft, Finding]]:
-    """A derived dataset's inputs are datasets, its SQL reads just those, and it gives the fields."""
+@contextmanager
+def lake_queries(house: House, processes: int = 1) -> Iterator[Iterator[tuple[Draft, Finding]]]:
+    """A derived dataset's inputs are datasets, its SQL reads just those, and it gives the fields. Many queries are
+    judged by so many forks while the block does other things, and what is found is for its end."""
     derived = [
         (written.source, draft)
         for draft in house.drafts.values()
@@ -165,19 +172,28 @@ def lake_queries(house: House) -> Iterator[tuple[Draft, Finding]]:
         and draft.has("source", "fields")
         and isinstance(written.source, LakeSource)
     ]
-    if derived:
-        shards = [derived[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(derived)))]
-        with ThreadPoolExecutor(len(shards)) as pool:
-            for found in pool.map(lambda shard: _queries(shard, house), shards):
-                yield from found
+    engines = processes if len(derived) >= _MANY else 1
+    shards = [derived[first::engines] for first in range(engines)] if derived else []
+    with spread(lambda shard: _queries(shard, house), shards, engines) as found:
+        yield _noted(shards, found)
 
 
-def _queries(derived: list[tuple[LakeSource, Draft]], house: House) -> list[tuple[Draft, Finding]]:
-    """What is wrong with these queries, by an engine of their own: DuckDB thinks while Python does other things."""
+def _noted(shards: list[list[Derived]], found: Iterator[Found]) -> Iterator[tuple[Draft, Finding]]:
+    for shard, told in zip(shards, found, strict=True):
+        for (_, draft), (columns, findings) in zip(shard, told, strict=True):
+            draft.columns = columns
+            yield from ((draft, finding) for finding in findings)
+
+
+def _queries(derived: list[Derived], house: House) -> Found:
+    """Of each query the columns that those it gives may be and what is wrong with it, by an engine of their own."""
     import duckdb
 
     from schemas.rules.queries import query_findings
 
+    found: dict[str, list[Finding]] = {draft.place: [] for _, draft in derived}
     with duckdb.connect(config={"enable_external_access": False, "threads": 1}) as connection:
         connection.execute("PRAGMA disable_optimizer")  # nothing is run that would be worth it
-        return list(query_findings(connection, derived, house))
+        for draft, finding in query_findings(connection, derived, house):
+            found[draft.place].append(finding)
+    return [(draft.columns, found[draft.place]) for _, draft in derived]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from schemas import house
 from schemas.errors import CatalogueError
 from schemas.forks import spread
+from schemas.house import read_house
 from schemas.load import load_catalogue
+from schemas.rules import sources
 from tests.conftest import write_catalogue
 from tests.schemas.conftest import CITY, COUPLES, MARRIAGE, RESIDENT, edited
 
@@ -53,6 +56,11 @@ def large(number: int) -> tuple[int, int, bytes]:
     return number, os.getpid(), bytes(1_000_000)
 
 
+def spread_all(work: Callable, over: Sequence, processes: int) -> list:
+    with spread(work, over, processes) as results:
+        return list(results)
+
+
 def none_is_left() -> bool:
     try:
         return os.waitpid(-1, os.WNOHANG) is None
@@ -62,7 +70,7 @@ def none_is_left() -> bool:
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 20])
 def test_the_same_results_in_the_same_order(processes: int) -> None:
-    found = list(spread(who, range(10), processes))
+    found = spread_all(who, range(10), processes)
     assert [number for number, _ in found] == list(range(10))
     others = {process for _, process in found} - {os.getpid()}
     assert len(others) == (0 if processes == 1 else min(processes, 10))
@@ -71,28 +79,28 @@ def test_the_same_results_in_the_same_order(processes: int) -> None:
 
 def test_what_work_raises_is_raised_here() -> None:
     found = []
-    with pytest.raises(ValueError, match="no seven"):
-        found.extend(spread(no_seven, range(10), 2))
+    with pytest.raises(ValueError, match="no seven"), spread(no_seven, range(10), 2) as results:
+        found.extend(results)
+    assert found == list(range(SEVEN))
     assert none_is_left()
-    results = spread(no_seven, range(10), 2)
-    assert [next(results) for _ in range(SEVEN)] == list(range(SEVEN))
 
 
 def test_what_a_killed_fork_leaves_is_done_here() -> None:
-    assert list(spread(killed_at_seven, range(100), 2)) == list(range(100))
-    assert none_is_left()
-    results = spread(large, range(10), 2)
-    _, fork, _ = next(results)
-    time.sleep(0.2)  # until it is in the middle of a result
-    os.kill(fork, signal.SIGKILL)
-    assert [number for number, _, _ in results] == list(range(1, 10))
+    assert spread_all(killed_at_seven, range(100), 2) == list(range(100))
+    with spread(large, range(10), 2) as results:
+        _, fork, _ = next(results)
+        time.sleep(0.2)  # until it is in the middle of a result
+        os.kill(fork, signal.SIGKILL)
+        assert [number for number, _, _ in results] == list(range(1, 10))
     assert none_is_left()
 
 
-def test_forks_end_when_nobody_reads_on() -> None:
-    results = spread(bytes, [1_000_000] * 100, 2)
-    next(results)
-    results.close()  # type: ignore[attr-defined]
+def test_forks_begin_before_and_end_when_nobody_reads_on(tmp_path: Path) -> None:
+    with spread(Path.touch, [tmp_path / "a", tmp_path / "b"], 2):
+        while not (tmp_path / "a").exists() or not (tmp_path / "b").exists():
+            time.sleep(0.01)
+    with spread(bytes, [1_000_000] * 100, 2) as results:
+        next(results)
     assert none_is_left()
 
 
@@ -108,10 +116,11 @@ def test_every_problem_is_found_as_by_one_process(tmp_path: Path, monkeypatch: p
     (root / "theme/latin.yaml").write_bytes(WRONG["theme/latin.yaml"].encode("latin-1"))
     alone = problems(root, 2)
     forked = []
-    monkeypatch.setattr(house, "_MANY", 1)
-    monkeypatch.setattr(house, "spread", lambda *given: forked.append(given[-1]) or spread(*given))
+    for module in (house, sources):
+        monkeypatch.setattr(module, "_MANY", 1)
+        monkeypatch.setattr(module, "spread", lambda *given: forked.append(given[-1]) or spread(*given))
     assert problems(root, 2) == alone
-    assert forked == [2]
+    assert forked == [2, 2]
     assert len(alone) > len(WRONG)
     assert all(any(name in problem for problem in alone) for name in WRONG)
 
@@ -120,5 +129,14 @@ def test_a_valid_catalogue_is_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     root = write_catalogue(tmp_path, CITY)
     alone = load_catalogue(root)
     monkeypatch.setattr(house, "_MANY", 1)
+    monkeypatch.setattr(sources, "_MANY", 1)
     assert load_catalogue(root, processes=2).entries == alone.entries
     assert list(load_catalogue(root, processes=2).entries) == list(alone.entries)
+
+
+def test_what_forks_note_of_a_query_is_noted_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    city = read_house(write_catalogue(tmp_path, CITY))
+    monkeypatch.setattr(sources, "_MANY", 1)
+    with sources.lake_queries(city, 2) as found:
+        assert list(found) == []
+    assert city.drafts["theme.couples"].columns == {"reg_year": {"reg_year"}, "id_no": {"id_no"}}
