@@ -80,6 +80,7 @@ def take(desk: Desk, case: C, principal: Principal, step: str, said: Mapping[str
         raise Unfit(
             f"somebody took a step of {case.kind} {case.number} at the same moment",
             next_step="look at it again",
+            zh="他人刚刚办理了一步，请再看一遍",
         ) from None
     return moved
 
@@ -97,16 +98,26 @@ def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
         else:
             fits = isinstance(value, str) and len(value) <= LONGEST and keeps(value)
         if not fits:
-            raise Unfit(f"`{name}` is malformed", expected=expected.get(name, "a text"))
+            raise Unfit(
+                f"`{name}` is malformed",
+                expected=expected.get(name, f"a text of {LONGEST} characters at most"),
+                zh="填写的内容不合要求",
+            )
     return heard
 
 
 def require_texts(*texts: str) -> None:
     """Unfit for a text that is too long, or that nothing can keep."""
     if any(len(each) > LONGEST for each in texts):
-        raise Unfit("a text is too long", expected=f"{LONGEST} characters at most")
+        raise Unfit(
+            "a text is too long", expected=f"{LONGEST} characters at most", zh=f"文字过长，最多{LONGEST}字"
+        )
     if not all(keeps(each) for each in texts):
-        raise Unfit("a text has signs that cannot be kept", expected="no U+0000 and no half of a character")
+        raise Unfit(
+            "a text has signs that cannot be kept",
+            expected="no U+0000 and no half of a character",
+            zh="文字中有无法保存的字符",
+        )
 
 
 def load(

@@ -17,7 +17,11 @@ from schemas.errors import XuanwuError
 
 
 class ExchangeError(XuanwuError):
-    """The exchange refuses."""
+    """The exchange refuses. `zh` says in Chinese what the message says, for people at its pages."""
+
+    def __init__(self, message: str, *, zh: str = "", **more: Any) -> None:
+        super().__init__(message, **more)
+        self.zh = zh
 
 
 class Unauthenticated(ExchangeError):

@@ -1,4 +1,5 @@
-"""What people wrote in requests and objections, taken out where it tells of somebody who is erased (PIPL Art. 47).
+"""What people wrote in requests, objections and the notes of their tokens, taken out where it tells of somebody who is
+erased (PIPL Art. 47).
 
 The steps themselves stay, and so does the audit log, which has no text of them.
 """
@@ -12,10 +13,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from exchange.cases import TABLES
-from exchange.state import State
+from exchange.state import TOKENS, State
 
 ERASED: Final = "〔已删除 erased〕"
 """What stands in the place of a text that told of them."""
+OF_TOKENS: Final = "tokens"
+"""What the notes of tokens are counted under, which are about no dataset."""
 _WRITTEN: Final = {"request": ("basis", "scenario"), "objection": ("rows", "wrong", "proposed")}
 Tells = Callable[[str], bool]
 
@@ -29,11 +32,15 @@ class Trace:
 
 
 def traces(state: State, tells: Tells) -> list[Trace]:
-    """Every row of requests, objections and their events that has a text that tells; none without a database."""
+    """Every row of requests, objections and their events, and of tokens, that has a text that tells; none without a
+    database."""
     if not state.begun:
         return []
     with state.begin() as connection:
-        return [trace for kind in TABLES for trace in _traces(connection, kind, tells)]
+        found = [trace for kind in TABLES for trace in _traces(connection, kind, tells)]
+        for row in connection.execute(sa.select(TOKENS)).mappings():
+            found += _trace(TOKENS, row, ("note",), OF_TOKENS, tells)
+    return found
 
 
 def forget(state: State, found: list[Trace]) -> None:
@@ -41,7 +48,7 @@ def forget(state: State, found: list[Trace]) -> None:
     with state.begin() as connection:
         for each in found:
             connection.execute(each.update)
-    state.scrub([table for tables in TABLES.values() for table in tables])
+    state.scrub([*(table for tables in TABLES.values() for table in tables), TOKENS])
 
 
 def _traces(connection: sa.Connection, kind: str, tells: Tells) -> Iterator[Trace]:

@@ -40,6 +40,7 @@ def scope(
             "the department serves the whole city: it has no rows of its own",
             expected="rows: all",
             next_step="where it serves a part, departments.yaml says so: `division:`",
+            zh="本部门服务全市，没有仅属本区域的行",
         )
     territory = _territory(entry, asked.get("territory"))
     return {"columns": columns, "division": department.division, "territory": territory}
@@ -55,6 +56,7 @@ def _columns(given: list[str], asked: Any) -> tuple[str, ...]:
             f"{unknown} of the columns are not given by the policy",
             expected=", ".join(given),
             rule="what a policy does not publish is not there to be asked for",
+            zh="所选信息项不在共享范围内",
         )
     columns = tuple(name for name in given if name in asked)
     return columns if len(columns) < len(given) else ()
@@ -62,16 +64,27 @@ def _columns(given: list[str], asked: Any) -> tuple[str, ...]:
 
 def _territory(entry: Entry, asked: Any) -> str:
     """The field that tells a row's territory. A table with several needs one to be named."""
-    fields = [name for name, field in entry.fields.items() if _tells(field)]
+    fields = territories(entry)
     if not fields:
-        raise Unfit(f"a row of {entry.id} does not tell its territory", expected="rows: all")
+        raise Unfit(
+            f"a row of {entry.id} does not tell its territory",
+            expected="rows: all",
+            zh="该数据的行不分区域，只能申请全部行",
+        )
     if len(fields) == 1 and not asked:
         return fields[0]
     if asked not in fields:
         raise Unfit(
-            "which territory of a row is meant is not said", expected=f"territory: {' or '.join(fields)}"
+            "which territory of a row is meant is not said",
+            expected=f"territory: {' or '.join(fields)}",
+            zh="请选择按哪一信息项区分区域",
         )
     return str(asked)
+
+
+def territories(entry: Entry) -> list[str]:
+    """The fields that tell a row's territory."""
+    return [name for name, field in entry.fields.items() if _tells(field)]
 
 
 def _tells(field: Field) -> bool:

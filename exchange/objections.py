@@ -14,7 +14,7 @@ from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.objecting import Claim, Objection, Step, Zone
 from exchange.people import Principal
-from exchange.process import was_granted
+from exchange.process import Request, was_granted
 from exchange.requests import listed as requests_of
 from exchange.state import OBJECTIONS, State
 from exchange.steps import Event
@@ -30,27 +30,36 @@ LONGEST_SNAPSHOT: Final = 19
 """Digits of a snapshot's number."""
 MOST_OPEN: Final = 100
 """Objections of one department, or of one person without a department, that may be under way at one time."""
-Newest = Callable[[Identifier], int | None]
-"""The newest snapshot of a table, None where nothing was published."""
+Published = Callable[[Identifier, int | None], int | None]
+"""The snapshot of a table that has this number, or the newest where none is given; None where none was published."""
+Named = tuple[Zone, str, str]
+"""A table: its zone, dataset and policy."""
 
 
 # ── objecting ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def raise_objection(desk: Desk, principal: Principal, said: Mapping[str, Any], newest: Newest) -> Objection:
+def raise_objection(
+    desk: Desk, principal: Principal, said: Mapping[str, Any], published: Published
+) -> Objection:
     """A new objection: `dataset`, `zone`, `policy`, `columns`, `rows`, `snapshot` (the newest where empty), `wrong`,
     `proposed`. To what is shared departments object that may read it, or might once; to what is open everybody.
 
-    NotThere for a table that is none of theirs; Unfit where a text is missing or malformed, a column is none of the
-    table's, or too many of theirs are under way; Forbidden for who neither applies for a department nor speaks for the
-    public.
+    NotThere for a table that is none of theirs; Unfit where a text is missing or malformed, a column or the snapshot is
+    none of the table's, or too many of theirs are under way; Forbidden for who neither applies for a department nor
+    speaks for the public.
     """
-    _require_voice(principal)
-    claim = _claim(desk, principal, said, newest)
+    if not principal.may_object:
+        raise Forbidden(
+            "objections are raised by a requester of a department, the public and the data centre",
+            zh="异议由部门的需求方、公众或大数据中心提出",
+        )
+    claim = _claim(desk, principal, said, published)
     if len(_under_way(desk.state, principal)) >= MOST_OPEN:
         raise Unfit(
             f"{MOST_OPEN} objections of yours are under way",
             next_step="accept or withdraw some: GET /api/v1/objections lists them",
+            zh=f"已有{MOST_OPEN}件异议尚未办结，请先认可或撤回一些",
         )
     first = Event("raise", principal.name, "requester", desk.clock())
     row = {name: getattr(claim, name) for name in Claim.__dataclass_fields__}
@@ -61,39 +70,34 @@ def raise_objection(desk: Desk, principal: Principal, said: Mapping[str, Any], n
     return objection
 
 
-def _require_voice(principal: Principal) -> None:
-    department, public = principal.department, not principal.official or principal.has("data_centre")
-    if not (principal.has("requester") if department else public):
-        raise Forbidden(
-            "objections are raised by a requester of a department, the public and the data centre"
-        )
-
-
-def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], newest: Newest) -> Claim:
+def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], published: Published) -> Claim:
     zone: Zone = said.get("zone") or "share"
     entry, policy = _entry(desk, principal, zone, said)
-    if principal.department == entry.owner:
-        raise Unfit(
-            f"{entry.id} is your own department's", next_step="correct it at its source; it is collected anew"
-        )
     if not said.get("wrong"):
-        raise Unfit("the objection does not say what is wrong", expected="wrong", rule="Decree 809, Art. 26")
+        raise Unfit(
+            "the objection does not say what is wrong",
+            expected="wrong",
+            rule="Decree 809, Art. 26",
+            zh="请说明有什么问题",
+        )
     columns, rows = tuple(said.get("columns") or ()), tuple(said.get("rows") or ())
     require_texts(said["wrong"], said.get("proposed") or "", *columns, *rows)
     if len(rows) > MOST_ROWS or any(not each or len(each) > LONGEST_KEY for each in rows):
         raise Unfit(
-            "the rows are malformed", expected=f"{MOST_ROWS} keys of 1 to {LONGEST_KEY} characters at most"
+            "the rows are malformed",
+            expected=f"{MOST_ROWS} keys of 1 to {LONGEST_KEY} characters at most",
+            zh=f"最多{MOST_ROWS}行，每行主键最多{LONGEST_KEY}字",
         )
     known = mask_plan(entry, zone, policies(entry, zone)[policy])
     if not set(columns) <= set(known):
-        raise Unfit("a column is none of the table's", expected=", ".join(known))
+        raise Unfit("a column is none of the table's", expected=", ".join(known), zh="所选信息项不在该数据中")
     return Claim(
         dataset=entry.id,
         zone=zone,
         policy=policy,
         department=principal.department,
         provider=entry.owner,
-        snapshot=_snapshot(said.get("snapshot") or "", newest(identifier(zone, entry.id, policy))),
+        snapshot=_snapshot(said.get("snapshot") or "", identifier(zone, entry.id, policy), published),
         columns=columns,
         rows=rows,
         wrong=said["wrong"],
@@ -102,36 +106,67 @@ def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], newest: Ne
 
 
 def _entry(desk: Desk, principal: Principal, zone: Zone, said: Mapping[str, Any]) -> tuple[Entry, str]:
-    """The table that is objected to. NotThere, in the same words, for one that is not there or not theirs."""
-    entry, policy = desk.catalogue.entries.get(str(said.get("dataset"))), str(said.get("policy"))
-    theirs = _theirs(desk, principal, entry, zone) if entry else {}
-    if policy not in theirs:
-        raise NotThere("no such table is open, or shared with you", next_step="GET /api/v1/tables lists them")
-    return theirs[policy], policy
+    """The table that is objected to. NotThere, in the same words, for one that is not there or not theirs; Unfit for
+    their own."""
+    dataset, policy = str(said.get("dataset")), str(said.get("policy"))
+    entry = desk.catalogue.entries.get(dataset)
+    if entry is not None and policy in policies(entry, zone) and principal.department == entry.owner:
+        raise Unfit(
+            f"{dataset} is your own department's",
+            next_step="correct it at its source; it is collected anew",
+            zh="这是本部门自己的数据，请在源头更正",
+        )
+    found = objectionable(desk, principal).get((zone, dataset, policy))
+    if found is None:
+        raise NotThere(
+            "no such table is open, or shared with you",
+            next_step="GET /api/v1/tables lists them",
+            zh="没有这样的开放数据，也没有共享给您",
+        )
+    return found, policy
 
 
-def _theirs(desk: Desk, principal: Principal, entry: Entry, zone: Zone) -> dict[str, Entry]:
-    """The policies of a dataset under which the principal reads it or once did, and the entry that knows each."""
-    if zone == "open":
-        return dict.fromkeys(policies(entry, "open"), entry)
-    if not principal.department:
+def objectionable(desk: Desk, principal: Principal) -> dict[Named, Entry]:
+    """Every table that the principal may object to, by name, and the entry that knows it: what is open; and what its
+    department reads, or was granted once. None of its own department's."""
+    if not principal.may_object:
         return {}
-    grants = (
-        each
-        for each in requests_of(desk, principal)
-        if (each.terms.dataset, each.terms.department) == (entry.id, principal.department)
-        and was_granted(each)
-    )
-    found = {each.policy: each.entry for grant in grants if (each := by_grant(entry, grant))}
-    free = policies(entry, "share") if entry.share.type == "unconditional" else {}
-    return found | dict.fromkeys(free, entry)
+    entries, department = desk.catalogue.entries, principal.department
+    found: dict[Named, Entry] = {}
+    for entry in entries.values():
+        found |= {("open", entry.id, policy): entry for policy in policies(entry, "open")}
+        if department and entry.share.type == "unconditional":
+            found |= {("share", entry.id, policy): entry for policy in policies(entry, "share")}
+    for grant in _granted_once(desk, principal):
+        entry_of = entries.get(grant.terms.dataset)
+        if entry_of and (right := by_grant(entry_of, grant)):
+            found["share", entry_of.id, right.policy] = right.entry
+    return {name: entry for name, entry in sorted(found.items()) if entry.owner != department}
 
 
-def _snapshot(said: str, newest: int | None) -> str:
-    """The snapshot that is objected to: the one that was read, or else the newest."""
+def _granted_once(desk: Desk, principal: Principal) -> list[Request]:
+    """What the principal's department was granted, ended or not."""
+    if not principal.department:
+        return []
+    own = (each for each in requests_of(desk, principal) if each.terms.department == principal.department)
+    return [each for each in own if was_granted(each)]
+
+
+def _snapshot(said: str, table: Identifier, published: Published) -> str:
+    """The snapshot that is objected to: the one that was read, or else the newest. It is told to auditors and in the
+    log, so that it is none but a snapshot's: a number that somebody wrote there may be a person's."""
     if said and not (said.isascii() and said.isdigit() and len(said) <= LONGEST_SNAPSHOT):
-        raise Unfit("the snapshot is malformed", expected="digits, as `X-Snapshot` has them")
-    return said or ("" if newest is None else str(newest))
+        raise Unfit(
+            "the snapshot is malformed", expected="digits, as `X-Snapshot` has them", zh="快照号不正确"
+        )
+    found = published(table, int(said) if said else None)
+    if said and found is None:
+        raise Unfit(
+            "the table has no such snapshot",
+            expected="the `X-Snapshot` of what was read, or none",
+            zh="该数据没有这个快照，不填即为最新",
+        )
+    return "" if found is None else str(found)
 
 
 def claim_told(claim: Claim) -> dict[str, Any]:

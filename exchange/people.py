@@ -30,6 +30,19 @@ class Principal:
         department."""
         return self.roles != {"public"}
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether it makes requests: a requester of a department (Decree 809, Art. 20)."""
+        return bool(self.department) and self.has("requester")
+
+    @property
+    def may_object(self) -> bool:
+        """Whether it raises objections: a requester of a department (Decree 809, Art. 26); the public, and the data
+        centre, which records what people tell it (Art. 37)."""
+        if self.department:
+            return self.may_ask
+        return not self.official or self.has("data_centre")
+
     def has(self, *roles: Role) -> bool:
         """Whether it has any of these roles."""
         return not self.roles.isdisjoint(roles)

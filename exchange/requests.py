@@ -39,8 +39,8 @@ def draft(
     passed or the scope is none that the policy gives, and where nothing need be asked, since the dataset is shared
     without conditions. `beside` writes in the same transaction what is declared with it.
     """
-    if not principal.department or not principal.has("requester"):
-        raise Forbidden("a request is made by a requester of a department")
+    if not principal.may_ask:
+        raise Forbidden("a request is made by a requester of a department", zh="申请由部门的需求方提出")
     terms = _terms(desk, principal, asked)
     first = Event("draft", principal.name, "requester", desk.clock())
     row = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
@@ -56,16 +56,25 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
     needed = ("dataset", "policy", "basis", "scenario", "method", "until")
     if missing := [name for name in needed if not asked.get(name)]:
         raise Unfit(
-            f"the request lacks {', '.join(missing)}", expected=", ".join(needed), rule="Decree 809, Art. 20"
+            f"the request lacks {', '.join(missing)}",
+            expected=", ".join(needed),
+            rule="Decree 809, Art. 20",
+            zh="缺少必填内容",
         )
     require_texts(*(str(asked[name]) for name in needed))
     if asked["method"] not in METHODS:
-        raise Unfit("the method is unknown", expected=", ".join(METHODS))
+        raise Unfit("the method is unknown", expected=", ".join(METHODS), zh="没有这种方式")
     entry = desk.catalogue.entries.get(str(asked["dataset"]))
     if entry is None or str(asked["policy"]) not in policies(entry, "share"):
-        raise NotThere("no such table is shared", next_step="the catalogue lists what is")
+        raise NotThere(
+            "no such table is shared", next_step="the catalogue lists what is", zh="没有这样的共享数据"
+        )
     if entry.share.type == "unconditional":
-        raise Unfit(f"{entry.id} is shared without conditions: read it", rule="Decree 809, Art. 14")
+        raise Unfit(
+            f"{entry.id} is shared without conditions: read it",
+            rule="Decree 809, Art. 14",
+            zh="该数据无条件共享，不必申请，可直接读取",
+        )
     until = _to_come(asked["until"], desk.clock())
     policy = policies(entry, "share")[str(asked["policy"])]
     return Terms(
@@ -187,7 +196,9 @@ def _moment(value: Any) -> datetime:
     try:
         found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
-        raise Unfit("a moment is malformed", expected="ISO 8601, such as 2026-12-31T23:59:59+08:00") from None
+        raise Unfit(
+            "a moment is malformed", expected="ISO 8601, such as 2026-12-31T23:59:59+08:00", zh="日期不正确"
+        ) from None
     if found.tzinfo is None:
         raise Unfit("a moment has no time zone", expected="such as 2026-12-31T23:59:59+08:00")
     return found
@@ -197,9 +208,11 @@ def _to_come(value: Any, now: datetime) -> datetime:
     """A time limit that somebody asks for. Unfit where it has passed, or is a day that cannot be told here."""
     until = _moment(value)
     if until <= now:
-        raise Unfit("the time limit has passed", expected="a moment to come")
+        raise Unfit("the time limit has passed", expected="a moment to come", zh="使用期限已过")
     try:
         day_of(until), moment_text(until)
     except OverflowError:
-        raise Unfit("the time limit is beyond the calendar", expected="a year before 9999") from None
+        raise Unfit(
+            "the time limit is beyond the calendar", expected="a year before 9999", zh="使用期限过远"
+        ) from None
     return until

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from exchange.errors import Busy, Unfit
-from lake.database import connected_engine
+from lake.database import BUSY_SECONDS, connected_engine
 from lake.together import Together
 from schemas.settings import Settings
 
@@ -262,25 +262,17 @@ class State:
     def begin(self) -> Iterator[sa.Connection]:
         """A transaction. IntegrityError passes; Unfit for a value that the database cannot hold, such as a text with
         NUL in PostgreSQL; all else is Busy. None has the driver's message: it quotes values."""
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise
-        except DataError:
-            raise Unfit(
-                "a value is none that the exchange can keep", expected="texts without control characters"
-            ) from None
-        except SQLAlchemyError as error:
-            raise Busy(
-                f"the exchange's database cannot be reached or written ({type(error).__name__})",
-                next_step="see XUANWU_EXCHANGE, and whether its disk is full",
-            ) from None
+        with _told(), self._engine.begin() as connection:
+            yield connection
 
     def scrub(self, tables: Sequence[sa.Table]) -> None:
-        """Take the bytes of rows that were changed or removed out of the database's files: they are written anew."""
+        """Take the bytes of rows that were changed or removed out of the database's files: they are written anew. Busy
+        where somebody else holds a table for longer than a minute."""
         sqlite = self._engine.dialect.name == "sqlite"
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        automatic = {"isolation_level": "AUTOCOMMIT"}
+        with _told(), self._engine.connect().execution_options(**automatic) as connection:
+            if not sqlite:
+                connection.exec_driver_sql(f"SET lock_timeout = '{BUSY_SECONDS}s'")
             if sqlite:
                 connection.exec_driver_sql("VACUUM")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -297,6 +289,24 @@ class State:
             for table, rows in brought:
                 connection.execute(insert(table).on_conflict_do_nothing(), rows)
         return [None] * len(brought)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the database refuses, in words of ours."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DataError:
+        raise Unfit(
+            "a value is none that the exchange can keep", expected="texts without control characters"
+        ) from None
+    except SQLAlchemyError as error:
+        raise Busy(
+            f"the exchange's database cannot be reached or written ({type(error).__name__})",
+            next_step="see XUANWU_EXCHANGE, whether its disk is full, and who holds its tables",
+        ) from None
 
 
 def migrate(engine: sa.Engine) -> None:

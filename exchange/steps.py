@@ -119,19 +119,20 @@ def require(case: Case[Any], step: str, principal: Principal, said: Mapping[str,
 def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[str, Any]) -> Rule:
     rule = case.rules[step]
     if refused := _anothers(case, step, principal):
-        raise Forbidden(refused)
+        raise Forbidden(refused, zh="这一步不由您办理")
     if case.state not in rule.at:
         raise Unfit(
             f"the {case.kind} is {case.state}; `{step}` is not its turn",
             expected=f"a {case.kind} that is {' or '.join(rule.at)}",
             next_step=_next(case),
+            zh="现在的状态不能办理这一步",
         )
     if why := _out_of_turn(case, step):
-        raise Unfit(why, next_step=_next(case))
+        raise Unfit(why, next_step=_next(case), zh="现在的状态不能办理这一步")
     if refused := _twice(case, step, principal):
-        raise Forbidden(refused)
+        raise Forbidden(refused, zh="同一人不能办理前后两步，须由第二人办理")
     if missing := [name for name in rule.needs if said.get(name) in (None, "", ())]:
-        raise Unfit(f"`{step}` lacks {', '.join(missing)}", expected=", ".join(rule.needs))
+        raise Unfit(f"`{step}` lacks {', '.join(missing)}", expected=", ".join(rule.needs), zh="缺少必填内容")
     return rule
 
 

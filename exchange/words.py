@@ -64,7 +64,7 @@ STEPS: Final = {
     "suspend": ("暂停授权", "suspend"),
     "resume": ("恢复授权", "resume"),
     "revoke": ("撤销授权", "revoke"),
-    "dispose": ("已处置数据", "report the disposal"),
+    "dispose": ("报告数据已处置，终止授权", "report the disposal, which ends the grant"),
     "withdraw": ("撤回", "withdraw"),
     "raise": ("提出异议", "object"),
     "ask": ("要求补充说明", "ask for an explanation"),
@@ -84,6 +84,11 @@ SAID: Final = {
     "disposal": ("处置情况", "how it was disposed of"),
 }
 """What steps need."""
+CONSENT: Final = {
+    "request": {True: ("同意", "yes"), False: ("不同意", "no")},
+    "objection": {True: ("异议成立", "it is right"), False: ("异议不成立", "it is not right")},
+}
+"""What `consent` says of a request, and of an objection that the authority decides."""
 METHODS: Final = {
     "api": ("接口", "API"),
     "batch": ("库表交换", "into your own table"),

@@ -16,9 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from exchange.errors import NotThere
 from exchange.refusals import EVERY, Refusals
 from exchange.web import (
+    asking,
     deliveries,
     delta,
     files,
+    handling,
     iceberg,
     notices,
     objections,
@@ -32,6 +34,7 @@ from exchange.web import (
 )
 from exchange.web.bounds import Bounded, Counted, TooMany
 from exchange.web.house import Caller, House, host_of
+from exchange.web.logged_in import LoggedOut
 from exchange.web.metered import Metered
 from exchange.web.shapes import door_of
 from lake import store
@@ -69,6 +72,8 @@ def make_app(house: House) -> FastAPI:
     app.include_router(tokens.router)
     app.include_router(pages.router)
     app.include_router(workspace.router)
+    app.include_router(asking.router)
+    app.include_router(handling.router)
     _own_routes(app, house)
     _watched(app, house)
     return app
@@ -102,6 +107,10 @@ def _own_routes(app: FastAPI, house: House) -> None:
         )
         found.headers["Retry-After"] = str(error.after)
         return found
+
+    @app.exception_handler(LoggedOut)
+    def logged_out(request: Request, error: LoggedOut) -> Response:
+        return pages.logged_out(request, house)
 
     @app.get(
         "/api/v1/keys/{key}",

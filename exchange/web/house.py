@@ -20,7 +20,9 @@ from exchange.oidc.tokens import looks_like_one
 from exchange.refusals import Refusals
 from exchange.web import cookies
 from exchange.web.bounds import Crowd, TooMany, tell
+from lake import certificates, store
 from lake.tables import Tables
+from lake.zones import Identifier
 
 
 @dataclass
@@ -38,6 +40,14 @@ class House:
     limiter: MovingWindowRateLimiter = field(default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()))
     refusals: Refusals = field(init=False)
     crowd: Crowd = field(init=False)
+
+    def published(self, table: Identifier, snapshot: int | None = None) -> int | None:
+        """The table's snapshot of this number, or its newest; None where none was published. One that upkeep has
+        removed since has its certificate still."""
+        if snapshot is None:
+            return self.tables.current_snapshot(table)
+        uri = store.join(self.tables.root, certificates.path_of(*table, snapshot))
+        return snapshot if store.exists(uri) else None
 
     def __post_init__(self) -> None:
         self.refusals = Refusals(self.desk.log, self.desk.clock)
@@ -98,9 +108,13 @@ def host_of(request: Request) -> str:
 Caller = Annotated[Session, Depends(session)]
 
 
-async def address(request: Request, house: TheHouse) -> str:
+def address_of(request: Request, house: House) -> str:
     """Where readers reach this exchange, without a slash at the end."""
     return (house.url or str(request.base_url)).rstrip("/")
+
+
+async def address(request: Request, house: TheHouse) -> str:
+    return address_of(request, house)
 
 
 Address = Annotated[str, Depends(address)]

@@ -55,7 +55,7 @@ def raised(house: TheHouse, caller: Caller, raised: Raised) -> dict[str, Any]:
     for_requests(caller)
     said = raised.model_dump()
     said["policy"] = said["policy"] or {"share": "default", "open": "open"}[raised.zone]
-    made = raise_objection(house.desk, caller.principal, said, house.tables.current_snapshot)
+    made = raise_objection(house.desk, caller.principal, said, house.published)
     return _told(house, caller, made)
 
 
@@ -86,7 +86,7 @@ def step(
 def _told(house: House, caller: Session, objection: Objection) -> dict[str, Any]:
     """What people wrote, and whose rows they mean, its sides alone are told."""
     claim, party = objection.terms, bool(objection.sides(caller.principal))
-    newest = house.tables.current_snapshot(identifier(claim.zone, claim.dataset, claim.policy))
+    newest = house.published(identifier(claim.zone, claim.dataset, claim.policy))
     said = moved(house, caller, objection)
     if not party:
         said["events"] = [{**each, "said": {}} for each in said["events"]]

@@ -20,7 +20,8 @@ from exchange.oidc.login import Attempt, finish, leave, start
 from exchange.people import Principal
 from exchange.web import cookies, tokens
 from exchange.web.bounds import TooMany
-from exchange.web.house import Address, House, TheHouse, count_call, host_of
+from exchange.web.house import Address, House, TheHouse, host_of
+from exchange.web.logged_in import who_is
 from exchange.web.rendering import page, to
 from exchange.words import ROLES
 
@@ -53,6 +54,11 @@ def _login(request: Request, house: House, status: int = 200, said: str = "") ->
     shown = page("login", status, issuer=issuer, csrf=csrf, said=said)
     cookies.put(request, shown, cookies.ATTEMPT, attempt.seed, cookies.ATTEMPT_LASTS)
     return shown
+
+
+def logged_out(request: Request, house: House) -> Response:
+    """To the login, where nobody is logged in; who sent a form is told that nothing came of it."""
+    return to("/login") if request.method == "GET" else _login(request, house, 401, ENDED)
 
 
 @router.post("/login")
@@ -153,15 +159,6 @@ def _leaving(house: House, who: Session, address: str) -> str | None:
 
 
 # ── one's account ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def who_is(request: Request, house: House) -> Session | None:
-    """Who is logged in, counted against their rate. A form's CSRF token is in the form, and is asked for where it is
-    read."""
-    found = cookies.session_of_browser(request, house.desk.state, house.desk.clock())
-    if found is not None:
-        count_call(house, request, f"account {found.principal.name}", found.principal.name)
-    return found
 
 
 @router.get("/account")

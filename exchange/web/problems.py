@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
@@ -11,7 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from exchange.errors import Busy, ExchangeError, Forbidden, NotThere, Unauthenticated, Unfit, Unplaced
-from exchange.web.shapes import door_of, shape_of
+from exchange.web.rendering import page
+from exchange.web.shapes import door_of, is_page, shape_of
 from lake import store
 from schemas.errors import LakeError, XuanwuError, unforeseen
 
@@ -36,9 +38,11 @@ def problem(titles: Titles, detail: str = "", **more: str) -> JSONResponse:
 
 
 def answer(request: Request, titles: Titles, detail: str = "", **more: str) -> Response:
-    """The problem in the form of the door that was knocked at."""
+    """The problem in the form of the door that was knocked at; to people a page."""
     shape, status = shape_of(request.url.path), titles[0]
     told = ". ".join(each for each in (detail or titles[2], more.get("next_step", "")) if each)
+    if is_page(request.url.path):
+        return page("refused", status, said=_in_words(titles, detail, more))
     found = shape(status, told) if shape else problem(titles, detail, **more)
     if status == 401:
         found.headers["WWW-Authenticate"] = 'Bearer realm="xuanwu"'
@@ -50,15 +54,40 @@ def of_error(request: Request, error: XuanwuError) -> Response:
     the store's, that it may pass."""
     if isinstance(error, LakeError) and isinstance(error.__context__, OSError):
         return of_store(request, error.__context__)
-    titles = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), None)
+    titles = _titles_of(error)
     if titles is None:
         return _failed(request, str(error))
-    detail = error.message if isinstance(error, ExchangeError) else ""
-    more = {"expected": error.expected, "next_step": error.next_step, "rule": error.place.get("rule")}
-    found = answer(request, titles, detail, **{name: str(text) for name, text in more.items() if text})
+    found = answer(request, titles, error.message if isinstance(error, ExchangeError) else "", **_more(error))
     if titles[0] == 503:
         found.headers["Retry-After"] = "1"
     return found
+
+
+def _titles_of(error: XuanwuError) -> Titles | None:
+    """None for an error that is no refusal."""
+    return next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), None)
+
+
+def _more(error: XuanwuError) -> dict[str, str]:
+    zh = error.zh if isinstance(error, ExchangeError) else ""
+    more = {"detail_zh": zh, "expected": error.expected, "next_step": error.next_step}
+    return {name: str(text) for name, text in (more | {"rule": error.place.get("rule")}).items() if text}
+
+
+def status_of(error: ExchangeError) -> int:
+    """The HTTP status of a refusal."""
+    return (_titles_of(error) or _OTHER)[0]
+
+
+def told(error: ExchangeError) -> str:
+    """A refusal in words, Chinese first, for a page."""
+    return _in_words(_titles_of(error) or _OTHER, error.message, _more(error))
+
+
+def _in_words(titles: Titles, detail: str, more: Mapping[str, str]) -> str:
+    zh = "：".join(filter(None, (titles[1], more.get("detail_zh"))))
+    expected = f"expected {more['expected']}" if "expected" in more else ""
+    return "; ".join(filter(None, (f"{zh}。 {detail or titles[2]}", expected, more.get("next_step"))))
 
 
 def of_failure(request: Request, error: Exception) -> Response:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Coroutine
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import AfterValidator
 
-from exchange.errors import ExchangeError, Forbidden, NotThere, Unfit
-from exchange.web.problems import TITLES
+Written = Annotated[str, AfterValidator(lambda text: text.replace("\r\n", "\n"))]
+"""What somebody wrote in a form: browsers send two signs for a line's end, and count one."""
 
 
 @cache
@@ -44,35 +41,6 @@ def page(name: str, status: int = 200, sends: str = "", **facts: Any) -> HTMLRes
         "Cache-Control": "no-store",
     }
     return HTMLResponse(text, status, headers)
-
-
-class Page(APIRoute):
-    """A route for people: what is refused there is told on a page, and not in the form for programs."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        inner = super().get_route_handler()
-
-        async def handled(request: Request) -> Response:
-            try:
-                return await inner(request)
-            except (NotThere, Forbidden, Unfit) as error:
-                return page("refused", status_of(error), said=told(error))
-            except RequestValidationError:
-                return page("refused", 422, said="请求不合规 the form or the address is malformed")
-
-        return handled
-
-
-def status_of(error: ExchangeError) -> int:
-    """The HTTP status of a refusal."""
-    return next(TITLES[kind][0] for kind in type(error).__mro__ if kind in TITLES)
-
-
-def told(error: ExchangeError) -> str:
-    """A refusal in words: its kind in Chinese, and the whole of it in English."""
-    zh = next(TITLES[kind][1] for kind in type(error).__mro__ if kind in TITLES)
-    more = (f"expected {error.expected}" if error.expected else "", str(error.next_step or ""))
-    return "; ".join(filter(None, (f"{zh} {error.message}", *more)))
 
 
 def to(place: str) -> RedirectResponse:

@@ -65,6 +65,16 @@ def shape_of(path: str) -> Shape | None:
     return next((shape for start, shape in SHAPES.items() if f"{path}/".startswith(f"{start}/")), None)
 
 
+_PAGES: Final = frozenset(
+    {"login", "logout", "account", "workspace", "tables", "requests", "objections", "notices"}
+)
+
+
+def is_page(path: str) -> bool:
+    """Whether people came there with a browser: what is refused is told on a page."""
+    return path.startswith("/") and path.split("/", 2)[1] in _PAGES
+
+
 _DOORS: Final = {
     "api": "api",
     "delta-sharing": "delta",

@@ -34,7 +34,7 @@ from pipelines.erasure.derived import derive_again, unnamed
 from pipelines.erasure.progress import Progress
 from pipelines.erasure.proving import searched
 from pipelines.erasure.subject import Subject
-from pipelines.erasure.written import erase_written, plan_written
+from pipelines.erasure.written import erase_written, plan_written, require_unwritten
 from pipelines.gates import absent
 from pipelines.masks.keys import load_key
 from pipelines.merging.counts import COUNTED
@@ -103,6 +103,7 @@ def erase(ctx: Context, subject: Subject, basis: str, *, beside_runs: bool = Fal
         derive_again(work, dataset)
     erase_written(work)
     looked = searched(work)
+    require_unwritten(work)
     return _complete(work, erasure, looked, tuple(withdrawn))
 
 

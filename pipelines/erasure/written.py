@@ -1,4 +1,4 @@
-"""What people wrote of the subject in the exchange's requests and objections."""
+"""What people wrote of the subject in the exchange: in requests, objections and the notes of their tokens."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pipelines.context import Context
 from pipelines.erasure.batches import Work
 from pipelines.erasure.subject import Subject
 from pipelines.erasure.traces import tokens_of
+from schemas.errors import LakeError
 
 
 def plan_written(ctx: Context, subject: Subject) -> list[Place]:
@@ -28,6 +29,16 @@ def erase_written(work: Work) -> None:
         work.progress.note("exchange", dataset, "written", rows, 0)
     if found or _begun(work):
         forget(state, found)
+
+
+def require_unwritten(work: Work) -> None:
+    """LakeError where somebody has written of the subject since."""
+    if found := traces(State(work.ctx.settings), _telling(work)):
+        raise LakeError(
+            f"{len(found)} texts in the exchange tell of the subject again",
+            rule="an erasure is certified only when nothing is left",
+            next_step="run the erasure again",
+        )
 
 
 def _telling(work: Work) -> Tells:

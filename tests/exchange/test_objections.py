@@ -24,6 +24,7 @@ from exchange.steps import possible
 from exchange.words import body, subject
 from lake import store
 from lake.auditlog import segment_name
+from lake.zones import Identifier
 from tests.exchange.conftest import (
     ASKER,
     AUDITOR,
@@ -53,8 +54,13 @@ def opened(**other: object) -> dict[str, Any]:
     return about(zone="open", policy="open", **other)
 
 
+def published(table: Identifier, snapshot: int | None) -> int | None:
+    """Snapshots 3 and 7 were."""
+    return {None: 7, 3: 3, 7: 7}.get(snapshot)
+
+
 def raised(desk: Desk, who: Principal = ASKER, said: dict[str, Any] | None = None) -> Objection:
-    return raise_objection(desk, who, said or about(), lambda _: 7)
+    return raise_objection(desk, who, said or about(), published)
 
 
 def went(desk: Desk, *steps: tuple[Principal, str] | tuple[Principal, str, dict[str, Any]]) -> Objection:
@@ -198,6 +204,11 @@ def test_to_what_is_open_everybody_objects(desk: Desk) -> None:
         ({"snapshot": "newest"}, Unfit, "snapshot"),
         ({"snapshot": "1" * 20}, Unfit, "snapshot"),
         ({"snapshot": "١"}, Unfit, "snapshot"),
+        (
+            {"snapshot": "320102199001010017"},
+            Unfit,
+            "no such snapshot",
+        ),  # a person's number, not a snapshot's
         ({"dataset": "education.nothing"}, NotThere, "no such table"),
         ({"policy": "nothing"}, NotThere, "no such table"),
         ({"dataset": "statistics.household_survey"}, NotThere, "no such table"),
@@ -218,7 +229,7 @@ def test_ones_own_data_is_corrected_and_not_objected_to(desk: Desk) -> None:
 def test_the_snapshot_is_the_one_that_was_read_or_the_newest(desk: Desk) -> None:
     assert raised(desk).terms.snapshot == "7"
     assert raised(desk, said=about(snapshot="3")).terms.snapshot == "3"
-    assert raise_objection(desk, ASKER, about(), lambda _: None).terms.snapshot == ""
+    assert raise_objection(desk, ASKER, about(), lambda *_: None).terms.snapshot == ""
 
 
 def test_so_many_may_be_under_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

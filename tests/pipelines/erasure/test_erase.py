@@ -7,12 +7,15 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from exchange.accounts import make_token, open_account
+from exchange.accounts import tokens as tokens_kept
 from exchange.desk import Desk
 from exchange.forgetting import ERASED
 from exchange.objections import find, raise_objection, take
@@ -20,11 +23,13 @@ from exchange.people import Principal
 from exchange.state import State
 from lake import erasures, landing, store
 from lake.certificates import FileProof, salted
-from lake.erasures import Located
+from lake.erasures import Located, Search
 from lake.signing import load_signer
 from lake.verify import Copy, verify
 from lake.zones import identifier
+from pipelines.erasure.batches import Work
 from pipelines.erasure.erase import Erased, erase, plan
+from pipelines.erasure.proving import searched
 from pipelines.erasure.subject import read_subject
 from pipelines.erasure.traces import tokens_of
 from pipelines.gates import absent
@@ -333,7 +338,7 @@ HEALTH = Principal("li", "health", frozenset({"provider"}))
 
 def objected(town: Town, wrong: str, rows: list[str]) -> int:
     said = {"dataset": "health.visit", "policy": "default", "wrong": wrong, "rows": rows}
-    number = raise_objection(desk_of(town), POLICE, said, town.ctx.tables.current_snapshot).number
+    number = raise_objection(desk_of(town), POLICE, said, lambda *_: 7).number
     take(desk_of(town), HEALTH, number, "uphold", {"reason": wrong})
     return number
 
@@ -344,21 +349,41 @@ def test_what_people_wrote_of_them_in_the_exchange_goes_too(
     tokens = sorted(tokens_of(town.ctx, subject(WHO[0])))
     of_them = objected(town, f"{WHO[0][:6]} {WHO[0][6:]}的就诊费用有误", [tokens[0], "another-token"])
     of_another = objected(town, f"{ASIDE[0]}的就诊费用有误", ["another-token"])
+    state, now = State(town.settings), town.ctx.clock()
+    open_account(state, "wang", "police", ["requester"])
+    make_token(state, "wang", f"核对{WHO[0]}", ["read"], now=now, lasts=timedelta(days=1))
     planned = {(each.zone, each.dataset): each.rows for each in plan(town.ctx, subject(WHO[0]))}
-    assert planned["exchange", "health.visit"] == 2
+    assert (planned["exchange", "health.visit"], planned["exchange", "tokens"]) == (2, 1)
     with monkeypatch.context() as killed:
         killed.setattr(State, "scrub", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             done(town)
     told = done(town)
     places = {(each.zone, each.dataset): each.rows for each in told.erasure.places}
-    assert places["exchange", "health.visit"] == 2
+    assert (places["exchange", "health.visit"], places["exchange", "tokens"]) == (2, 1)
     assert town.places(*WHO, *tokens) == set()
+    assert [each.note for each in tokens_kept(state)] == [ERASED]
     ours, others = (find(desk_of(town), POLICE, number) for number in (of_them, of_another))
     assert (ours.terms.wrong, ours.terms.rows) == (ERASED, (ERASED, "another-token"))
     assert ours.events[1].said == {"reason": ERASED}
     assert others.terms.wrong.startswith(ASIDE[0]) and others.events[1].said["reason"].startswith(ASIDE[0])
     assert wrong(town) == []
+
+
+def test_what_is_written_of_them_meanwhile_keeps_the_erasure_open(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is no file of the home's is searched by nothing else."""
+
+    def meanwhile(work: Work) -> Search:
+        objected(town, WHO[0], [])
+        return Search(files=0, unread=0, bytes=0, forms=0, found=0)
+
+    monkeypatch.setattr("pipelines.erasure.erase.searched", meanwhile)
+    with pytest.raises(LakeError, match="tell of the subject again"):
+        done(town)
+    monkeypatch.setattr("pipelines.erasure.erase.searched", searched)
+    assert done(town).erasure.state == "completed"
 
 
 # ── the command ───────────────────────────────────────────────────────────────────────────────────────────

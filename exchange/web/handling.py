@@ -1,0 +1,136 @@
+"""One request or one objection as a page, with a form for every step that one may take now (办理). What is done there
+is what the API does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Response
+from pydantic import BaseModel, Field
+
+from exchange import objections, requests
+from exchange.access import Access, by_grant
+from exchange.deadlines import clocks
+from exchange.errors import ExchangeError, NotThere
+from exchange.narrowing import name_of
+from exchange.objecting import Objection
+from exchange.objecting import Step as ObjectionStep
+from exchange.process import READABLE, Request
+from exchange.process import Step as RequestStep
+from exchange.reading import MOST_ROWS
+from exchange.steps import Case, allowed, possible
+from exchange.web.house import House, Number
+from exchange.web.logged_in import Visit, Visiting
+from exchange.web.problems import status_of, told
+from exchange.web.rendering import Written, to
+from exchange.web.workspace import Kind
+from lake.zones import identifier
+
+router = APIRouter(include_in_schema=False)
+
+
+class Said(BaseModel):
+    """The form of a step, as it came."""
+
+    csrf: str = ""
+    reason: Written = ""
+    missing: Written = ""
+    supplement: Written = ""
+    document: Written = ""
+    disposal: Written = ""
+    consent: str = Field(default="", max_length=5)
+    working_days: str = Field(default="", max_length=5)
+
+    def words(self) -> dict[str, Any]:
+        """As the API is told it."""
+        truth = {"yes": True, "no": False}.get(self.consent)
+        days = int(self.working_days) if self.working_days.isdecimal() else self.working_days
+        return self.model_dump(exclude={"csrf"}) | {"consent": truth, "working_days": days}
+
+
+@router.get("/requests/{number:int}")
+def a_request(visit: Visiting, number: Number) -> Response:
+    return _shown(visit, _found(visit, "requests", number))
+
+
+@router.get("/objections/{number:int}")
+def an_objection(visit: Visiting, number: Number) -> Response:
+    return _shown(visit, _found(visit, "objections", number))
+
+
+@router.post("/requests/{number:int}/{step}")
+def take_of_request(
+    visit: Visiting, number: Number, step: RequestStep, said: Annotated[Said, Form()]
+) -> Response:
+    return _taken(visit, ("requests", number, step), said)
+
+
+@router.post("/objections/{number:int}/{step}")
+def take_of_objection(
+    visit: Visiting, number: Number, step: ObjectionStep, said: Annotated[Said, Form()]
+) -> Response:
+    return _taken(visit, ("objections", number, step), said)
+
+
+def _taken(visit: Visit, what: tuple[Kind, int, str], said: Said) -> Response:
+    """Back to the page of the case; where the step is refused the page again, with what was written."""
+    kind, number, step = what
+    take: Any = {"requests": requests.take, "objections": objections.take}[kind]
+    visit.require_csrf(said.csrf)
+    try:
+        take(visit.desk, visit.person, number, step, said.words())
+    except NotThere:
+        raise
+    except ExchangeError as error:
+        return _shown(visit, _found(visit, kind, number), refused=error, filled=said)
+    return to(f"/{kind}/{number}")
+
+
+def _found(visit: Visit, kind: Kind, number: int) -> Case[Any]:
+    find: Any = {"requests": requests.find, "objections": objections.find}[kind]
+    case: Case[Any] = find(visit.desk, visit.person, number)
+    return case
+
+
+def _shown(
+    visit: Visit, case: Case[Any], *, refused: ExchangeError | None = None, filled: Said | None = None
+) -> Response:
+    numbers, own = visit.desk.catalogue.numbers.exchange, allowed(case, visit.person)
+    return visit.page(
+        "case",
+        status_of(refused) if refused else 200,
+        kind=f"{case.kind}s",
+        case=case,
+        entry=visit.desk.catalogue.entries.get(case.terms.dataset),
+        table=name_of(case) if isinstance(case, Request) else case.terms.policy,
+        newest=_newest(visit.house, case),
+        party=isinstance(case, Request) or bool(case.sides(visit.person)),
+        clocks=clocks(case, numbers),
+        steps={step: case.rules[step] for step in own},
+        others={step: case.rules[step] for step in possible(case) if step not in own},
+        most_days=numbers.extend_at_most,
+        filled=filled or Said(),
+        reads=_reads(visit, case),
+        most=MOST_ROWS,
+        said=told(refused) if refused else "",
+    )
+
+
+def _newest(house: House, case: Case[Any]) -> str:
+    """The newest snapshot of the table that an objection is about; empty where there is none."""
+    if not isinstance(case, Objection):
+        return ""
+    claim = case.terms
+    found = house.published(identifier(claim.zone, claim.dataset, claim.policy))
+    return "" if found is None else str(found)
+
+
+def _reads(visit: Visit, case: Case[Any]) -> tuple[Access, bool] | None:
+    """What a granted request gives the visitor's department to read now, and whether it was published yet."""
+    if not isinstance(case, Request) or case.terms.department != visit.person.department:
+        return None
+    entry = visit.desk.catalogue.entries.get(case.terms.dataset)
+    if entry is None or case.state not in READABLE or case.terms.until <= visit.desk.clock():
+        return None
+    right = by_grant(entry, case)
+    return (right, visit.house.published(right.table) is not None) if right else None
