@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO, NoReturn, TypeVar
 
 In = TypeVar("In")
@@ -18,7 +18,7 @@ def spread(work: Callable[[In], Out], over: Sequence[In], processes: int) -> Ite
     """`map(work, over)`, in the same order: each of so many forks does an equal share, and this process meanwhile what
     the block does. With one process it is `map`.
 
-    What a fork does not give, because `work` raised there or because it was killed, is done here, and what is raised
+    What a fork does not give, because `work` raised there, it was killed or there is none, is done here: what is raised
     is what `work` raises. To be called where no other thread runs that could hold a lock."""
     if processes < 2:
         yield map(work, over)
@@ -38,22 +38,27 @@ def _given(pipe: BinaryIO, work: Callable[[In], Out], each: In) -> Out:
 
 @contextmanager
 def _fork(work: Callable[[In], Out], over: Sequence[In]) -> Iterator[BinaryIO]:
-    """The pipe that a fork writes its results to. It ends with its work, or when nobody reads it any more."""
+    """The pipe that a fork writes its results to, empty where the system grants none. The fork ends with its work, or
+    when nobody reads any more."""
     reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reading)  # its own pipe, which would never break while it reads it itself
+    child = None
+    with suppress(OSError):
+        child = os.fork()
+    if child == 0:
+        os.close(reading)  # a pipe does not break while anybody holds this end
         _do(work, over, writing)
     os.close(writing)
     try:
         with os.fdopen(reading, "rb", _BUFFER) as pipe:
             yield pipe
     finally:
-        os.waitpid(child, 0)
+        if child is not None:
+            with suppress(ChildProcessError):  # where SIGCHLD is ignored nobody waits
+                os.waitpid(child, 0)
 
 
 def _do(work: Callable[[In], Out], over: Sequence[In], writing: int) -> NoReturn:
-    """Says nothing of an error: this process meets it again where it is told."""
+    """In the fork. An error is not told here: whoever reads meets it again."""
     try:
         with os.fdopen(writing, "wb", _BUFFER) as pipe:
             for each in over:

@@ -71,19 +71,23 @@ CITY_RULES: tuple[CityRule, ...] = (
     names.code_unique,
     onesource.one_source,
     circles.circles,
+    sources.lake_queries,
+    derived.derived_kept,
 )
+"""In this order: `derived_kept` goes by what `lake_queries` has noted in the drafts."""
 
 
 @regexes.engine_closed()
 def judge(house: House, processes: int = 1) -> None:
     """Adds what each rule finds to the findings of the file concerned. The SQL of derived datasets is DuckDB's to read:
-    of many in so many forks (`schemas.forks`), beside the other rules. `derived_kept` goes by what they have noted."""
-    with sources.lake_queries(house, processes) as queries:
+    where it is much, so many forks do that beside the other rules (`schemas.forks`)."""
+    with sources.queries_begun(house, processes) as queries:
         shared.judge_shared(house)
         for draft in house.drafts.values():
             if draft.written is not None:
                 draft.findings.extend(_of_entry(draft.written, draft, house))
-        for found in (*(rule(house) for rule in CITY_RULES), queries, derived.derived_kept(house)):
+        for city_rule in CITY_RULES:
+            found = queries if city_rule is sources.lake_queries else city_rule(house)
             for draft, finding in found:
                 draft.findings.append(finding)
 

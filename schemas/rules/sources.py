@@ -161,10 +161,15 @@ def _is_encoding(name: str) -> bool:
         return False
 
 
+def lake_queries(house: House) -> Iterator[tuple[Draft, Finding]]:
+    """A derived dataset's inputs are datasets, its SQL reads just those, and it gives the fields."""
+    with queries_begun(house, 1) as found:
+        yield from found
+
+
 @contextmanager
-def lake_queries(house: House, processes: int = 1) -> Iterator[Iterator[tuple[Draft, Finding]]]:
-    """A derived dataset's inputs are datasets, its SQL reads just those, and it gives the fields. Many queries are
-    judged by so many forks while the block does other things, and what is found is for its end."""
+def queries_begun(house: House, processes: int) -> Iterator[Iterator[tuple[Draft, Finding]]]:
+    """What `lake_queries` finds. Of many queries so many forks find it while the block does other things first."""
     derived = [
         (written.source, draft)
         for draft in house.drafts.values()
@@ -186,7 +191,7 @@ def _noted(shards: list[list[Derived]], found: Iterator[Found]) -> Iterator[tupl
 
 
 def _queries(derived: list[Derived], house: House) -> Found:
-    """Of each query the columns that those it gives may be and what is wrong with it, by an engine of their own."""
+    """Of each query which columns those that it gives may be, and what is wrong; by an engine of these queries' own."""
     import duckdb
 
     from schemas.rules.queries import query_findings

@@ -95,6 +95,14 @@ def test_what_a_killed_fork_leaves_is_done_here() -> None:
     assert none_is_left()
 
 
+def test_where_no_fork_is_granted_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refused)
+    assert spread_all(who, range(10), 2) == [(number, os.getpid()) for number in range(10)]
+
+
 def test_forks_begin_before_and_end_when_nobody_reads_on(tmp_path: Path) -> None:
     with spread(Path.touch, [tmp_path / "a", tmp_path / "b"], 2):
         while not (tmp_path / "a").exists() or not (tmp_path / "b").exists():
@@ -137,6 +145,6 @@ def test_a_valid_catalogue_is_the_same(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_forks_note_of_a_query_is_noted_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     city = read_house(write_catalogue(tmp_path, CITY))
     monkeypatch.setattr(sources, "_MANY", 1)
-    with sources.lake_queries(city, 2) as found:
+    with sources.queries_begun(city, 2) as found:
         assert list(found) == []
     assert city.drafts["theme.couples"].columns == {"reg_year": {"reg_year"}, "id_no": {"id_no"}}

@@ -38,9 +38,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     whole = load.judge
 
-    def counted(house: load.House) -> None:
+    def counted(house: load.House, processes: int) -> None:
         seen.append(len(house.drafts))
-        whole(house)
+        whole(house, processes)
 
     monkeypatch.setattr(load, "judge", counted)
     return seen
@@ -131,8 +131,8 @@ def test_a_file_changed_while_it_was_judged_leaves_no_stamp(
 ) -> None:
     whole = load.judge
 
-    def meddle(house: load.House) -> None:
-        whole(house)
+    def meddle(house: load.House, processes: int) -> None:
+        whole(house, processes)
         (root / MARRIAGE).write_text(CITY[MARRIAGE] + "\n")
 
     monkeypatch.setattr(load, "judge", meddle)
