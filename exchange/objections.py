@@ -18,7 +18,7 @@ from exchange.process import Request, was_granted
 from exchange.requests import listed as requests_of
 from exchange.state import OBJECTIONS, State
 from exchange.steps import Event
-from lake.zones import Identifier, identifier
+from lake.zones import Identifier, published_table
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies
 
@@ -97,7 +97,7 @@ def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], published:
         policy=policy,
         department=principal.department,
         provider=entry.owner,
-        snapshot=_snapshot(said.get("snapshot") or "", identifier(zone, entry.id, policy), published),
+        snapshot=_snapshot(said.get("snapshot") or "", published_table(entry.id, zone, policy), published),
         columns=columns,
         rows=rows,
         wrong=said["wrong"],

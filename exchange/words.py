@@ -124,17 +124,17 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
     state_zh, state_en = STATES[notice.state]
     if notice.objection is None:
         case_zh, case_en = f"共享申请第{notice.request}号", f"Share request {notice.request}"
-        where = f"/api/v1/requests/{notice.request}"
+        where = f"/requests/{notice.request}"
     else:
         case_zh, case_en = f"校核异议第{notice.objection}号", f"Objection {notice.objection}"
-        where = f"/api/v1/objections/{notice.objection}"
+        where = f"/objections/{notice.objection}"
     return "\n".join(
         (
             f"{case_zh}，{zh}（{notice.dataset}，{notice.policy}）。",
-            f"{said_zh}。当前状态：{state_zh}。请登录数据共享交换平台办理。",
+            f"{said_zh}。当前状态：{state_zh}。请登录数据共享交换平台办理：{where}",
             "",
             f"{case_en}: {en} ({notice.dataset}, policy {notice.policy}).",
-            f"{said_en[0].upper()}{said_en[1:]}. It is {state_en} now. See the exchange: GET {where}",
+            f"{said_en[0].upper()}{said_en[1:]}. It is {state_en} now. See {where}, or GET /api/v1{where}",
             "",
         )
     )

@@ -41,3 +41,8 @@ def folder(settings: Settings, zone: FileZone, dataset: str, batch_id: str | Non
 def identifier(zone: TableZone, dataset: str, policy: str | None = None) -> Identifier:
     """`("share", "civil_affairs__marriage__default")`: a dot is not a name's character in every engine."""
     return zone, "__".join((*split(dataset), *([policy] if policy else [])))
+
+
+def published_table(dataset: str, zone: Literal["share", "open"], policy: str) -> Identifier:
+    """`("share", "civil_affairs__marriage__default")`, `("open", "civil_affairs__marriage")`."""
+    return identifier(zone, dataset, policy if zone == "share" else None)

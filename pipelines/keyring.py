@@ -9,7 +9,7 @@ from typing import Literal
 import pyarrow as pa
 
 from lake.properties import said
-from lake.zones import identifier
+from lake.zones import identifier, published_table
 from pipelines.context import Context
 from pipelines.engine import engine
 from pipelines.gates import disclosure, released
@@ -19,7 +19,6 @@ from pipelines.masks.plan import Planned, planned
 from pipelines.publishing.granting import with_grants
 from pipelines.publishing.job import masks_hash
 from pipelines.publishing.rotation import held, kept_key
-from pipelines.publishing.withdrawal import published_table
 from schemas.model import Entry, Fpe, Hmac, Zone
 from schemas.policy import ZONES, policies
 

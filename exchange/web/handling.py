@@ -24,7 +24,7 @@ from exchange.web.logged_in import Visit, Visiting
 from exchange.web.problems import status_of, told
 from exchange.web.rendering import Written, to
 from exchange.web.workspace import Kind
-from lake.zones import identifier
+from lake.zones import published_table
 
 router = APIRouter(include_in_schema=False)
 
@@ -121,7 +121,7 @@ def _newest(house: House, case: Case[Any]) -> str:
     if not isinstance(case, Objection):
         return ""
     claim = case.terms
-    found = house.published(identifier(claim.zone, claim.dataset, claim.policy))
+    found = house.published(published_table(claim.dataset, claim.zone, claim.policy))
     return "" if found is None else str(found)
 
 

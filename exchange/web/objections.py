@@ -14,7 +14,7 @@ from exchange.objecting import Objection, Step, Zone
 from exchange.objections import LONGEST_KEY, MOST_ROWS, find, listed, raise_objection, take
 from exchange.web.house import Caller, House, Number, TheHouse
 from exchange.web.requests import for_requests, moved
-from lake.zones import identifier
+from lake.zones import published_table
 
 router = APIRouter(prefix="/api/v1/objections", tags=["校核异议 objections"])
 Text = Annotated[str, Field(max_length=LONGEST)]
@@ -86,7 +86,7 @@ def step(
 def _told(house: House, caller: Session, objection: Objection) -> dict[str, Any]:
     """What people wrote, and whose rows they mean, its sides alone are told."""
     claim, party = objection.terms, bool(objection.sides(caller.principal))
-    newest = house.published(identifier(claim.zone, claim.dataset, claim.policy))
+    newest = house.published(published_table(claim.dataset, claim.zone, claim.policy))
     said = moved(house, caller, objection)
     if not party:
         said["events"] = [{**each, "said": {}} for each in said["events"]]

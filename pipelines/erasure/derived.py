@@ -6,14 +6,13 @@ from functools import partial
 
 from lake import certificates, landing, recordstore, store, zones
 from lake.forgetting import forget_past
-from lake.zones import identifier
+from lake.zones import identifier, published_table
 from pipelines.batches import batch_of as batch_of_interval
 from pipelines.batches import input_interval
 from pipelines.context import Context
 from pipelines.erasure.batches import Work
 from pipelines.erasure.subject import Subject
 from pipelines.proof.attesting import attest_table
-from pipelines.publishing.withdrawal import published_table
 from pipelines.stages import run_batch
 from schemas.model import Entry, LakeSource
 from schemas.policy import ZONES, policies

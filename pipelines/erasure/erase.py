@@ -26,7 +26,7 @@ from lake.forgetting import erase as erase_rows
 from lake.forgetting import forget_past, holds
 from lake.records import Merged, Published
 from lake.version import code_version
-from lake.zones import Identifier, identifier
+from lake.zones import Identifier, identifier, published_table
 from pipelines import downloads
 from pipelines.context import Context
 from pipelines.erasure.batches import Rows, Work, at, erase_batch, set_aside
@@ -41,7 +41,6 @@ from pipelines.merging.counts import COUNTED
 from pipelines.proof.attesting import attest_table
 from pipelines.proof.certifying import open_log, withdrawing
 from pipelines.publishing.granting import with_grants
-from pipelines.publishing.withdrawal import published_table
 from pipelines.stages import parts, run_stage
 from schemas.errors import DisclosureRisk, LakeError, LeakFound
 from schemas.model import Entry, Zone

@@ -22,14 +22,13 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.zones import identifier
+from lake.zones import identifier, published_table
 from pipelines.context import Context
 from pipelines.gates import absent
 from pipelines.gates.held import Held
 from pipelines.gates.patterns import Tally
 from pipelines.gates.values import Personal, Seen, compared, seen
 from pipelines.masks.fpe import WHOLE
-from pipelines.publishing.withdrawal import published_table
 from schemas.errors import LeakFound
 from schemas.model import Entry, Field, Fpe, Hmac, Keep, LakeSource, Mask, Zone
 from schemas.policy import policies

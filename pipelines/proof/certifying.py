@@ -22,7 +22,7 @@ from lake.properties import named, said
 from lake.records import Checked, Published, Record, Stage
 from lake.signing import Signer, load_signer
 from lake.version import code_version
-from lake.zones import Identifier, identifier
+from lake.zones import Identifier, published_table
 from pipelines.context import Context
 from schemas.errors import CommitConflict, XuanwuError
 from schemas.model import Entry, Hmac, Mask, Narrowed, Zone
@@ -230,7 +230,7 @@ def _of_input(ctx: Context, dataset: str, snapshot: int) -> Iterator[FileProof]:
     entry = ctx.catalogue.entries.get(dataset)
     for zone in ZONES if entry else ():
         for policy in policies(entry, zone) if entry else ():
-            table = identifier(zone, dataset, policy if zone == "share" else None)
+            table = published_table(dataset, zone, policy)
             found = ctx.tables.find_snapshot(table, **named(curated_snapshot=str(snapshot)))
             path = said(found[1], PROPERTY) if found else None
             uri = store.join(ctx.settings.lake_root, path) if path else ""

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lake import datafiles
 from lake.records import Merged
-from lake.zones import Identifier, identifier
+from lake.zones import Identifier, identifier, published_table
 from pipelines.context import Context
 from pipelines.gates import disclosure
 from pipelines.gates.forms import Shape
@@ -25,7 +25,6 @@ from pipelines.masks.plan import Planned
 from pipelines.publishing.noise import Noised
 from pipelines.publishing.origins import FILE, PLACE, Origins
 from pipelines.publishing.territory import outside, territory_of
-from pipelines.publishing.withdrawal import published_table
 from schemas.arrow import published_schema
 from schemas.errors import Unbalanced
 from schemas.model import Entry, Mask, Narrowed, Territory, Zone

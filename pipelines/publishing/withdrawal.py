@@ -6,20 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lake import store
-from lake.zones import Identifier, identifier
+from lake.zones import Identifier, published_table
 from pipelines import downloads
 from pipelines.context import Context
 from pipelines.gates import absent, released
 from pipelines.proof import certifying
 from pipelines.publishing.granting import with_grants
 from schemas.errors import LakeError
-from schemas.model import Entry, Zone
+from schemas.model import Entry
 from schemas.policy import ZONES, policies
-
-
-def published_table(dataset: str, zone: Zone, policy: str) -> Identifier:
-    """`("share", "civil_affairs__marriage__default")`, `("open", "civil_affairs__marriage")`."""
-    return identifier(zone, dataset, policy if zone == "share" else None)
 
 
 def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:

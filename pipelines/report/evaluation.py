@@ -18,12 +18,12 @@ from lake import store
 from lake.auditlog import entries, logged
 from lake.certificates import FOLDER, Certificate, lake_keys, relative
 from lake.signing import Trust
+from lake.zones import published_table
 from pipelines.context import Context
 from pipelines.gates.limits import Limits, limits_of
 from pipelines.masks.words import words_of
 from pipelines.publishing.granting import with_grants
 from pipelines.publishing.job import contract_hash
-from pipelines.publishing.withdrawal import published_table
 from pipelines.report.page import write_page
 from pipelines.report.proof import Proof, proof_of
 from pipelines.report.words import ACT_WORDS, LEVEL_WORDS, RELEASE_WORDS, RISK_WORDS, Pair

@@ -26,9 +26,9 @@ from lake.forgetting import erase
 from lake.ledger import Attempt
 from lake.properties import said
 from lake.records import STAGES, Landed
+from lake.zones import published_table
 from pipelines.context import Context
 from pipelines.proof.certifying import PROPERTY, open_log
-from pipelines.publishing.withdrawal import published_table
 from pipelines.quarantine.casework import cases, handled
 from pipelines.quarantine.corrections import waiting
 from pipelines.resuming import last_run

@@ -298,6 +298,7 @@ def test_it_is_told_to_whose_turn_it_is_and_what_came_of_it(desk: Desk, clock: C
     )
     text = body(kept.notice, desk.catalogue)
     assert f"GET /api/v1/objections/{number}" in text and SECRET not in text
+    assert f"请登录数据共享交换平台办理：/objections/{number}\n" in text
     assert _type(kept.notice) == "objection.turn"
     clock.wait(days=15)
     assert gather(desk) == 2

@@ -136,3 +136,26 @@ def test_a_report_says_so_where_the_exchange_does_not_answer(exchange: Exchange,
     settings = Settings(**exchange.city.settings.model_dump() | away)
     page = write_report(replace(exchange.city.ctx, settings=settings), tmp_path / "report.html")
     assert "交换平台的数据库未应答" in page.read_text("utf-8")
+
+
+def test_to_what_is_open_with_the_snapshot_that_was_read(exchange: Exchange) -> None:
+    opened = exchange.city.publish(exchange.city.curate(2, people(200)), "open")
+    made = raised(exchange, zone="open")
+    assert made["snapshot"] == made["newest"] == str(opened.snapshot)
+    newer = exchange.city.publish(exchange.city.curate(3, people(201)), "open")
+    told = raised(exchange, zone="open", snapshot=str(opened.snapshot))
+    assert (told["snapshot"], told["newest"]) == (str(opened.snapshot), str(newer.snapshot))
+
+
+def test_a_number_that_is_no_snapshot_is_none(exchange: Exchange) -> None:
+    """The snapshot stands in the log and is told to auditors, who are told no word that somebody wrote."""
+    exchange.grant()
+    said = {"dataset": ID, "wrong": WRONG, "snapshot": "320102199001010017"}
+    problem(exchange.post(PATH, "asker", said), 422)
+    assert exchange.log("objection") == []
+
+
+def test_a_refusal_is_told_in_chinese_too(exchange: Exchange) -> None:
+    exchange.grant()
+    answer = exchange.post(PATH, "asker", {"dataset": ID, "wrong": WRONG, "columns": ["nothing"]})
+    assert answer.json()["detail_zh"] == "所选信息项不在该数据中"
