@@ -22,6 +22,8 @@ from exchange.web.rendering import to
 router = APIRouter(include_in_schema=False)
 Kind = Literal["requests", "objections"]
 _OVER: Final = {"ended", "closed"}
+MOST_OVER: Final = 20
+"""Cases that are over and still shown, the newest; the API has all."""
 
 
 @router.get("/workspace")
@@ -34,13 +36,18 @@ def workspace(visit: Visiting) -> Response:
     return visit.page(
         "workspace",
         notices=[(each.id, _place(each), words.subject(each.notice)) for each in _unread(visit)],
-        lists={
-            kind: sorted(cases, key=lambda each: (each.state in _OVER, -each.number))
-            for kind, cases in found.items()
-        },
+        lists={kind: _in_order(cases) for kind, cases in found.items()},
+        earlier={kind: len(cases) - len(_in_order(cases)) for kind, cases in found.items()},
         mine=lambda case: allowed(case, visit.person),
         due=lambda case: _due(visit.desk, case),
     )
+
+
+def _in_order(cases: list[Case[Any]]) -> list[Case[Any]]:
+    """What is under way, the newest first, and then what is over, as far as it is shown."""
+    newest = sorted(cases, key=lambda each: -each.number)
+    over = [each for each in newest if each.state in _OVER]
+    return [each for each in newest if each.state not in _OVER] + over[:MOST_OVER]
 
 
 def _unread(visit: Visit) -> list[Kept]:

@@ -15,6 +15,7 @@ from exchange.objecting import RULES as OF_OBJECTIONS
 from exchange.objections import find as find_objection
 from exchange.process import RULES as OF_REQUESTS
 from exchange.requests import find
+from exchange.web.workspace import MOST_OVER
 from exchange.words import CLOCKS, METHODS, SAID, STATES, STEPS
 from tests.exchange.clock import Clock
 from tests.exchange.web.conftest import PEOPLE, Exchange
@@ -318,3 +319,14 @@ def test_a_notice_leads_to_what_it_is_about(people: Desk) -> None:
     here = people.ask()
     gather(people.exchange.desk)
     assert f'<a href="{here}">共享申请1：待办' in people.page("head", "/workspace")
+
+
+def test_of_what_is_over_the_newest_are_shown_and_the_rest_is_counted(people: Desk) -> None:
+    for _ in range(MOST_OVER + 2):
+        people.send("asker", f"{people.ask()}/withdraw")
+    open_one = people.ask()
+    page = people.page("asker", "/workspace")
+    shown = [int(number) for number in re.findall(r'href="/requests/(\d+)"', page)]
+    last = int(open_one.rpartition("/")[2])
+    assert shown == [last, *range(last - 1, last - 1 - MOST_OVER, -1)]
+    assert "另有已办结 2 件" in page
