@@ -15,7 +15,7 @@ from benchmarks.contenders.ours import DATASET
 from benchmarks.environments import ROOT, environment, java
 from benchmarks.measure import Run, measure
 from benchmarks.sources import TABLE, Sources
-from pipelines.masks.keys import Key
+from pipelines.keys import Key
 from schemas.load import load_catalogue
 from schemas.policy import domain_of
 

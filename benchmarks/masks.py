@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from benchmarks.environments import ROOT
 from benchmarks.kept import keep
-from pipelines.masks.keys import Key
+from pipelines.keys import Key
 from pipelines.masks.tokens import Tokens
 from schemas.model import Hmac
 

@@ -17,7 +17,7 @@ from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Checked
 from pipelines.context import Context
-from pipelines.masks.keys import CONNECTION
+from pipelines.keys import CONNECTION
 from schemas.arrow import standard_schema
 from schemas.load import load_catalogue
 from schemas.model import Entry

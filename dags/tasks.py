@@ -102,7 +102,7 @@ def collect(dataset: str, context: dict[str, Any]) -> dict[str, Any]:
     """Run collection and return the batch's identity, which is what later tasks are given."""
     from dags.submitting import run_stage
     from pipelines.batches import batch_for, batch_of
-    from pipelines.masks.keys import missing
+    from pipelines.keys import missing
     from schemas.policy import keyed
 
     ctx = _context(dataset)

@@ -26,7 +26,7 @@ def check(
     Of a valid one it prints which open tables join with others by their tokens, and which masking key is needed and
     whether it is set here."""
     from pipelines.connections import from_environment
-    from pipelines.masks.keys import missing
+    from pipelines.keys import missing
     from schemas.joins import joined
     from schemas.load import load_catalogue
     from schemas.policy import keyed

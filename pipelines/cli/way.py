@@ -80,7 +80,7 @@ def follow(ctx: Context, batch: Batch, start: Stage, then: tuple[str, ...] = ())
     which datasets were to follow."""
     from lake.records import STAGES
     from pipelines.console.showing import shown
-    from pipelines.masks.keys import missing
+    from pipelines.keys import missing
     from pipelines.stages import run_batch
     from schemas.policy import keyed
 

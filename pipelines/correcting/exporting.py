@@ -24,7 +24,7 @@ from pipelines.correcting import book, words
 from pipelines.correcting.book import About, Book, Line
 from pipelines.correcting.rows import Received, Source, digests, failing, keys, received, sealed, sources_of
 from pipelines.deciding import official
-from pipelines.masks.keys import load_key
+from pipelines.keys import load_key
 from pipelines.proof.certifying import open_log
 from pipelines.quarantine.aside import SECRET, Failure
 from pipelines.quarantine.assigning import Selection, selected

@@ -42,7 +42,7 @@ from pipelines.correcting.rows import (
 )
 from pipelines.deciding import LONGEST, official, plain
 from pipelines.erasure.suppression import erased
-from pipelines.masks.keys import load_key
+from pipelines.keys import load_key
 from pipelines.proof.certifying import open_log
 from pipelines.quarantine.aside import Failure
 from pipelines.quarantine.assigning import Selection, selected

@@ -17,7 +17,7 @@ from lake import landing
 from lake.batch import Batch
 from pipelines.casting.converting import Column, plan
 from pipelines.context import Context
-from pipelines.masks.keys import Key
+from pipelines.keys import Key
 from pipelines.masks.tokens import hash_values
 from pipelines.quarantine.aside import Failure
 from pipelines.quarantine.corrections import corrections_of

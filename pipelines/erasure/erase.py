@@ -36,7 +36,7 @@ from pipelines.erasure.proving import searched
 from pipelines.erasure.subject import Subject
 from pipelines.erasure.written import erase_written, plan_written, require_unwritten
 from pipelines.gates import absent
-from pipelines.masks.keys import load_key
+from pipelines.keys import load_key
 from pipelines.merging.counts import COUNTED
 from pipelines.proof.attesting import attest_table
 from pipelines.proof.certifying import open_log, withdrawing

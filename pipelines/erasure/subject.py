@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.erasures import Identifier
-from pipelines.masks.keys import Key
+from pipelines.keys import Key
 from pipelines.masks.tokens import hash_values
 from schemas.errors import SettingsError
 from schemas.load import Catalogue

@@ -20,7 +20,7 @@ from lake.records import Landed, LandedFile
 from pipelines.context import Context
 from pipelines.erasure.originals import without
 from pipelines.erasure.subject import digest_of, texts_of
-from pipelines.masks.keys import Key, load_key
+from pipelines.keys import Key, load_key
 from pipelines.readers import read
 from pipelines.telling import file_name
 from schemas.model import Entry

@@ -27,8 +27,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipelines.keys import Key
 from pipelines.masks.ff1 import FF1, Bytes, block_cipher
-from pipelines.masks.keys import Key
 from pipelines.masks.shadow import PROVINCES as PROVINCES_OF_PLATES
 from pipelines.masks.shadow import SUFFIXES
 from schemas.buffers import Flags, Places, buffers, flags, matrices

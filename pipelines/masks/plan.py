@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipelines.context import Context
+from pipelines.keys import Key, load_key
 from pipelines.masks import check_plan
-from pipelines.masks.keys import Key, load_key
 from pipelines.masks.tokens import Tokens
 from schemas.errors import MaskError
 from schemas.model import Entry, Mask, Zone

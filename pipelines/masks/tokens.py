@@ -4,7 +4,7 @@ A domain is what one recipient reads in the share zone (`share/statistics`, what
 open zone (`open/transport.bus_ride`), or what the entry names in `domain:`. See `schemas.policy.domain_of`.
 
     token = first 32 hexadecimal digits (128 bits) of HMAC-SM3 or HMAC-SHA-256 (RFC 2104, GB/T 15852.2)
-            of the value's text form in UTF-8, under the key derived for `token/<domain>` (see `masks.keys`)
+            of the value's text form in UTF-8, under the key derived for `token/<domain>` (see `pipelines.keys`)
 
 At 128 bits a billion distinct values collide with a chance below 1e-20. What is hashed is a canonical text,
 so that one quantity joins however its column is typed: `5`, `5.00` and 5.0 are all `5`; see `canonical`.
@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from pipelines.keys import HashName, Key, algorithm
 from pipelines.masks.arrays import text_of
 from pipelines.masks.fpe import encipher
-from pipelines.masks.keys import HashName, Key, algorithm
 from schemas.buffers import Bytes, buffers
 from schemas.model import Fpe, Hmac
 

@@ -19,8 +19,8 @@ from pipelines.context import Context
 from pipelines.gates import disclosure
 from pipelines.gates.forms import Shape
 from pipelines.gates.limits import Limits, counts_of, limits_of
+from pipelines.keys import Key
 from pipelines.masks import RULES
-from pipelines.masks.keys import Key
 from pipelines.masks.plan import Planned
 from pipelines.publishing.noise import Noised
 from pipelines.publishing.origins import FILE, PLACE, Origins

@@ -11,7 +11,7 @@ from __future__ import annotations
 from lake.properties import said
 from lake.zones import Identifier
 from pipelines.context import Context
-from pipelines.masks.keys import Key, load_key
+from pipelines.keys import Key, load_key
 from schemas.errors import MaskError
 from schemas.model import Zone
 

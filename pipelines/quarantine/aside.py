@@ -18,7 +18,7 @@ import pyarrow as pa
 from lake import quarantine
 from lake.records import Stage
 from pipelines.context import Context
-from pipelines.masks.keys import load_key
+from pipelines.keys import load_key
 from pipelines.masks.redact import redact
 from pipelines.masks.tokens import Tokens
 from pipelines.telling import file_name

@@ -72,7 +72,7 @@ def test_each_is_told_by_whom_and_without_its_secret(shell: Settings) -> None:
     added, removed = (each["address"] for each in found[2:4])
     assert added == removed != hashlib.sha256(canonical(MAIL)).hexdigest()
     everything = json.dumps(found)
-    assert not [secret for secret in (PASSWORD, text, text.split("_")[2], MAIL) if secret in everything]
+    assert not [secret for secret in (PASSWORD, text, text.split("_", 2)[2], MAIL) if secret in everything]
     log = AuditLog(shell, load_signer(shell, from_environment))
     assert list(_findings(log)) == []
 

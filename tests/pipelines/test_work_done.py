@@ -22,8 +22,8 @@ from lake.records import Checked, Landed, Merged, Record, Standardised
 from pipelines.batches import batch_for
 from pipelines.collect import collect
 from pipelines.context import Context, open_context
+from pipelines.keys import Key
 from pipelines.masks import apply, masked_rows, spans
-from pipelines.masks.keys import Key
 from pipelines.masks.tokens import Tokens
 from pipelines.merge import merge
 from pipelines.merging import sql

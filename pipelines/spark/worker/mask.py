@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lake import live, store
+from pipelines.keys import Key
 from pipelines.masks import masked_rows
-from pipelines.masks.keys import Key
 from pipelines.masks.tokens import Tokens
 from pipelines.publishing.origins import Origins
 from pipelines.spark import frames

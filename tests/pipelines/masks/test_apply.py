@@ -9,8 +9,8 @@ from typing import Any, get_args
 import pyarrow as pa
 import pytest
 
+from pipelines.keys import Key
 from pipelines.masks import MASKS, apply, check_plan
-from pipelines.masks.keys import Key
 from pipelines.masks.tokens import Tokens
 from schemas.arrow import field_type, masked_type
 from schemas.errors import MaskError

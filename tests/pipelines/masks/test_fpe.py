@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from pipelines.keys import Key
 from pipelines.masks import apply, fpe
 from pipelines.masks.fpe import unfit
-from pipelines.masks.keys import Key
 from pipelines.masks.tokens import Tokens
 from schemas.identifiers import is_mobile, is_resident_id, is_uscc, resident_id_check, uscc_check
 from schemas.model import Fpe

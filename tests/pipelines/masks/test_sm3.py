@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import types
 
+from pipelines.keys import Key
 from pipelines.masks import sm3, tokens
-from pipelines.masks.keys import Key
 from pipelines.masks.tokens import hash_values
 from schemas.model import Hmac
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives.hashes import Hash
 
+from pipelines.keys import HashName, Key, algorithm
 from pipelines.masks import apply
 from pipelines.masks import tokens as tokens_module
-from pipelines.masks.keys import HashName, Key, algorithm
 from pipelines.masks.tokens import Tokens, canonical, hash_values
 from schemas.arrow import field_type
 from schemas.model import Fpe, Hmac, Narrowed, TypeName

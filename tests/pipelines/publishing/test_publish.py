@@ -18,7 +18,7 @@ from lake.records import Published
 from lake.tables import Tables
 from lake.upkeep import expire
 from pipelines import publish as module
-from pipelines.masks.keys import Key
+from pipelines.keys import Key
 from pipelines.masks.tokens import hash_values
 from pipelines.publishing import rows as made
 from pipelines.publishing.withdrawal import withdraw

@@ -17,8 +17,8 @@ from lake.records import Merged
 from pipelines import keyring
 from pipelines.cli import app
 from pipelines.keyring import standing
+from pipelines.keys import Key
 from pipelines.maskfile import mask_file
-from pipelines.masks.keys import Key
 from pipelines.masks.tokens import Tokens
 from schemas.load import Catalogue
 from schemas.model import Hmac

@@ -8,7 +8,7 @@ import hmac
 import pytest
 
 from pipelines.connections import from_environment
-from pipelines.masks.keys import Key, load_key
+from pipelines.keys import Key, load_key
 from schemas.errors import MaskError
 
 GOOD = bytes(range(32)).hex()
