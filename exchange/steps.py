@@ -3,6 +3,7 @@ state, and what must be said. Pure: nothing here reads a clock or a database."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -55,7 +56,7 @@ M = TypeVar("M", bound=Matter)
 
 
 @dataclass(frozen=True)
-class Case(Generic[M]):
+class Case(ABC, Generic[M]):
     """A case as its events have made it. `kind` is what it is called, `rules` are its steps."""
 
     number: int
@@ -65,8 +66,9 @@ class Case(Generic[M]):
     rules: ClassVar[Mapping[str, Rule]]
 
     @property
+    @abstractmethod
     def state(self) -> str:
-        raise NotImplementedError
+        """Where the events lead."""
 
     def until(self, place: int) -> Self:
         """As it was after so many events."""
