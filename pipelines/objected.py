@@ -17,7 +17,7 @@ from schemas.workdays import day_of
 @dataclass(frozen=True)
 class Objected:
     """One objection. `answer` is `corrected`, `upheld` or empty where there is none; `due` is the last day of the clock
-    that runs; `late` is true where a clock has ended unmet, or was met too late. Days are ISO 8601."""
+    that runs; `late` is true where the source did not answer in time, or has not yet. Days are ISO 8601."""
 
     number: int
     dataset: str
@@ -34,7 +34,8 @@ class Objected:
 
 @dataclass(frozen=True)
 class Tally:
-    """The objections to one dataset, counted. Who answered late and who is late both count as `late`."""
+    """The objections to one dataset, counted. Answered late and late still both count as `late`; an explanation that
+    came late does not."""
 
     dataset: str
     raised: int
@@ -66,7 +67,7 @@ def _of(ctx: Context, each: Objection) -> Objected:
         answer=given,
         raised=day_of(each.events[0].at).isoformat(),
         due=due.isoformat() if due else None,
-        late=any(clock.late(ctx.clock()) for clock in found),
+        late=any(clock.late(ctx.clock()) for clock in found if clock.of == "provider"),
     )
 
 

@@ -131,6 +131,23 @@ def test_operators_and_auditors_see_what_is_under_way_and_late_and_no_text(
     assert "已办结 closed" in every.stdout and "逾期 late" in every.stdout and WRONG not in every.stdout
 
 
+def test_who_explains_late_does_not_make_the_source_late(exchange: Exchange, clock: Clock) -> None:
+    exchange.grant()
+    number = raised(exchange)["number"]
+    exchange.post(f"{PATH}/{number}/ask", "clerk", {"missing": "哪一行"})
+    clock.wait(days=30)
+    (waiting,) = objected(exchange.city.ctx)
+    assert (waiting.state, waiting.late) == ("unclear", False)
+    exchange.post(f"{PATH}/{number}/explain", "asker", {"supplement": "第一行"})
+    (told,) = exchange.get(PATH, "clerk").json()
+    assert [(each["name"], each["late"]) for each in told["clocks"]] == [
+        ("verify", False),
+        ("explain", True),
+        ("verify", False),
+    ]
+    assert [each.late for each in objected(exchange.city.ctx)] == [False]
+
+
 def test_a_report_says_so_where_the_exchange_does_not_answer(exchange: Exchange, tmp_path: Path) -> None:
     away = {"exchange": "postgresql+psycopg://x@127.0.0.1:1/x"}
     settings = Settings(**exchange.city.settings.model_dump() | away)
