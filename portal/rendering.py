@@ -15,6 +15,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from schemas.workdays import HERE
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
+TYPES: Final = {
+    "string": "文本",
+    "integer": "整数",
+    "decimal": "小数",
+    "number": "数值",
+    "boolean": "是否",
+    "date": "日期",
+    "timestamp": "日期时间",
+    "binary": "二进制",
+}
+"""The dictionary's words for types; what follows in brackets, such as a decimal's places, stays."""
 UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -29,7 +40,7 @@ def _environment() -> Environment:
     )
     style, script = _own("style.css"), _own("site.js")
     made.globals |= {"style": style, "script": script, "policy": _policy(style, script)}
-    made.filters |= {"size": size, "day": day, "moment": moment, "number": "{:,}".format}
+    made.filters |= {"size": size, "day": day, "moment": moment, "kind": kind, "number": "{:,}".format}
     return made
 
 
@@ -61,6 +72,11 @@ def size(count: int) -> str:
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == UNITS[0] else f"{value:.1f} {unit}"
+
+
+def kind(word: str) -> str:
+    """`decimal(12,2)` in Chinese and as it is."""
+    return " ".join(filter(None, (TYPES.get(word.partition("(")[0].strip(), ""), word)))
 
 
 def day(at: datetime) -> str:
