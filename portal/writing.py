@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +61,7 @@ def build(folder: str, originals: Mapping[str, Original], texts: Texts) -> Built
     digests = {path: each.sha256 for path, each in originals.items()}
     digests |= {path: hashlib.sha256(text).hexdigest() for path, text in texts()}
     with locked(folder, _busy(folder)):
+        _sweep(folder)
         there, right = _there(folder), _right(folder, digests)
         gone = sorted(there - digests.keys())
         _put(folder, MARKER, _listed(there | digests.keys()))
@@ -77,6 +79,13 @@ def _busy(folder: str) -> LakeError:
     return LakeError(
         "another process is building this site now", file=folder, next_step="wait for it, or stop it"
     )
+
+
+def _sweep(folder: str) -> None:
+    """Remove what a killed build left half-written. On S3, where nobody is kept out, what is younger than a day may be
+    another's."""
+    moment = datetime.now(UTC) - timedelta(days=0 if store.is_local(folder) else 1)
+    store.remove_files(filter(store.is_unfinished, store.files_unchanged_since(folder, moment)))
 
 
 def _there(folder: str) -> set[str]:
