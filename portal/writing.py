@@ -75,6 +75,11 @@ def build(folder: str, originals: Mapping[str, Original], texts: Texts) -> Built
     return Built(copied, written, len(gone), len(right))
 
 
+def is_site(folder: str) -> bool:
+    """Whether a site was built, or begun, in this folder."""
+    return store.exists(store.join(folder, MARKER))
+
+
 def _busy(folder: str) -> LakeError:
     return LakeError(
         "another process is building this site now", file=folder, next_step="wait for it, or stop it"
@@ -90,9 +95,8 @@ def _sweep(folder: str) -> None:
 
 def _there(folder: str) -> set[str]:
     """Paths of the files that earlier builds may have left."""
-    marker = store.join(folder, MARKER)
-    if store.exists(marker):
-        return set(json.loads(store.read_bytes(marker)))
+    if is_site(folder):
+        return set(json.loads(store.read_bytes(store.join(folder, MARKER))))
     if store.list_files(folder):
         raise SettingsError(
             f"{folder} holds files and is no site of ours: nothing was written",

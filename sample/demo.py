@@ -37,7 +37,14 @@ console = Console()
 ENVIRONMENT = "demo.env"
 FINISHED = ("success", "failed")
 INTERRUPTED = 130
-OTHERS = ("XUANWU_LAKE", "XUANWU_CATALOGUE", "XUANWU_DATABASE", "XUANWU_ICEBERG", "XUANWU_KEY_VERSION")
+OTHERS = (
+    "XUANWU_LAKE",
+    "XUANWU_CATALOGUE",
+    "XUANWU_DATABASE",
+    "XUANWU_ICEBERG",
+    "XUANWU_PORTAL",
+    "XUANWU_KEY_VERSION",
+)
 """Settings of another lake, which the demo does not touch even where its shell has them."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -9,9 +9,9 @@ import typer
 
 def portal(
     folder: Annotated[
-        str | None,
+        str,
         typer.Argument(help="folder or s3:// address of the site; default XUANWU_PORTAL, else <home>/portal"),
-    ] = None,
+    ] = "",
 ) -> None:
     """开放门户 Build the public site of what is open: pages, downloads, feeds; only what changed is written."""
     from pipelines.cli.common import open_context

@@ -24,6 +24,7 @@ from pipelines.listing.opened import opened_site
 from pipelines.listing.tables import Row, items, opened, resource
 from portal import Built, Site, build
 from portal.pages import texts
+from schemas.settings import absolute
 from schemas.workdays import day_of
 
 BOM = "\ufeff"
@@ -47,10 +48,9 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
     return [folder / name for name in texts]
 
 
-def build_site(ctx: Context, folder: str | None = None) -> tuple[str, Site, Built]:
-    """Build the public site; returns where it lies. See `portal.build`."""
-    place = folder or ctx.settings.portal or str(ctx.settings.home / "portal")
-    place = place.rstrip("/") if "://" in place else str(Path(place).resolve())
+def build_site(ctx: Context, folder: str = "") -> tuple[str, Site, Built]:
+    """Build the public site in a folder, or where the settings say; returns where it lies. See `portal.build`."""
+    place = absolute(folder) if folder else ctx.settings.portal_root
     site, originals = opened_site(ctx)
     return place, site, build(place, originals, lambda: texts(site))
 
