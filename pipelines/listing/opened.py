@@ -186,7 +186,7 @@ def _filled(files: list[str], rows: int) -> dict[str, float]:
 
 
 def _sample(rows: pa.RecordBatchReader) -> Iterator[tuple[str | None, ...]]:
-    """The first rows, as the CSV download writes them, long values cut."""
+    """The first rows as text, long values cut."""
     batch = next((batch.slice(0, ROWS) for batch in rows if batch.num_rows), None)
     if batch is not None:
         columns = [map(_cut, as_text(column).to_pylist()) for column in batch.columns]
