@@ -79,6 +79,11 @@ class Dataset:
         return self.releases[0] if self.releases else None
 
     @property
+    def free(self) -> bool:
+        """Whether anybody may download it here; what is opened on conditions is given to who asks for it."""
+        return self.opened.type == "unconditional"
+
+    @property
     def path(self) -> str:
         """Where its page lies in the site, and its downloads below `downloads/`."""
         return self.id.replace(".", "/")

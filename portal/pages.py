@@ -68,7 +68,7 @@ def _metadata(site: Site, each: Dataset) -> dict[str, Any]:
         "alternateName": each.title.en,
         "description": each.summary.zh,
         "identifier": each.code,
-        "isAccessibleForFree": True,
+        "isAccessibleForFree": each.free,
         "keywords": [field.title.zh for field in each.fields],
         "creator": {"@type": "GovernmentOrganization", "name": provider.title.zh},
         "variableMeasured": [field.title.zh for field in each.fields],
@@ -78,7 +78,7 @@ def _metadata(site: Site, each: Dataset) -> dict[str, Any]:
     if release:
         told["dateModified"] = moment(release.at)
         told["version"] = release.name
-    if release and site.address:
+    if release and site.address and each.free:
         folder = f"{site.address}/downloads/{each.path}/{release.name}"
         told["distribution"] = [
             {

@@ -1,7 +1,8 @@
 """What is open, for the public site (`portal`): the catalogue's words on each open dataset, and its releases.
 
 Shown are releases whose every field the entry opens still; what the entry has closed meanwhile is not shown, although
-its files may lie in the lake until the next publication. A dataset without a release is announced.
+its files may lie in the lake until the next publication. A dataset without a release is announced. What is opened on
+conditions is told with them, and not given: there is no door here that could ask for them.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ def opened_site(ctx: Context) -> tuple[Site, dict[str, Original]]:
     entries = [entry for _, entry in sorted(ctx.catalogue.entries.items()) if entry.open.type != "none"]
     settings, originals, described = ctx.settings, dict[str, Original](), dict[str, str]()
     releases = {entry.id: _releases(ctx, entry) for entry in entries}
-    for dataset, those in releases.items():
-        originals |= (pair for folder, index in those for pair in _originals(ctx, folder, index))
-        described |= _described(dataset, those)
+    free = [entry for entry in entries if entry.open.type == "unconditional" and releases[entry.id]]
+    for entry in free:
+        originals |= (pair for folder, index in releases[entry.id] for pair in _originals(ctx, folder, index))
+        described |= _described(entry.id, releases[entry.id])
     datasets = tuple(_dataset(ctx, entry, releases[entry.id]) for entry in entries)
-    shown = [entry for entry, each in zip(entries, datasets, strict=True) if each.releases]
     address = settings.portal_address.rstrip("/")
     base = f"{address}/downloads" if address else "downloads"
     site = Site(
@@ -68,7 +69,7 @@ def opened_site(ctx: Context) -> tuple[Site, dict[str, Original]]:
         datasets=datasets,
         address=address,
         exchange=settings.portal_exchange.rstrip("/"),
-        lists={"catalog.jsonld": as_json(catalog(ctx, shown, base))} | described,
+        lists={"catalog.jsonld": as_json(catalog(ctx, free, base))} | described,
     )
     return site, originals
 
@@ -89,7 +90,7 @@ def _dataset(ctx: Context, entry: Entry, releases: Releases) -> Dataset:
         sort=Text(zh=CLASSES.get(entry.code[0], "其他"), en=SORTS.get(entry.code[0], "Other")),
         fields=fields,
         releases=tuple(_release(folder, index) for folder, index in releases),
-        sample=sample,
+        sample=sample if entry.open.type == "unconditional" else (),
     )
 
 

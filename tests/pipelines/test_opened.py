@@ -132,6 +132,25 @@ def test_a_dataset_that_is_not_open_any_more_leaves_the_site(city: City, tmp_pat
     assert not [file for file in site.rglob("*") if file.is_file() and ID.encode() in file.read_bytes()]
 
 
+def test_what_is_opened_on_conditions_is_described_and_not_given(city: City, tmp_path: Path) -> None:
+    text = {"zh": "申请后提供", "en": "on application"}
+    city.change(open=OPEN | {"type": "conditional", "conditions": text})
+    release(city)
+    place, site, built = build_site(city.ctx, str(tmp_path / "site"))
+    (dataset,) = site.datasets
+    assert (built.copied, dataset.sample, dataset.free) == (0, (), False)
+    assert dataset.release is not None and dataset.release.rows == 400
+    assert "申请后提供" in Path(place, f"datasets/{ID.replace('.', '/')}.html").read_text()
+    assert not Path(place, "downloads").exists() and broken(Path(place)) == []
+    assert not json.loads(Path(place, "catalog.jsonld").read_text())["dcat:dataset"]
+    city.change(open=OPEN)
+    release(city, 2)
+    assert build_site(city.ctx, place)[2].copied > 0
+    city.change(open=OPEN | {"type": "conditional", "conditions": text})
+    build_site(city.ctx, place)
+    assert not Path(place, "downloads").exists(), "what is bound to conditions now goes"
+
+
 def test_a_format_that_was_left_out_is_told(
     settings: Settings, make_catalogue: Callable[[dict[str, str]], Catalogue], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,8 @@ def test_what_a_dataset_s_page_says() -> None:
     ):
         assert said.strip() in page, said
     assert "有条件开放" in page and "无条件开放" not in page
+    assert not [link for link in parsed(page).links() if "downloads/" in link], "who wants it asks for it"
+    assert "申请后获取" in page and "distribution" not in page
     announced = pages(site(dataset("school", releases=0)))["datasets/education/school.html"]
     assert "尚未发布" in announced and "downloads/" not in announced
 
