@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -241,6 +244,33 @@ def test_so_many_may_be_under_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     raised(desk, OTHER, opened())  # another person's are not theirs
     take(desk, PERSON, numbers[0], "withdraw", {})
     raised(desk, PERSON, opened())
+
+
+def test_so_many_and_no_more_whoever_comes_at_one_moment(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objections, "MOST_OPEN", 10)
+    threads = 8
+    gate = Barrier(threads)
+
+    def at_once(_: int) -> list[str]:
+        """Three of a department's, by two of its people, and one of a person's."""
+        gate.wait(30)
+        ends = []
+        for who, said in ((ASKER, about()), (HEAD, about()), (ASKER, about()), (PERSON, opened())):
+            try:
+                raised(desk, who, said)
+                ends.append(who.department or "public")
+            except Unfit as error:
+                assert "under way" in error.message
+        return ends
+
+    for _ in range(3):
+        raised(desk, ASKER)
+    with ThreadPoolExecutor(threads) as pool:
+        ends = Counter(end for each in pool.map(at_once, range(threads)) for end in each)
+    assert ends == {"health": 7, "public": threads}
+    assert len([each for each in listed(desk, HEAD) if each.state != "closed"]) == 10
+    with pytest.raises(Unfit, match="under way"):
+        raised(desk, HEAD)
 
 
 # ── who sees it, and what is told ─────────────────────────────────────────────────────────────────────────
