@@ -237,7 +237,7 @@ def test_every_step_state_clock_and_word_of_a_case_has_its_words() -> None:
     }
     states = {rule.to for rule in (*OF_REQUESTS.values(), *OF_OBJECTIONS.values()) if rule.to}
     assert states | {"granted", "refused"} == set(STATES)
-    assert set(CLOCKS) == {"reply", "supplement", "deliver", "verify", "explain"}
+    assert set(CLOCKS) == {"reply", "supplement", "deliver", "verify", "explain", "dispose"}
     assert set(METHODS) == {"api", "batch", "file"}
 
 
