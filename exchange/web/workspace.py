@@ -70,8 +70,9 @@ def _place(kept: Kept) -> str:
 
 def _due(desk: Desk, case: Case[Any]) -> tuple[str, bool]:
     """The last day of the clock that runs, and whether it is over."""
-    found = [each for each in clocks(case, desk.catalogue.numbers.exchange) if each.done is None]
-    return (found[0].due.isoformat(), found[0].late(desk.clock())) if found else ("", False)
+    now = desk.clock()
+    found = [each for each in clocks(case, desk.catalogue.numbers.exchange, now) if each.done is None]
+    return (found[0].due.isoformat(), found[0].late(now)) if found else ("", False)
 
 
 @router.get("/notices")

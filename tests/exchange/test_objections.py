@@ -298,7 +298,7 @@ def test_the_data_centre_speaks_for_who_told_it(desk: Desk) -> None:
 def test_ten_working_days_anew_once_it_is_explained_and_once_it_was_decided(desk: Desk, clock: Clock) -> None:
     numbers = desk.catalogue.numbers.exchange
     made = raised(desk)  # Monday 2026-03-02
-    (verify,) = clocks(made, numbers)
+    (verify,) = clocks(made, numbers, desk.clock())
     assert (verify.name, verify.of, verify.due, verify.done) == (
         "verify",
         "provider",
@@ -310,12 +310,12 @@ def test_ten_working_days_anew_once_it_is_explained_and_once_it_was_decided(desk
     take(desk, SCHOOL, made.number, "ask", WORDS)
     clock.wait(days=1)
     made = take(desk, ASKER, made.number, "explain", WORDS)
-    first, explain, second = clocks(made, numbers)
+    first, explain, second = clocks(made, numbers, desk.clock())
     assert (first.done, explain.name, explain.of) == (asked_for, "explain", "requester")
     assert second.due == date(2026, 3, 18)
     for who, step in ((SCHOOL, "uphold"), (ASKER, "refer"), (BUREAU, "decide")):
         made = take(desk, who, made.number, step, WORDS)  # type: ignore[arg-type]
-    assert [each.done is None for each in clocks(made, numbers)] == [False, False, False, True]
+    assert [each.done is None for each in clocks(made, numbers, desk.clock())] == [False, False, False, True]
 
 
 def test_it_is_told_to_whose_turn_it_is_and_what_came_of_it(desk: Desk, clock: Clock) -> None:
