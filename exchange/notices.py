@@ -95,6 +95,11 @@ class Notice:
     objection: int | None = None
 
     @property
+    def delivery(self) -> int | None:
+        """The number of the delivery that it is about, if it is about one."""
+        return int(self.about.split()[1]) if self.kind == "delivery" else None
+
+    @property
     def key(self) -> str:
         """The same for what is the same: it is told once."""
         case = self.request if self.objection is None else f"objection {self.objection}"

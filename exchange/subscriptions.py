@@ -85,17 +85,20 @@ def declare(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Subsc
     """A subscription to what is shared without conditions: `dataset`, `policy`, `method` and the delivery.
 
     NotThere for what is not shared, Unfit where a request is needed, or the delivery is malformed."""
-    if not principal.department or not principal.has("requester"):
-        raise Forbidden("a delivery is declared by a requester of a department")
+    if not principal.may_ask:
+        raise Forbidden("a delivery is declared by a requester of a department", zh="交付由部门的需求方提出")
     entry = desk.catalogue.entries.get(str(asked.get("dataset")))
     policy = str(asked.get("policy"))
     if entry is None or policy not in policies(entry, "share"):
-        raise NotThere("no such table is shared", next_step="the catalogue lists what is")
+        raise NotThere(
+            "no such table is shared", next_step="the catalogue lists what is", zh="没有这样的共享数据"
+        )
     if entry.share.type != "unconditional":
         raise Unfit(
             f"{entry.id} is shared by request",
             next_step="declare the delivery in one: POST /api/v1/requests",
             rule="Decree 809, Art. 14",
+            zh="该数据须经申请，请在申请中说明交付",
         )
     columns = tuple(mask_plan(entry, "share", policies(entry, "share")[policy]))
     row = fit(entry, policy, columns, str(asked.get("method")), asked)
@@ -110,24 +113,41 @@ def fit(
 ) -> dict[str, Any]:
     """The columns of the state of a delivery that fits its form. Unfit, with what is expected, for another."""
     if method not in ("batch", "file"):
-        raise Unfit("a delivery is by database table or by file", expected="method: batch or file")
+        raise Unfit(
+            "a delivery is by database table or by file",
+            expected="method: batch or file",
+            zh="交付的方式为库表交换或文件",
+        )
     if unknown := sorted(set(asked) - {*_GIVEN, "dataset", "policy", "method"}):
         raise Unfit(f"{len(unknown)} keys of the delivery are unknown", expected=", ".join(_GIVEN))
     connection, place = str(asked.get("connection") or ""), str(asked.get("place") or "")
     mode, kind, keep = asked.get("mode") or "swap", asked.get("format") or "parquet", asked.get("keep") or 3
     if connection and (len(connection) > 60 or not _NAME.fullmatch(connection)):
-        raise Unfit("the connection's name is malformed", expected="small letters, digits and single _")
+        raise Unfit(
+            "the connection's name is malformed",
+            expected="small letters, digits and single _",
+            zh="连接名不正确",
+        )
     if method == "batch" and (not _TABLE.fullmatch(place) or "xuanwu_" in place):
         raise Unfit(
             "the table's name is malformed",
             expected="[schema.]table of letters, digits and _, 48 characters at most, without `xuanwu_`",
+            zh="表名不正确",
         )
     if method == "file" and not _FOLDER.fullmatch(place):
-        raise Unfit("the folder is malformed", expected="names with / between them, none begins with a dot")
+        raise Unfit(
+            "the folder is malformed",
+            expected="names with / between them, none begins with a dot",
+            zh="文件夹名不正确",
+        )
     if mode not in ("swap", "upsert") or kind not in ("parquet", "csv"):
-        raise Unfit("the delivery's form is unknown", expected="mode: swap or upsert; format: parquet or csv")
+        raise Unfit(
+            "the delivery's form is unknown",
+            expected="mode: swap or upsert; format: parquet or csv",
+            zh="没有这种更新方式或文件格式",
+        )
     if not isinstance(keep, int) or not 1 <= keep <= MOST_KEPT:
-        raise Unfit("`keep` is out of bounds", expected=f"1 to {MOST_KEPT} deliveries")
+        raise Unfit("`keep` is out of bounds", expected=f"1 to {MOST_KEPT} deliveries", zh="保留次数超出范围")
     if method == "batch" and mode == "upsert":
         keys_of(entry, policy, columns)
     what = {"dataset": entry.id, "policy": policy, "method": method}
@@ -150,6 +170,7 @@ def keys_of(entry: Entry, policy: str, columns: Collection[str]) -> list[str]:
             f"rows cannot be told apart without {', '.join(unfit)} as it is, so changes cannot be applied",
             expected=f"a table with {', '.join(entry.key)} unmasked, hmac or fpe",
             next_step="ask for `mode: swap`",
+            zh="数据的主键不能区分各行，只能整表替换",
         )
     return list(entry.key)
 
@@ -195,6 +216,7 @@ def _insert(
             raise Unfit(
                 f"delivery {other.number} goes to the same place",
                 next_step="name another one, or stop that one: DELETE /api/v1/deliveries/…",
+                zh=f"第{other.number}号交付也以此为去处，请另选，或先停止那一项",
             )
     now = moment_text(desk.clock())
     whose = {"department": principal.department, "by": principal.name, "request": request}
@@ -214,14 +236,21 @@ def _is_over(desk: Desk, number: int) -> bool:
 def stop(desk: Desk, principal: Principal, number: int) -> Subscription:
     """Deliver no more. What was delivered stays where it is: it is the department's."""
     found = seen(desk, principal, number)
-    if principal.department != found.department or not principal.has("requester"):
-        raise Forbidden("a delivery is stopped by a requester of its department")
+    if not may_stop(principal, found):
+        raise Forbidden(
+            "a delivery is stopped by a requester of its department", zh="交付由其需求部门的需求方停止"
+        )
     with desk.state.begin() as connection:
         now = moment_text(desk.clock())
         where = sa.and_(SUBSCRIPTIONS.c.number == number, SUBSCRIPTIONS.c.ended.is_(None))
         if connection.execute(sa.update(SUBSCRIPTIONS).where(where).values(ended=now)).rowcount:
             desk.log.append(_said(principal, number, "stopped", vars(found)))
     return find_one(desk, number)
+
+
+def may_stop(principal: Principal, found: Subscription) -> bool:
+    """Whether it is the principal's to stop."""
+    return principal.may_ask and principal.department == found.department
 
 
 def _said(principal: Principal, number: int, step: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,15 @@ METHODS: Final = {
     "batch": ("库表交换", "into your own table"),
     "file": ("文件", "as files"),
 }
+MODES: Final = {"swap": ("整表替换", "swap the whole"), "upsert": ("按变化更新", "upsert what changed")}
+DELIVERED: Final = {
+    "done": ("已交付", "done"),
+    "failed": ("失败", "failed"),
+    "": ("未交付", "not yet"),
+    "waiting": ("授权未开始、已暂停或已终止", "no grant now"),
+    "stopped": ("已停止", "stopped"),
+}
+"""What became of the newest delivery, where there was one, and why none follows."""
 
 
 def subject(notice: Notice) -> str:
@@ -113,12 +122,13 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
     zh, en = (entry.title.zh, entry.title.en) if entry else ("", "")
     said_zh, said_en = _said(notice)
     if notice.kind == "delivery":
+        where = f"/deliveries/{notice.delivery}"
         return "\n".join(
             (
-                f"{said_zh}，{zh}（{notice.dataset}，{notice.policy}）。原有数据未变，将自动重试；原因见交付回执。",
+                f"{said_zh}，{zh}（{notice.dataset}，{notice.policy}）。原有数据未变，将自动重试；原因见交付回执：{where}",
                 "",
                 f"{said_en}: {en} ({notice.dataset}, policy {notice.policy}). What was delivered before stands, and it",
-                f"is tried again. The receipt says why: GET /api/v1/deliveries/{_delivery(notice)}",
+                f"is tried again. The receipt says why: {where}, or GET /api/v1{where}",
                 "",
             )
         )
@@ -141,14 +151,9 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
     )
 
 
-def _delivery(notice: Notice) -> str:
-    """The number of the delivery that a notice is about."""
-    return notice.about.split()[1]
-
-
 def _said(notice: Notice) -> tuple[str, str]:
     if notice.kind == "delivery":
-        return f"第{_delivery(notice)}号数据交付失败", f"Delivery {_delivery(notice)} failed"
+        return f"第{notice.delivery}号数据交付失败", f"Delivery {notice.delivery} failed"
     return _of_case(notice)
 
 

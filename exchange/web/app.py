@@ -18,6 +18,7 @@ from exchange.refusals import EVERY, Refusals
 from exchange.web import (
     asking,
     deliveries,
+    delivering,
     delta,
     files,
     handling,
@@ -74,6 +75,7 @@ def make_app(house: House) -> FastAPI:
     app.include_router(workspace.router)
     app.include_router(asking.router)
     app.include_router(handling.router)
+    app.include_router(delivering.router)
     _own_routes(app, house)
     _watched(app, house)
     return app

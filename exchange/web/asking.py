@@ -1,20 +1,19 @@
-"""The forms for a new request and a new objection. What they send is what the API takes."""
+"""The forms for a new request, a new objection and a new delivery. What they send is what the API takes."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Query, Response
 from pydantic import BaseModel, Field
 
-from exchange import objections, requests
+from exchange import objections, subscriptions
 from exchange.errors import ExchangeError
 from exchange.narrowing import MOST_COLUMNS, territories
 from exchange.objecting import Zone
 from exchange.web.logged_in import Visit, Visiting
 from exchange.web.problems import status_of, told
 from exchange.web.rendering import Written, to
-from exchange.web.workspace import Kind
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies
 
@@ -22,14 +21,31 @@ router = APIRouter(include_in_schema=False)
 Table = Annotated[str, Query(max_length=200)]
 
 
-class Asking(BaseModel):
-    """The form of a new request, as it came. `until` is the last day, in the city."""
+class Declaring(BaseModel):
+    """The form of a new delivery, as it came."""
 
     csrf: str = ""
     table: str = Field(default="", max_length=200)
+    method: str = Field(default="", max_length=10)
+    connection: str = Field(default="", max_length=64)
+    place: str = Field(default="", max_length=200)
+    mode: str = Field(default="swap", max_length=10)
+    format: str = Field(default="parquet", max_length=10)
+    keep: str = Field(default="3", max_length=10)
+
+    def delivery(self) -> dict[str, Any]:
+        """Where and how, as the API is told it."""
+        keep = int(self.keep) if self.keep.isdecimal() and int(self.keep) else self.keep
+        form = {"mode": self.mode, "format": self.format, "keep": keep}
+        return {"connection": self.connection.strip(), "place": self.place.strip(), **form}
+
+
+class Asking(Declaring):
+    """The form of a new request, as it came. `until` is the last day, in the city; without a place nothing is to be
+    delivered."""
+
     basis: Written = ""
     scenario: Written = ""
-    method: str = Field(default="", max_length=10)
     until: str = Field(default="", max_length=10)
     rows: str = Field(default="all", max_length=3)
     territory: str = Field(default="", max_length=100)
@@ -58,17 +74,35 @@ def new_objection(visit: Visiting, table: Table = "") -> Response:
     return _form(visit, Objecting(table=table))
 
 
+@router.get("/deliveries/new")
+def new_delivery(visit: Visiting, table: Table = "") -> Response:
+    return _form(visit, Declaring(table=table))
+
+
 @router.post("/requests")
 def ask(visit: Visiting, asked: Annotated[Asking, Form()]) -> Response:
     _, dataset, policy = _named(asked.table)
     said = asked.model_dump(exclude={"csrf", "table"}) | {"dataset": dataset, "policy": policy}
     said["until"] = f"{asked.until}T23:59:59+08:00" if asked.until else ""
+    said["delivery"] = asked.delivery() if asked.place.strip() else None
     try:
         visit.require_csrf(asked.csrf)
-        made = requests.draft(visit.desk, visit.person, said)
+        made = subscriptions.apply(visit.desk, visit.person, said)
     except ExchangeError as error:
         return _form(visit, asked, refused=error)
     return to(f"/requests/{made.number}")
+
+
+@router.post("/deliveries")
+def declare(visit: Visiting, declared: Annotated[Declaring, Form()]) -> Response:
+    _, dataset, policy = _named(declared.table)
+    said = declared.delivery() | {"dataset": dataset, "policy": policy, "method": declared.method}
+    try:
+        visit.require_csrf(declared.csrf)
+        made = subscriptions.declare(visit.desk, visit.person, said)
+    except ExchangeError as error:
+        return _form(visit, declared, refused=error)
+    return to(f"/deliveries/{made.number}")
 
 
 @router.post("/objections")
@@ -88,10 +122,10 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 
-def _form(visit: Visit, filled: Asking | Objecting, *, refused: ExchangeError | None = None) -> Response:
+def _form(visit: Visit, filled: Declaring | Objecting, *, refused: ExchangeError | None = None) -> Response:
     """The form for a table, with what was written; without one, or for one that is not theirs to choose, the tables to
     choose from."""
-    kind: Kind = "requests" if isinstance(filled, Asking) else "objections"
+    kind = next(kind for form, kind in _FORMS.items() if isinstance(filled, form))
     choices = _choices(visit, kind)
     entry, (zone, _, policy) = choices.get(filled.table), _named(filled.table)
     department = visit.desk.catalogue.departments.get(visit.person.department)
@@ -104,24 +138,31 @@ def _form(visit: Visit, filled: Asking | Objecting, *, refused: ExchangeError | 
         fields=mask_plan(entry, zone, policies(entry, zone)[policy]) if entry else {},
         territories=territories(entry) if entry else [],
         division=department.division if department else None,
+        most_kept=subscriptions.MOST_KEPT,
         filled=filled,
         said=told(refused) if refused else "",
     )
 
 
-def _choices(visit: Visit, kind: Kind) -> dict[str, Entry]:
-    """The tables that a request or an objection may be about, by `zone/dataset/policy`."""
+_FORMS: Final = {Asking: "requests", Declaring: "deliveries", Objecting: "objections"}
+"""Which form is of what: a request's has what a delivery's has, and more."""
+
+
+def _choices(visit: Visit, kind: str) -> dict[str, Entry]:
+    """The tables that a request, a delivery or an objection may be about, by `zone/dataset/policy`."""
     if kind == "objections":
         found = objections.objectionable(visit.desk, visit.person)
         return {"/".join(name): entry for name, entry in found.items()}
     if not visit.person.may_ask:
         return {}
-    return {
-        f"share/{entry.id}/{policy}": entry
-        for entry in visit.desk.catalogue.entries.values()
-        if entry.share.type == "conditional" and entry.owner != visit.person.department
-        for policy in policies(entry, "share")
-    }
+    shared = [each for each in visit.desk.catalogue.entries.values() if _is_choice(visit, kind, each)]
+    return {f"share/{entry.id}/{policy}": entry for entry in shared for policy in policies(entry, "share")}
+
+
+def _is_choice(visit: Visit, kind: str, entry: Entry) -> bool:
+    if kind == "deliveries":
+        return entry.share.type == "unconditional"
+    return entry.share.type == "conditional" and entry.owner != visit.person.department
 
 
 def _named(table: str) -> tuple[Zone, str, str]:

@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field
 
 from exchange.receipts import Receipt, newest, receipts
 from exchange.subscriptions import Subscription, declare, listed, seen, stop
-from exchange.web.house import Caller, Number, TheHouse
-from exchange.web.requests import Delivery, Text, for_requests
+from exchange.web.house import Applicant, Number, TheHouse
+from exchange.web.requests import Delivery, Text
 
 router = APIRouter(prefix="/api/v1/deliveries", tags=["交付 deliveries"])
 
@@ -32,31 +32,27 @@ class Declaration(Delivery):
 
 
 @router.post("", status_code=201, summary="订阅 Have what is shared without conditions delivered")
-def declared(house: TheHouse, caller: Caller, declaration: Declaration) -> dict[str, Any]:
+def declared(house: TheHouse, caller: Applicant, declaration: Declaration) -> dict[str, Any]:
     """What is shared by request declares its delivery in the request."""
-    for_requests(caller)
     return told(declare(house.desk, caller.principal, declaration.model_dump()), None)
 
 
 @router.get("", summary="清单 Those to your department, and of its data, each with its newest receipt")
-def deliveries(house: TheHouse, caller: Caller) -> list[dict[str, Any]]:
-    for_requests(caller)
+def deliveries(house: TheHouse, caller: Applicant) -> list[dict[str, Any]]:
     last = newest(house.desk)
     return [told(each, last.get(each.number)) for each in listed(house.desk, caller.principal)]
 
 
 @router.get("/{number}", summary="一项交付 One, with its receipts, the newest first")
-def delivery(house: TheHouse, caller: Caller, number: Number) -> dict[str, Any]:
-    for_requests(caller)
+def delivery(house: TheHouse, caller: Applicant, number: Number) -> dict[str, Any]:
     found = seen(house.desk, caller.principal, number)
     kept = receipts(house.desk, number)
     return told(found, kept[0] if kept else None) | {"receipts": [receipt_told(each) for each in kept]}
 
 
 @router.delete("/{number}", summary="停止 Deliver no more")
-def stopped(house: TheHouse, caller: Caller, number: Number) -> dict[str, Any]:
+def stopped(house: TheHouse, caller: Applicant, number: Number) -> dict[str, Any]:
     """What was delivered stays where it is."""
-    for_requests(caller)
     return told(stop(house.desk, caller.principal, number), None)
 
 

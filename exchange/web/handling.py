@@ -19,6 +19,7 @@ from exchange.process import READABLE, Request
 from exchange.process import Step as RequestStep
 from exchange.reading import MOST_ROWS
 from exchange.steps import Case, allowed, possible
+from exchange.subscriptions import of_request
 from exchange.web.house import House, Number
 from exchange.web.logged_in import Visit, Visiting
 from exchange.web.problems import status_of, told
@@ -111,6 +112,7 @@ def _shown(
         most_days=numbers.extend_at_most,
         filled=filled or Said(),
         reads=_reads(visit, case),
+        delivery=of_request(visit.desk, case.number) if isinstance(case, Request) else None,
         most=MOST_ROWS,
         said=told(refused) if refused else "",
     )

@@ -14,7 +14,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from exchange.accounts import Session, not_good, session_of
 from exchange.desk import Desk
-from exchange.errors import ExchangeError, Unauthenticated
+from exchange.errors import ExchangeError, Forbidden, Unauthenticated
 from exchange.oidc.issuer import Issuer
 from exchange.oidc.tokens import looks_like_one
 from exchange.refusals import Refusals
@@ -106,6 +106,17 @@ def host_of(request: Request) -> str:
 
 
 Caller = Annotated[Session, Depends(session)]
+
+
+def _for_requests(caller: Caller) -> Session:
+    """Forbidden for a token that is for reading alone."""
+    if "request" not in caller.scopes:
+        raise Forbidden("this token is not for requests", expected="a token of the scope `request`")
+    return caller
+
+
+Applicant = Annotated[Session, Depends(_for_requests)]
+"""Who calls with the scope `request`: all that requests, objections, notices and deliveries are for."""
 
 
 def address_of(request: Request, house: House) -> str:

@@ -7,23 +7,20 @@ from typing import Any
 from fastapi import APIRouter
 
 from exchange.notices import Kept, inbox, mark_read
-from exchange.web.house import Caller, House, Number, TheHouse
-from exchange.web.requests import for_requests
+from exchange.web.house import Applicant, House, Number, TheHouse
 from exchange.words import body, subject
 
 router = APIRouter(prefix="/api/v1/notices", tags=["通知 notices"])
 
 
 @router.get("", summary="收件箱 What your department was told, the newest first")
-def notices(house: TheHouse, caller: Caller, unread: bool = False) -> list[dict[str, Any]]:
+def notices(house: TheHouse, caller: Applicant, unread: bool = False) -> list[dict[str, Any]]:
     """500 at most; `unread` leaves out what somebody of the department has read."""
-    for_requests(caller)
     return [_told(house, each) for each in inbox(house.desk.state, caller.principal, unread=unread)]
 
 
 @router.post("/{number}/read", status_code=204, summary="已读 Mark one as read")
-def read(house: TheHouse, caller: Caller, number: Number) -> None:
-    for_requests(caller)
+def read(house: TheHouse, caller: Applicant, number: Number) -> None:
     mark_read(house.desk.state, caller.principal, number, house.desk.clock())
 
 

@@ -12,8 +12,8 @@ from exchange.cases import LONGEST
 from exchange.narrowing import MOST_COLUMNS
 from exchange.objecting import Objection, Step, Zone
 from exchange.objections import LONGEST_KEY, MOST_ROWS, find, listed, raise_objection, take
-from exchange.web.house import Caller, House, Number, TheHouse
-from exchange.web.requests import for_requests, moved
+from exchange.web.house import Applicant, House, Number, TheHouse
+from exchange.web.requests import moved
 from lake.zones import published_table
 
 router = APIRouter(prefix="/api/v1/objections", tags=["校核异议 objections"])
@@ -50,9 +50,8 @@ class Raised(BaseModel):
 
 
 @router.post("", status_code=201, summary="提出 Object to what is shared with you, or open")
-def raised(house: TheHouse, caller: Caller, raised: Raised) -> dict[str, Any]:
+def raised(house: TheHouse, caller: Applicant, raised: Raised) -> dict[str, Any]:
     """The provider has ten working days to verify it, and to answer."""
-    for_requests(caller)
     said = raised.model_dump()
     said["policy"] = said["policy"] or {"share": "default", "open": "open"}[raised.zone]
     made = raise_objection(house.desk, caller.principal, said, house.published)
@@ -60,26 +59,23 @@ def raised(house: TheHouse, caller: Caller, raised: Raised) -> dict[str, Any]:
 
 
 @router.get("", summary="清单 Those that you have a part in")
-def objections(house: TheHouse, caller: Caller) -> list[dict[str, Any]]:
-    for_requests(caller)
+def objections(house: TheHouse, caller: Applicant) -> list[dict[str, Any]]:
     return [_told(house, caller, each) for each in listed(house.desk, caller.principal)]
 
 
 @router.get("/{number}", summary="一件异议 One objection, its events, its clocks and what can be done now")
-def objection(house: TheHouse, caller: Caller, number: Number) -> dict[str, Any]:
-    for_requests(caller)
+def objection(house: TheHouse, caller: Applicant, number: Number) -> dict[str, Any]:
     return _told(house, caller, find(house.desk, caller.principal, number))
 
 
 @router.post("/{number}/{step}", summary="办理 Take a step")
 def step(
     house: TheHouse,
-    caller: Caller,
+    caller: Applicant,
     number: Number,
     step: Step,
     said: Annotated[dict[str, Any], Body(examples=[{"reason": "经核实，已在源头更正"}], max_length=10)],
 ) -> dict[str, Any]:
-    for_requests(caller)
     return _told(house, caller, take(house.desk, caller.principal, number, step, said))
 
 

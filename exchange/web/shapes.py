@@ -66,7 +66,7 @@ def shape_of(path: str) -> Shape | None:
 
 
 _PAGES: Final = frozenset(
-    {"login", "logout", "account", "workspace", "tables", "requests", "objections", "notices"}
+    {"login", "logout", "account", "workspace", "tables", "requests", "objections", "notices", "deliveries"}
 )
 
 

@@ -61,6 +61,8 @@ def _notices(visit: Visit, *, unread: bool = False, read: bool = False) -> list[
 
 def _place(kept: Kept) -> str:
     """The page of what a notice is about; empty where it has none."""
+    if kept.notice.delivery is not None:
+        return f"/deliveries/{kept.notice.delivery}"
     if kept.notice.objection is not None:
         return f"/objections/{kept.notice.objection}"
     return f"/requests/{kept.notice.request}" if kept.notice.request is not None else ""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
-from pipelines.console.show import terminal
+from pipelines.console.show import terminal, titled
 
 if TYPE_CHECKING:
     from exchange.receipts import Receipt
@@ -20,11 +18,11 @@ WORDS = {"done": "[green]已交付 done[/]", "failed": "[red]失败 failed[/]", 
 
 def show_deliveries(found: Sequence[Subscription], last: Mapping[int, Receipt]) -> None:
     """A line a delivery, by number; below them why the newest failed."""
-    table = Table(title="交付 Deliveries", title_justify="left", box=SIMPLE_HEAD)
-    headings = ("编号\nno.", "数据集\ndataset", "需求方\nto", "去处\nwhere", "方式\nhow", "状态\nstate")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    table.add_column("行\nrows", justify="right")
+    table = titled(
+        "交付 Deliveries",
+        ("编号\nno.", "数据集\ndataset", "需求方\nto", "去处\nwhere", "方式\nhow", "状态\nstate"),
+        ("行\nrows",),
+    )
     for each in found:
         receipt = last.get(each.number)
         how = each.mode if each.method == "batch" else f"{each.format}, {each.keep} kept"
@@ -42,11 +40,11 @@ def show_deliveries(found: Sequence[Subscription], last: Mapping[int, Receipt]) 
 
 def show_receipts(found: Sequence[Receipt]) -> None:
     """A line a delivery, the newest first, and why the newest failed."""
-    table = Table(title="交付回执 Receipts", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("时间 at", "快照 snapshot", "状态 state"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("应有 rows", "发送 sent", "实有 found", "增 +", "改 ~", "删 -", "替换 altered"):
-        table.add_column(heading, justify="right")
+    table = titled(
+        "交付回执 Receipts",
+        ("时间 at", "快照 snapshot", "状态 state"),
+        ("应有 rows", "发送 sent", "实有 found", "增 +", "改 ~", "删 -", "替换 altered"),
+    )
     for each in found:
         done = each.counts
         counts = (done.rows, done.sent, done.found, done.inserted, done.updated, done.deleted, done.altered)

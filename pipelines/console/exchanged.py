@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
-from pipelines.console.show import number, printable, terminal
+from pipelines.console.show import number, printable, terminal, titled
 
 if TYPE_CHECKING:
     from exchange.accounts import Account, Token
@@ -20,16 +18,17 @@ if TYPE_CHECKING:
 
 def show_accounts(found: Sequence[Account]) -> None:
     """A line an account; of each token that is good now the day on which it ends."""
-    table = Table(title="账户 Accounts", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "账户 account",
-        "部门 department",
-        "角色 roles",
-        "密码 password",
-        "关闭 closed",
-        "令牌到期 tokens until",
-    ):
-        table.add_column(heading, overflow="fold")
+    table = titled(
+        "账户 Accounts",
+        (
+            "账户 account",
+            "部门 department",
+            "角色 roles",
+            "密码 password",
+            "关闭 closed",
+            "令牌到期 tokens until",
+        ),
+    )
     for each in found:
         until = sorted(f"{token.expires:%Y-%m-%d}" for token in each.tokens)
         table.add_row(
@@ -45,17 +44,10 @@ def show_accounts(found: Sequence[Account]) -> None:
 
 def show_tokens(found: Sequence[Token]) -> None:
     """A line a token, the newest last."""
-    table = Table(title="令牌 Tokens", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "编号 id",
-        "账户 account",
-        "种类 kind",
-        "范围 scopes",
-        "到期 until",
-        "撤销 revoked",
-        "说明 note",
-    ):
-        table.add_column(heading, overflow="fold")
+    table = titled(
+        "令牌 Tokens",
+        ("编号 id", "账户 account", "种类 kind", "范围 scopes", "到期 until", "撤销 revoked", "说明 note"),
+    )
     for each in found:
         ended = f"{each.revoked:%Y-%m-%d}" if each.revoked else ""
         table.add_row(
@@ -72,17 +64,11 @@ def show_tokens(found: Sequence[Token]) -> None:
 
 def show_grants(found: Sequence[Grant]) -> None:
     """A line a grant, by number."""
-    table = Table(title="授权 Grants", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "编号\nno.",
-        "数据集\ndataset",
-        "需求方\ngiven to",
-        "范围\nscope",
-        "到期\nuntil",
-        "状态\nstate",
-    ):
-        table.add_column(heading, overflow="fold")
-    table.add_column("专表行数\nrows of its own", justify="right")
+    table = titled(
+        "授权 Grants",
+        ("编号\nno.", "数据集\ndataset", "需求方\ngiven to", "范围\nscope", "到期\nuntil", "状态\nstate"),
+        ("专表行数\nrows of its own",),
+    )
     for each in found:
         scope = [each.policy, *([f"{len(each.columns)} columns"] if each.columns else []), each.division]
         table.add_row(
@@ -99,11 +85,11 @@ def show_grants(found: Sequence[Grant]) -> None:
 
 def show_usage(found: Sequence[Usage]) -> None:
     """A line for each table, reader, purpose and door, the most read first."""
-    table = Table(title="使用情况 Usage", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("数据集 dataset", "部门 department", "账户 account", "用途 purpose", "方式 door"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("次数 reads", "行 rows", "拒绝 refused"):
-        table.add_column(heading, justify="right")
+    table = titled(
+        "使用情况 Usage",
+        ("数据集 dataset", "部门 department", "账户 account", "用途 purpose", "方式 door"),
+        ("次数 reads", "行 rows", "拒绝 refused"),
+    )
     for each in found:
         names = (f"{each.dataset} {each.policy}", each.department, each.account, each.purpose, each.door)
         counts = (f"{each.reads:,}", f"{each.rows:,}", f"{each.refused:,}")
@@ -113,16 +99,10 @@ def show_usage(found: Sequence[Usage]) -> None:
 
 def show_looks(found: Sequence[Look]) -> None:
     """A line a read, the oldest first."""
-    table = Table(title="查阅记录 Looks", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "时间 at",
-        "部门 department",
-        "账户 account",
-        "用途 purpose",
-        "数据集 dataset",
-        "范围 what",
-    ):
-        table.add_column(heading, overflow="fold")
+    table = titled(
+        "查阅记录 Looks",
+        ("时间 at", "部门 department", "账户 account", "用途 purpose", "数据集 dataset", "范围 what"),
+    )
     for each in found:
         what = "整表，或在其中 a whole table, perhaps" if each.whole else "本人的行 the person's rows"
         names = (each.at[:19], each.department, each.by, each.purpose, f"{each.dataset} {each.policy}")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
 from exchange.words import STATES
-from pipelines.console.show import terminal
+from pipelines.console.show import terminal, titled
 
 if TYPE_CHECKING:
     from pipelines.objected import Objected
@@ -18,17 +16,18 @@ if TYPE_CHECKING:
 
 def show_objections(found: Sequence[Objected]) -> None:
     """A line an objection, by number."""
-    table = Table(title="校核异议 Objections", title_justify="left", box=SIMPLE_HEAD)
-    for heading in (
-        "编号\nno.",
-        "数据集\ndataset",
-        "提出\nfrom",
-        "数源部门\nto",
-        "提出日\nraised",
-        "状态\nstate",
-        "期限\ndue",
-    ):
-        table.add_column(heading, overflow="fold")
+    table = titled(
+        "校核异议 Objections",
+        (
+            "编号\nno.",
+            "数据集\ndataset",
+            "提出\nfrom",
+            "数源部门\nto",
+            "提出日\nraised",
+            "状态\nstate",
+            "期限\ndue",
+        ),
+    )
     for each in found:
         due = f"[red]{each.due or ''} 逾期 late[/]" if each.late else each.due or "-"
         names = (

@@ -123,6 +123,16 @@ def _merged(row: BatchStatus) -> str:
     )
 
 
+def titled(title: str, texts: Sequence[str], numbers: Sequence[str] = ()) -> Table:
+    """A table with columns of texts, which are folded where they are long, and then of numbers."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for heading in texts:
+        table.add_column(heading, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table
+
+
 def terminal() -> Console:
     """The terminal's own width. Where there is none nothing is broken, so that a whole id is on one line for `grep`."""
     console = Console()
@@ -226,9 +236,7 @@ def number(value: int | None) -> str:
 
 def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Sequence[Reader]) -> None:
     """A line for each field and the columns that it is made from, then one for each field made from this dataset."""
-    table = Table(title=f"血缘 Lineage of {entry.id}", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("字段 field", "取自 made from", "方式 how"):
-        table.add_column(heading, overflow="fold")
+    table = titled(f"血缘 Lineage of {entry.id}", ("字段 field", "取自 made from", "方式 how"))
     for name, given in made.items():
         source = entry.fields[name].source or name
         rows = [(".".join(each.column), each.how) for each in given if each.direct]
@@ -240,9 +248,7 @@ def show_lineage(entry: Entry, made: Mapping[str, Sequence[Origin]], read_by: Se
     for number, (column, how) in enumerate(rowwise):
         table.add_row("" if number else "（行 rows）", column, how)
     terminal().print(table)
-    below = Table(title="被谁使用 Read by", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("数据集.字段 dataset.field", "方式 how", "步 steps"):
-        below.add_column(heading, overflow="fold")
+    below = titled("被谁使用 Read by", ("数据集.字段 dataset.field", "方式 how", "步 steps"))
     for reader in read_by:
         below.add_row(".".join(reader.column), reader.how, str(reader.steps))
     terminal().print(below if read_by else "没有数据集使用它 no dataset reads it")

@@ -155,3 +155,23 @@ def test_nothing_is_loaded_from_another_host(exchange: Exchange) -> None:
     operations = [each for path in described["paths"].values() for each in path.values()]
     assert len(operations) >= 9
     assert all(any("\u4e00" <= letter <= "\u9fff" for letter in each["summary"]) for each in operations)
+
+
+def test_a_token_for_reading_opens_no_request_objection_notice_or_delivery(exchange: Exchange) -> None:
+    week = timedelta(days=7)
+    exchange.tokens["reader"] = make_token(
+        exchange.desk.state, "asker", "", ["read"], now=exchange.desk.clock(), lasts=week
+    )[0]
+    headers = {"Authorization": f"Bearer {exchange.tokens['reader']}"}
+    doors = tuple(f"/api/v1/{name}" for name in ("requests", "objections", "notices", "deliveries"))
+    found = [
+        (method, path)
+        for path, methods in exchange.get("/openapi.json").json()["paths"].items()
+        for method in methods
+        if path.startswith(doors)
+    ]
+    assert len(found) == 14
+    for method, path in found:
+        place = path.format(number=1, step="withdraw")
+        answer = exchange.client.request(method, place, headers=headers)
+        assert answer.status_code == 403 and "not for requests" in answer.json()["detail"], (method, path)

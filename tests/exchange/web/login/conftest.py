@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
+from html import unescape
 
 import httpx
 import pytest
@@ -16,10 +18,18 @@ from schemas.load import Catalogue
 from schemas.settings import Settings
 from tests.exchange.clock import Clock
 from tests.exchange.provider.fixtures import MakeIssuer
-from tests.exchange.web.conftest import CONDITIONAL, Exchange, opened
-from tests.pipelines.publishing.making import City
+from tests.exchange.web.conftest import CONDITIONAL, PEOPLE, Exchange, opened
+from tests.pipelines.publishing.making import ID, City
 
 PASSWORD = "correct horse battery"
+TABLE = f"share/{ID}/default"
+ASKED = {
+    "table": TABLE,
+    "basis": "条例第三条",
+    "scenario": "<b>核验</b>",
+    "method": "api",
+    "columns": ["fee"],
+}
 
 
 @dataclass
@@ -103,3 +113,49 @@ def wang(browser: Browser) -> Browser:
     browser.exchange.house.issuer = None
     open_account(browser.exchange.desk.state, "wang", "education", ["requester"], PASSWORD)
     return browser
+
+
+class Workplace:
+    """A browser for each person, logged in by password."""
+
+    def __init__(self, exchange: Exchange, clock: Clock) -> None:
+        self.exchange, self.clock = exchange, clock
+        self.browsers: dict[str, Browser] = {}
+
+    def __getitem__(self, name: str) -> Browser:
+        if name not in self.browsers:
+            person = PEOPLE.get(name)
+            department, roles = (person.department, sorted(person.roles)) if person else ("", ["public"])
+            open_account(self.exchange.desk.state, f"{name}-1", department, roles, PASSWORD)
+            browser = Browser(self.exchange, TestClient(self.exchange.client.app))
+            assert browser.by_password(f"{name}-1").headers["location"] == "/workspace"
+            self.browsers[name] = browser
+        return self.browsers[name]
+
+    def page(self, who: str, path: str) -> str:
+        answer = self[who].here.get(path)
+        assert answer.status_code == 200, answer.text
+        return unescape(answer.text)
+
+    def send(self, who: str, path: str, **said: object) -> str:
+        """Send a form; where it leads."""
+        answer = self.sent(who, path, **said)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"]
+
+    def sent(self, who: str, path: str, **said: object) -> object:
+        browser = self[who]
+        return browser.here.post(path, data={"csrf": browser.csrf(), **said}, follow_redirects=False)
+
+    def steps(self, who: str, path: str) -> set[str]:
+        return set(re.findall(rf'action="{path}/(\w+)"', self.page(who, path)))
+
+    def ask(self) -> str:
+        last = (self.clock.now + timedelta(days=60)).date().isoformat()
+        return self.send("asker", "/requests", until=last, **ASKED)
+
+
+@pytest.fixture
+def people(exchange: Exchange, clock: Clock) -> Workplace:
+    exchange.house.per_minute = 100_000
+    return Workplace(exchange, clock)

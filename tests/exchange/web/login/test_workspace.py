@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -19,67 +18,12 @@ from exchange.web.workspace import MOST_OVER
 from exchange.words import CLOCKS, METHODS, SAID, STATES, STEPS
 from schemas.workdays import day_of
 from tests.exchange.clock import Clock
-from tests.exchange.web.conftest import PEOPLE, Exchange
-from tests.exchange.web.login.conftest import PASSWORD, Browser
+from tests.exchange.web.conftest import PEOPLE
+from tests.exchange.web.login.conftest import ASKED, PASSWORD, TABLE, Browser, Workplace
 from tests.pipelines.publishing.making import ID
 
-TABLE = f"share/{ID}/default"
-ASKED = {
-    "table": TABLE,
-    "basis": "条例第三条",
-    "scenario": "<b>核验</b>",
-    "method": "api",
-    "columns": ["fee"],
-}
 
-
-class Desk:
-    """A browser for each person, logged in by password."""
-
-    def __init__(self, exchange: Exchange, clock: Clock) -> None:
-        self.exchange, self.clock = exchange, clock
-        self.browsers: dict[str, Browser] = {}
-
-    def __getitem__(self, name: str) -> Browser:
-        if name not in self.browsers:
-            person = PEOPLE.get(name)
-            department, roles = (person.department, sorted(person.roles)) if person else ("", ["public"])
-            open_account(self.exchange.desk.state, f"{name}-1", department, roles, PASSWORD)
-            browser = Browser(self.exchange, TestClient(self.exchange.client.app))
-            assert browser.by_password(f"{name}-1").headers["location"] == "/workspace"
-            self.browsers[name] = browser
-        return self.browsers[name]
-
-    def page(self, who: str, path: str) -> str:
-        answer = self[who].here.get(path)
-        assert answer.status_code == 200, answer.text
-        return unescape(answer.text)
-
-    def send(self, who: str, path: str, **said: object) -> str:
-        """Send a form; where it leads."""
-        answer = self.sent(who, path, **said)
-        assert answer.status_code == 303, answer.text
-        return answer.headers["location"]
-
-    def sent(self, who: str, path: str, **said: object) -> object:
-        browser = self[who]
-        return browser.here.post(path, data={"csrf": browser.csrf(), **said}, follow_redirects=False)
-
-    def steps(self, who: str, path: str) -> set[str]:
-        return set(re.findall(rf'action="{path}/(\w+)"', self.page(who, path)))
-
-    def ask(self) -> str:
-        last = (self.clock.now + timedelta(days=60)).date().isoformat()
-        return self.send("asker", "/requests", until=last, **ASKED)
-
-
-@pytest.fixture
-def people(exchange: Exchange, clock: Clock) -> Desk:
-    exchange.house.per_minute = 100_000
-    return Desk(exchange, clock)
-
-
-def test_a_request_from_the_form_to_the_grant(people: Desk) -> None:
+def test_a_request_from_the_form_to_the_grant(people: Workplace) -> None:
     assert f"/requests/new?table={TABLE}" in people.page("asker", "/requests/new")
     form = people.page("asker", f"/requests/new?table={TABLE}")
     assert 'name="columns" value="fee"' in form and "限履职需要" in form
@@ -102,7 +46,7 @@ def test_a_request_from_the_form_to_the_grant(people: Desk) -> None:
     assert "<b>核验" not in people["head"].here.get(here).text
 
 
-def test_an_objection_from_the_form_to_its_answer(people: Desk) -> None:
+def test_an_objection_from_the_form_to_its_answer(people: Workplace) -> None:
     here = people.ask()
     people.send("head", f"{here}/approve")
     people.send("clerk", f"{here}/propose", consent="yes", reason="可")
@@ -122,7 +66,7 @@ def test_an_objection_from_the_form_to_its_answer(people: Desk) -> None:
     assert "退费" not in people.page("auditor", there) and "费用为负" not in people.page("auditor", there)
 
 
-def test_the_public_objects_to_what_is_open_and_sees_its_own(people: Desk) -> None:
+def test_the_public_objects_to_what_is_open_and_sees_its_own(people: Workplace) -> None:
     there = people.send("citizen", "/objections", table=f"open/{ID}/open", wrong="有误")
     assert there in people.page("citizen", "/workspace") and there in people.page("clerk", "/workspace")
     assert "申请数据" not in people.page("citizen", "/workspace")
@@ -131,7 +75,7 @@ def test_the_public_objects_to_what_is_open_and_sees_its_own(people: Desk) -> No
     assert refused.status_code == 403  # type: ignore[attr-defined]
 
 
-def test_what_waits_is_told_first_and_what_is_late(people: Desk, clock: Clock) -> None:
+def test_what_waits_is_told_first_and_what_is_late(people: Workplace, clock: Clock) -> None:
     here = people.ask()
     people.send("head", f"{here}/approve")
     gather(people.exchange.desk)
@@ -177,7 +121,7 @@ def test_what_waits_is_told_first_and_what_is_late(people: Desk, clock: Clock) -
     ],
 )
 def test_what_is_refused_is_told_on_a_page(
-    people: Desk, path: str, said: dict, status: int, tells: str
+    people: Workplace, path: str, said: dict, status: int, tells: str
 ) -> None:
     people.ask()
     answer = people.sent("asker", path, **said)
@@ -186,12 +130,12 @@ def test_what_is_refused_is_told_on_a_page(
     assert tells in unescape(answer.text) and 'role="alert"' in answer.text  # type: ignore[attr-defined]
 
 
-def test_a_form_that_was_refused_keeps_what_was_written(people: Desk) -> None:
+def test_a_form_that_was_refused_keeps_what_was_written(people: Workplace) -> None:
     page = unescape(people.sent("asker", "/requests", **ASKED | {"until": "2020-01-01"}).text)  # type: ignore[attr-defined]
     assert "条例第三条" in page and 'value="fee" checked' in page and 'value="2020-01-01"' in page
 
 
-def test_forms_of_other_sites_change_nothing(people: Desk) -> None:
+def test_forms_of_other_sites_change_nothing(people: Workplace) -> None:
     here = people.ask()
     for path in (f"{here}/withdraw", "/requests", "/objections", "/objections/1/withdraw", "/notices/1/read"):
         for csrf in ("", "0" * 64):
@@ -201,7 +145,7 @@ def test_forms_of_other_sites_change_nothing(people: Desk) -> None:
     assert "已起草 drafted" in people.page("asker", here)
 
 
-def test_who_is_not_logged_in_logs_in(people: Desk) -> None:
+def test_who_is_not_logged_in_logs_in(people: Workplace) -> None:
     here = people.ask()
     with TestClient(people.exchange.client.app) as nobody:
         for path in ("/workspace", here, "/requests/new", "/objections/new", "/objections/1"):
@@ -212,7 +156,7 @@ def test_who_is_not_logged_in_logs_in(people: Desk) -> None:
             assert 'action="/login"' in answer.text
 
 
-def test_pages_count_against_the_callers_rate(people: Desk) -> None:
+def test_pages_count_against_the_callers_rate(people: Workplace) -> None:
     browser = people["asker"]
     people.exchange.house.per_minute = 5
     last = [browser.here.get("/workspace") for _ in range(20)][-1]
@@ -220,7 +164,7 @@ def test_pages_count_against_the_callers_rate(people: Desk) -> None:
     assert 'role="alert">请求过于频繁' in last.text
 
 
-def test_pages_hold_no_script_and_are_framed_by_nobody(people: Desk) -> None:
+def test_pages_hold_no_script_and_are_framed_by_nobody(people: Workplace) -> None:
     here = people.ask()
     for page in ("/workspace", here, f"/requests/new?table={TABLE}", "/objections/new", "/requests/99"):
         answer = people["asker"].here.get(page)
@@ -241,7 +185,7 @@ def test_every_step_state_clock_and_word_of_a_case_has_its_words() -> None:
     assert set(METHODS) == {"api", "batch", "file"}
 
 
-def test_the_longest_texts_come_through_a_form_as_a_browser_sends_it(people: Desk) -> None:
+def test_the_longest_texts_come_through_a_form_as_a_browser_sends_it(people: Workplace) -> None:
     """Percent-encoded, two long texts would be more than a body may be; a browser counts a line's end as one sign, and
     sends two."""
     text = ("据" * 79 + "\n") * 50
@@ -263,7 +207,7 @@ def test_the_longest_texts_come_through_a_form_as_a_browser_sends_it(people: Des
     assert (claim.wrong, len(claim.rows)) == (text, 100)
 
 
-def test_a_snapshot_is_one_of_the_tables_and_no_text(people: Desk) -> None:
+def test_a_snapshot_is_one_of_the_tables_and_no_text(people: Workplace) -> None:
     """It stands in the audit log and on auditors' pages, where no word of a person's stands."""
     said = {"table": f"open/{ID}/open", "wrong": "有误", "snapshot": "320102199001010017"}
     answer = people.sent("citizen", "/objections", **said)
@@ -271,7 +215,7 @@ def test_a_snapshot_is_one_of_the_tables_and_no_text(people: Desk) -> None:
     assert people.exchange.log("objection") == []
 
 
-def test_what_was_granted_once_may_be_objected_to_there_too(people: Desk) -> None:
+def test_what_was_granted_once_may_be_objected_to_there_too(people: Workplace) -> None:
     here = people.ask()
     for who, step, said in (
         ("head", "approve", {}),
@@ -288,7 +232,7 @@ def test_what_was_granted_once_may_be_objected_to_there_too(people: Desk) -> Non
     assert "没有这样的角色" in people.page("clerk", "/objections/new")
 
 
-def test_a_page_tells_whose_turn_it_is_and_how_to_read_what_was_granted(people: Desk) -> None:
+def test_a_page_tells_whose_turn_it_is_and_how_to_read_what_was_granted(people: Workplace) -> None:
     here = people.ask()
     assert "审批通过 approve（需求方 requester，审批人 approver）" in people.page("asker", here)
     people.send("head", f"{here}/approve")
@@ -302,7 +246,7 @@ def test_a_page_tells_whose_turn_it_is_and_how_to_read_what_was_granted(people: 
     assert people["citizen"].here.get("/tables").status_code == 403
 
 
-def test_a_step_that_was_refused_keeps_what_was_written(people: Desk) -> None:
+def test_a_step_that_was_refused_keeps_what_was_written(people: Workplace) -> None:
     here = people.ask()
     people.send("head", f"{here}/approve")
     answer = people.sent("clerk", f"{here}/extend", reason="尚需核对", working_days="11")
@@ -310,19 +254,19 @@ def test_a_step_that_was_refused_keeps_what_was_written(people: Desk) -> None:
     assert "填写的内容不合要求" in answer.text and 'value="11"' in answer.text  # type: ignore[attr-defined]
 
 
-def test_a_form_that_has_gone_stale_is_given_again_with_what_was_written(people: Desk) -> None:
+def test_a_form_that_has_gone_stale_is_given_again_with_what_was_written(people: Workplace) -> None:
     answer = people.sent("asker", "/requests", **ASKED, csrf="0" * 64)
     assert answer.status_code == 403 and "表单已过期" in answer.text  # type: ignore[attr-defined]
     assert "条例第三条</textarea>" in answer.text and people["asker"].csrf() in answer.text  # type: ignore[attr-defined]
 
 
-def test_a_notice_leads_to_what_it_is_about(people: Desk) -> None:
+def test_a_notice_leads_to_what_it_is_about(people: Workplace) -> None:
     here = people.ask()
     gather(people.exchange.desk)
     assert f'<a href="{here}">共享申请1：待办' in people.page("head", "/workspace")
 
 
-def test_what_was_read_stays_to_be_seen_below_what_was_not(people: Desk, clock: Clock) -> None:
+def test_what_was_read_stays_to_be_seen_below_what_was_not(people: Workplace, clock: Clock) -> None:
     first, second = people.ask(), people.ask()
     gather(people.exchange.desk)
     page = people.page("head", "/workspace")
@@ -351,7 +295,7 @@ def test_what_was_read_stays_to_be_seen_below_what_was_not(people: Desk, clock: 
     assert answer.status_code == 422 and "location" not in answer.headers  # type: ignore[attr-defined]
 
 
-def test_of_what_is_over_the_newest_are_shown_and_the_rest_is_counted(people: Desk) -> None:
+def test_of_what_is_over_the_newest_are_shown_and_the_rest_is_counted(people: Workplace) -> None:
     for _ in range(MOST_OVER + 2):
         people.send("asker", f"{people.ask()}/withdraw")
     open_one = people.ask()
