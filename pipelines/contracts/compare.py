@@ -82,14 +82,14 @@ def _plain(value: Any) -> Any:
 
 def _came_or_went(section: str, item: str, said: Item, *, added: bool) -> Change:
     zh, en, _ = _WORDS[section]
-    what = " ".join(_shown(said[key])[1] for key in ("type", "mask") if key in said)
-    what += f" grade {said['grade']}" if "grade" in said else ""
-    more = f" ({what})" if what else ""
     verb = ("增加", "added") if added else ("删除", "removed")
+    told = [_shown(said[key]) for key in ("type", "mask") if key in said]
+    told += [(f"{said['grade']} 级", f"grade {said['grade']}")] if "grade" in said else []
+    more_zh, more_en = (" ".join(words) for words in zip(*told, strict=True)) if told else ("", "")
     name = f" {item}" if item else ""
     return Change(
-        zh=f"{verb[0]}{zh}{name}{more}",
-        en=f"{en}{name} {verb[1]}{more}",
+        zh=f"{verb[0]}{zh}{name}" + (f"（{more_zh}）" if told else ""),
+        en=f"{en}{name} {verb[1]}" + (f" ({more_en})" if told else ""),
         loosens=item_loosens(section, added=added),
     )
 
