@@ -7,8 +7,6 @@ what the first one writes.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
@@ -22,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from lake import progress, store, zones
 from lake.ahead import ahead
 from lake.batch import Batch
+from lake.folderlock import locked
 from lake.records import Landed
 from schemas.errors import LakeError
 from schemas.settings import Settings
@@ -115,7 +114,7 @@ def _counted(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def open_landing(settings: Settings, batch: Batch) -> Iterator[LandingWriter]:
     """A writer on a swept folder. LakeError if the batch has landed (ask `landed` first) or is just being so."""
     folder = zones.folder(settings, "landing", batch.dataset, batch.id)
-    with _lock(folder, batch):
+    with locked(folder, _taken(batch)):
         if store.exists(store.join(folder, MANIFEST)):
             raise LakeError(
                 "already landed, and landed data is write-once", dataset=batch.dataset, batch=batch.id
@@ -124,31 +123,13 @@ def open_landing(settings: Settings, batch: Batch) -> Iterator[LandingWriter]:
         yield LandingWriter(folder, batch)
 
 
-@contextmanager
-def _lock(folder: str, batch: Batch) -> Iterator[None]:
-    """A killed process loses its lock. S3 has none: there the manifest alone decides."""
-    if not store.is_local(folder):
-        yield
-        return
-    store.make_folder(folder)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        _take(handle, batch)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _take(handle: int, batch: Batch) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LakeError(
-            "another run is collecting this batch now",
-            dataset=batch.dataset,
-            batch=batch.id,
-            next_step="wait for it, or stop it, then run again",
-        ) from None
+def _taken(batch: Batch) -> LakeError:
+    return LakeError(
+        "another run is collecting this batch now",
+        dataset=batch.dataset,
+        batch=batch.id,
+        next_step="wait for it, or stop it, then run again",
+    )
 
 
 def landed(settings: Settings, batch: Batch) -> Landed | None:

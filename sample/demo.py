@@ -37,7 +37,14 @@ console = Console()
 ENVIRONMENT = "demo.env"
 FINISHED = ("success", "failed")
 INTERRUPTED = 130
-OTHERS = ("XUANWU_LAKE", "XUANWU_CATALOGUE", "XUANWU_DATABASE", "XUANWU_ICEBERG", "XUANWU_KEY_VERSION")
+OTHERS = (
+    "XUANWU_LAKE",
+    "XUANWU_CATALOGUE",
+    "XUANWU_DATABASE",
+    "XUANWU_ICEBERG",
+    "XUANWU_PORTAL",
+    "XUANWU_KEY_VERSION",
+)
 """Settings of another lake, which the demo does not touch even where its shell has them."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -101,6 +108,7 @@ def demo(home: Path, rows: int, days: int) -> int:
         console.print(f"[red]failed[/red] {task['dag_id']} {task['task_id']} {task['dag_run_id']}")
     _xuanwu("status")
     _xuanwu("report")
+    _xuanwu("portal")
     _deliver(home)
     _show_where(home, time.monotonic() - started, bool(failed))
     return 1 if failed else 0
@@ -200,7 +208,7 @@ def _show_where(home: Path, seconds: float, failed: bool) -> None:
     table = Table(box=None, padding=(0, 1, 0, 2), show_header=False)
     for name, zh, en in (
         ("report.html", "质量报告", "the quality report"),
-        ("lake/downloads/", "开放数据", "CSV, JSON Lines, Parquet, XLSX"),
+        ("portal/index.html", "开放门户", "the public site: CSV, JSON Lines, Parquet, XLSX"),
         ("lake/share/", "共享表", "masked tables (Iceberg)"),
         ("outbox/schools/", "交付", "what was delivered, with manifest and certificate"),
         ("city/faults.json", "埋下的问题", "the faults that were planted"),

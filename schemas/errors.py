@@ -58,7 +58,7 @@ def unforeseen(error: BaseException) -> str:
     return "an error that nobody foresaw: " + "; which came of ".join(said)
 
 
-_OURS = ("dags", "exchange", "expectations", "lake", "pipelines", "plugins", "sample", "schemas")
+_OURS = ("dags", "exchange", "expectations", "lake", "pipelines", "plugins", "portal", "sample", "schemas")
 
 
 def _way(error: BaseException) -> str:

@@ -15,6 +15,11 @@ from schemas.errors import SettingsError
 HERE = Path(__file__).parent
 
 
+def absolute(place: str) -> str:
+    """A path from the root, or the URI that it is, without a trailing slash."""
+    return place.rstrip("/") if "://" in place else str(Path(place).resolve())
+
+
 class Settings(BaseSettings):
     """Where state, lake and catalogue lie, and how much the local engine may take."""
 
@@ -50,6 +55,14 @@ class Settings(BaseSettings):
     """Cells that an XLSX download may have; a bigger table is left out as XLSX, and its index says so."""
     engine: Literal["local", "spark"] = "local"
     """What runs the stages after collection, where an entry does not say: this machine's own engine, or Spark."""
+    portal: str = ""
+    """Where the public site lies, a path or URI, and is built twice an hour; default `<home>/portal`, by hand."""
+    portal_name: str = ""
+    """What the public site is called, such as 某市公共数据开放平台."""
+    portal_address: str = ""
+    """Where the public site is served: feeds and the site map name whole addresses then."""
+    portal_exchange: str = ""
+    """Address of the exchange that people object to open data at; without one the site does not lead there."""
     spark_master: str = ""
     """Where Spark runs: `spark://host:7077`, `local[4]` …; default what spark-submit or spark-defaults.conf says."""
     until: date | None = None
@@ -71,8 +84,12 @@ class Settings(BaseSettings):
     @cached_property
     def lake_root(self) -> str:
         """Absolute path or URI of the lake, without a trailing slash."""
-        root = self.lake or str(self.home / "lake")
-        return root.rstrip("/") if "://" in root else str(Path(root).resolve())
+        return absolute(self.lake or str(self.home / "lake"))
+
+    @cached_property
+    def portal_root(self) -> str:
+        """Absolute path or URI of the public site, whether or not there is one, without a trailing slash."""
+        return absolute(self.portal or str(self.home / "portal"))
 
     @cached_property
     def database_url(self) -> str:

@@ -21,6 +21,7 @@ from pipelines.cli import (
     keys,
     notices,
     objections,
+    portal,
     quarantine,
     way,
 )
@@ -46,6 +47,7 @@ for command in (
     drift.impact,
     evidence.report,
     evidence.evaluation,
+    portal.portal,
     evidence.verify,
     files.mask,
     keys.keys,

@@ -1,6 +1,28 @@
 """Downloads of the open zone: the masked table as files that people can open, release by release
 (`releases`)."""
 
-from pipelines.downloads.releases import datasets, holding, release, withdraw
+from pipelines.downloads.releases import (
+    INDEX,
+    POINTER,
+    SUMS,
+    datasets,
+    holding,
+    pointer,
+    release,
+    standing,
+    sums,
+    withdraw,
+)
 
-__all__ = ["datasets", "holding", "release", "withdraw"]
+__all__ = [
+    "INDEX",
+    "POINTER",
+    "SUMS",
+    "datasets",
+    "holding",
+    "pointer",
+    "release",
+    "standing",
+    "sums",
+    "withdraw",
+]

@@ -101,12 +101,18 @@ def datasets(settings: Settings) -> list[str]:
 
 def holding(settings: Settings, dataset: str) -> tuple[str, Json] | None:
     """The release of a dataset that holds now: its folder below `downloads/`, and its index; None without one."""
+    return next(standing(settings, dataset), None)
+
+
+def standing(settings: Settings, dataset: str) -> Iterator[tuple[str, Json]]:
+    """Folder and index of the release that holds, and of those before it that are kept under the same masks."""
     home = zones.folder(settings, "downloads", dataset)
     pointer = _read(store.join(home, POINTER))
-    index = _read(store.join(home, pointer["index"])) if pointer else None
-    if pointer is None or index is None:
-        return None
-    return f"{dataset.replace('.', '/')}/{pointer['release']}", index
+    for name in (pointer["release"], *pointer["earlier"]) if pointer else ():
+        index = _read(store.join(home, name, INDEX))
+        if index is None:
+            return
+        yield f"{dataset.replace('.', '/')}/{name}", index
 
 
 def _name(ctx: Context, entry: Entry, published: Published) -> str:
@@ -154,8 +160,7 @@ def _write(table: _Table, folder: str) -> Json:
     uri = store.join(folder, "data_dictionary")
     files.append(_file(f"{uri}.csv", "csv", None, write_csv(f"{uri}.csv", flat(words).to_reader())))
     files.append(_file(f"{uri}.json", "json", None, store.write_stream(f"{uri}.json", [_json(words)])))
-    sums = "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
-    store.write_atomic(store.join(folder, SUMS), sums.encode())
+    store.write_atomic(store.join(folder, SUMS), sums(files).encode())
     index = _index(table.ctx, entry, published) | {"files": files, "left_out": left_out}
     store.write_atomic(store.join(folder, INDEX), _json(index))
     return index
@@ -248,14 +253,27 @@ def _file(uri: str, kind: str, rows: int | None, made: tuple[str, int]) -> Json:
 def _switch(home: str, name: str, index: Json, *, alone: bool) -> list[str]:
     """Make the release hold; returns the releases that stay: it, and, unless it stands alone, the ones before it
     under the same masks."""
-    under = {"masks": index["masks"], "key_version": index["key_version"]}
+    under = _under(index)
     before = _read(store.join(home, POINTER)) or {}
     earlier = [before["release"], *before["earlier"]] if before.items() >= under.items() else []
     earlier = [] if alone else [each for each in earlier if each != name][: KEPT - 1]
     if before.get("release") != name or before.get("earlier") != earlier:
-        pointer = {"release": name, "index": f"{name}/{INDEX}", **under, "earlier": earlier}
-        store.write_atomic(store.join(home, POINTER), _json(pointer))
+        store.write_atomic(store.join(home, POINTER), _json(pointer(name, index, earlier)))
     return [name, *earlier]
+
+
+def _under(index: Json) -> Json:
+    return {"masks": index["masks"], "key_version": index["key_version"]}
+
+
+def pointer(name: str, index: Json, earlier: list[str]) -> Json:
+    """What `latest.json` says of the release that holds, and of those before it that stay."""
+    return {"release": name, "index": f"{name}/{INDEX}", **_under(index), "earlier": earlier}
+
+
+def sums(files: list[Json]) -> str:
+    """As `sha256sum -c` reads them."""
+    return "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
 
 
 def _read(uri: str) -> Json | None:

@@ -1,7 +1,8 @@
 """Erase one person from the whole lake, prove that nothing is left, and certify it (PIPL Art. 47; Decree 809 Art. 27).
 
     log: begun ── every dataset: originals, typed rows, quarantine, curated ── published anew ── the past forgotten
-        ── derived data made anew ── what was written in the exchange ── search of every byte
+        ── derived data made anew ── what was written in the exchange ── the public site built anew
+        ── search of every byte
         ── log: completed, with the certificate
 
 A row goes whole that holds an identifier of the subject, in whatever field. It can be killed and run again at any
@@ -37,11 +38,13 @@ from pipelines.erasure.subject import Subject
 from pipelines.erasure.written import erase_written, plan_written, require_unwritten
 from pipelines.gates import absent
 from pipelines.keys import load_key
+from pipelines.listing import build_site
 from pipelines.merging.counts import COUNTED
 from pipelines.proof.attesting import attest_table
 from pipelines.proof.certifying import open_log, withdrawing
 from pipelines.publishing.granting import with_grants
 from pipelines.stages import parts, run_stage
+from portal import is_site
 from schemas.errors import DisclosureRisk, LakeError, LeakFound
 from schemas.model import Entry, Zone
 
@@ -101,6 +104,8 @@ def erase(ctx: Context, subject: Subject, basis: str, *, beside_runs: bool = Fal
     for dataset in unnamed(ctx, subject, touched):
         derive_again(work, dataset)
     erase_written(work)
+    if is_site(ctx.settings.portal_root):
+        build_site(ctx)
     looked = searched(work)
     require_unwritten(work)
     return _complete(work, erasure, looked, tuple(withdrawn))

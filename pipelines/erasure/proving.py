@@ -1,9 +1,9 @@
-"""Proof of absence: every byte of lake and home is looked through for the subject's identifiers and tokens."""
+"""Proof of absence: every byte of lake, home and public site is looked through for the subject's identifiers and
+tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from lake import search
 from lake.erasures import Search
@@ -14,8 +14,8 @@ from schemas.errors import LakeError
 
 
 def searched(work: Work) -> Search:
-    """Look for the subject's identifiers and tokens in every file of lake and home. LakeError, naming files and no
-    value, where one is found."""
+    """Look for the subject's identifiers and tokens in every file of lake, home and public site. LakeError, naming
+    files and no value, where one is found."""
     needles = search.Needles([value for _, value in work.subject.values])
     tokens = search.Needles(tokens_of(work.ctx, work.subject), exact=True)
     files = list(_files(work.ctx))
@@ -38,17 +38,17 @@ def searched(work: Work) -> Search:
 
 
 def _files(ctx: Context) -> Iterator[str]:
-    """Every file of the lake and of its home, each once."""
-    roots = [ctx.settings.lake_root]
-    home = str(Path(ctx.settings.home).resolve())
-    if not ctx.settings.lake_root.startswith(f"{home}/"):
-        roots.append(home)
-    else:
-        roots = [home]
+    """Every file of the lake, of its home and of the public site, each once."""
+    roots: list[str] = []
+    for root in (str(ctx.settings.home.resolve()), ctx.settings.lake_root, ctx.settings.portal_root):
+        if not any(root.startswith(f"{other}/") for other in roots):
+            roots.append(root)
     for root in roots:
         yield from search.files_below(root)
 
 
 def _is_public(ctx: Context, uri: str) -> bool:
     rest = uri.removeprefix(f"{ctx.settings.lake_root}/")
-    return rest.partition("/")[0] in {"share", "open", "downloads"}
+    return rest.partition("/")[0] in {"share", "open", "downloads"} or uri.startswith(
+        f"{ctx.settings.portal_root}/"
+    )

@@ -5,6 +5,8 @@ and what is open, as tables for people and as DCAT for other catalogues.
     items.csv        信息项: one field a line
     open.csv         开放清单: what the public may have, with its newest release
     catalog.jsonld   the open datasets and their downloads
+
+What is open is a site of pages too, for everybody (`portal`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ from pathlib import Path
 from lake import store
 from pipelines.context import Context
 from pipelines.listing.dcat import catalog
+from pipelines.listing.opened import opened_site
 from pipelines.listing.tables import Row, items, opened, resource
+from portal import Built, Site, build
+from portal.pages import texts
+from schemas.settings import absolute
 from schemas.workdays import day_of
 
 BOM = "\ufeff"
@@ -40,6 +46,13 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
     for name, text in texts.items():
         store.write_atomic(str((folder / name).resolve()), text.encode())
     return [folder / name for name in texts]
+
+
+def build_site(ctx: Context, folder: str = "") -> tuple[str, Site, Built]:
+    """Build the public site in a folder, or where the settings say; returns where it lies. See `portal.build`."""
+    place = absolute(folder) if folder else ctx.settings.portal_root
+    site, originals = opened_site(ctx)
+    return place, site, build(place, originals, lambda: texts(site))
 
 
 def _published(ctx: Context) -> dict[str, date]:

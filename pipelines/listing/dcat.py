@@ -31,6 +31,8 @@ _PUBLIC: Final = "http://publications.europa.eu/resource/authority/access-right/
 
 def catalog(ctx: Context, entries: list[Entry], base: str) -> Json:
     opened = [entry for entry in entries if entry.open.type != "none"]
+    found = [downloads.holding(ctx.settings, entry.id) for entry in opened]
+    released = [each[1]["released_at"] for each in found if each]
     return {
         "@context": CONTEXT,
         "@type": "dcat:Catalog",
@@ -39,7 +41,7 @@ def catalog(ctx: Context, entries: list[Entry], base: str) -> Json:
             "本市向社会开放的数据及其下载。", "What the city opens to the public, and its downloads."
         ),
         "dct:publisher": {"@type": "foaf:Agent", "foaf:name": _texts("数据主管部门", "Data authority")},
-        "dct:modified": _typed(ctx.clock().isoformat(), "dateTime"),
+        **({"dct:modified": _typed(max(released), "dateTime")} if released else {}),
         "dcat:dataset": [_dataset(ctx, entry, base) for entry in opened],
     }
 

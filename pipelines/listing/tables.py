@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from croniter import croniter
@@ -134,6 +135,12 @@ def cycle(catalogue: Catalogue, entry: Entry) -> tuple[str, str]:
 def _gap(catalogue: Catalogue, entry: Entry) -> timedelta:
     if entry.schedule is None:
         return min(_gap(catalogue, catalogue.entries[name]) for name in entry.inputs)
-    runs = croniter(entry.schedule.cron, datetime(2026, 1, 1, tzinfo=HERE))
+    return _shortest(entry.schedule.cron)
+
+
+@cache
+def _shortest(cron: str) -> timedelta:
+    """The shortest time between two of a schedule's runs."""
+    runs = croniter(cron, datetime(2026, 1, 1, tzinfo=HERE))
     times = [runs.get_next(datetime) for _ in range(_RUNS)]
     return min(after - before for before, after in itertools.pairwise(times))

@@ -132,6 +132,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
             ("quarantine", "show", RESIDENT),
             ("quarantine", "show", "health.vaccination"),
             ("report",),
+            ("portal",),
             ("upkeep",),
         ):
             made.xuanwu(*command)
@@ -159,7 +160,7 @@ def found(city: City, values: set[str]) -> dict[str, set[str]]:
     return sightings(city.settings.home, city.lake, values, city.said.getvalue())
 
 
-PUBLISHED = ("lake/share/", "lake/open/", "lake/downloads/")
+PUBLISHED = ("lake/share/", "lake/open/", "lake/downloads/", "portal/")
 
 
 def test_no_canary_is_told_anywhere(city: City, values: set[str], found: dict[str, set[str]]) -> None:

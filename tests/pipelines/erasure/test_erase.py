@@ -33,8 +33,10 @@ from pipelines.erasure.proving import searched
 from pipelines.erasure.subject import read_subject
 from pipelines.erasure.traces import tokens_of
 from pipelines.gates import absent
+from pipelines.listing import build_site
 from pipelines.proof.certifying import open_log
 from schemas.errors import LakeError, MaskError, SettingsError
+from schemas.settings import Settings
 from tests.pipelines.erasure.town import HOSTS, KEY, Town, csv_of, person, subject, visits
 
 WHO, ASIDE = person(13), person(17)
@@ -106,6 +108,25 @@ def test_nothing_is_left_anywhere_and_all_else_is(town: Town) -> None:
             == 1
         )
         assert tables.row_count(share) == after[dataset]
+
+
+def test_the_public_site_is_built_anew_and_searched(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, told = tmp_path / "site", town.settings
+    there = Settings(home=told.home, catalogue=told.catalogue, portal=str(site))
+    monkeypatch.setattr(town, "settings", there)
+    build_site(town.ctx)
+    before = {str(file.relative_to(site)) for file in site.rglob("*.csv")}
+    beside = site / "notes.txt"
+    beside.write_text(WHO[0])
+    with pytest.raises(LakeError, match=r"still finds the subject in 1 files: .*site/notes\.txt"):
+        done(town)
+    beside.unlink()
+    done(town)
+    after = {str(file.relative_to(site)) for file in site.rglob("*.csv")}
+    assert after and before and not after & before, "releases with the person are gone"
+    assert build_site(town.ctx)[2].written == 0
 
 
 def test_the_leak_gate_s_memory_forgets_what_was_published_of_them(town: Town) -> None:

@@ -1,0 +1,60 @@
+"""The public site, twice an hour, where XUANWU_PORTAL says that there is one: what was opened since goes in, what was
+withdrawn goes out. A run that finds nothing new writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+from dags.tasks import plainly
+from schemas.settings import Settings
+
+CITY = "Asia/Shanghai"
+
+
+@plainly
+def build() -> dict[str, int]:
+    """Counts of the files that were copied, written, removed and left alone."""
+    from dags.connections import connect
+    from pipelines.context import open_context
+    from pipelines.listing import build_site
+
+    _, _, built = build_site(open_context(connect=connect))
+    return asdict(built)
+
+
+def portal_dag(settings: Settings) -> DAG:
+    """One task. A missed run is not made up for: the next one does its work."""
+    day, last = settings.until, datetime.max.time()
+    until = datetime.combine(day, last, ZoneInfo(CITY)) if day else None
+    with DAG(
+        dag_id="xuanwu_portal",
+        dag_display_name="开放门户 xuanwu_portal",
+        description="The public site of what is open",
+        doc_md=__doc__,
+        schedule=CronTriggerTimetable("10,40 * * * *", timezone=CITY),
+        start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(CITY)),
+        end_date=until,
+        catchup=False,
+        max_active_runs=1,
+        tags=["open"],
+        default_args={
+            "retries": 1,
+            "retry_delay": timedelta(minutes=2),
+            "execution_timeout": timedelta(hours=2),
+        },
+    ) as dag:
+
+        @task
+        def portal() -> dict[str, int]:
+            return build()
+
+        portal()
+    return dag
+
+
+if Settings().portal:
+    xuanwu_portal = portal_dag(Settings())

@@ -1,0 +1,198 @@
+"""What is open, for the public site (`portal`): the catalogue's words on each open dataset, and its releases.
+
+Shown are releases whose every field the entry opens still; what the entry has closed meanwhile is not shown, although
+its files may lie in the lake until the next publication. A dataset without a release is announced. What is opened on
+conditions is told with them, and not given: there is no door here that could ask for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake import store
+from lake.zones import identifier
+from pipelines import downloads
+from pipelines.context import Context
+from pipelines.downloads.cells import as_text
+from pipelines.downloads.dictionary import dictionary
+from pipelines.listing.dcat import catalog
+from pipelines.listing.tables import CLASSES, cycle, open_fields
+from portal import Original, Site
+from portal.content import Dataset, Field, File, Provider, Release
+from portal.pages import as_json
+from schemas.model import Code, Entry, Text, Title
+from schemas.policy import mask_plan, policies
+
+Json = dict[str, Any]
+Releases = list[tuple[str, Json]]
+"""Folder below `downloads/`, and index."""
+ROWS: Final = 10
+"""Of a sample."""
+LONGEST: Final = 60
+"""Characters of a value in a sample."""
+CYCLES: Final = {
+    "CONT": "Continuously",
+    "DAILY": "Daily",
+    "WEEKLY": "Weekly",
+    "MONTHLY": "Monthly",
+    "QUARTERLY": "Quarterly",
+    "ANNUAL_2": "Twice a year",
+    "ANNUAL": "Yearly",
+}
+SORTS: Final = {"1": "Base", "2": "Theme", "3": "Department"}
+
+
+def opened_site(ctx: Context) -> tuple[Site, dict[str, Original]]:
+    """The site, and the files that it has copies of: path in the site to where each lies in the lake."""
+    entries = [entry for _, entry in sorted(ctx.catalogue.entries.items()) if entry.open.type != "none"]
+    settings, originals, described = ctx.settings, dict[str, Original](), dict[str, str]()
+    releases = {entry.id: _releases(ctx, entry) for entry in entries}
+    free = [entry for entry in entries if entry.open.type == "unconditional" and releases[entry.id]]
+    for entry in free:
+        originals |= (pair for folder, index in releases[entry.id] for pair in _originals(ctx, folder, index))
+        described |= _described(entry.id, releases[entry.id])
+    datasets = tuple(_dataset(ctx, entry, releases[entry.id]) for entry in entries)
+    address = settings.portal_address.rstrip("/")
+    base = f"{address}/downloads" if address else "downloads"
+    site = Site(
+        name=Text(zh=settings.portal_name or "公共数据开放", en="" if settings.portal_name else "Open data"),
+        providers={
+            name: Provider(ctx.catalogue.departments[name].title, ctx.catalogue.departments[name].uscc)
+            for name in {entry.owner for entry in entries}
+        },
+        datasets=datasets,
+        address=address,
+        exchange=settings.portal_exchange.rstrip("/"),
+        lists={"catalog.jsonld": as_json(catalog(ctx, free, base))} | described,
+    )
+    return site, originals
+
+
+def _dataset(ctx: Context, entry: Entry, releases: Releases) -> Dataset:
+    word, code = cycle(ctx.catalogue, entry)
+    fields, sample = _announced(ctx, entry), tuple[tuple[str | None, ...], ...]()
+    if releases:
+        fields, sample = _released(ctx, entry, *releases[0])
+    return Dataset(
+        id=entry.id,
+        code=entry.code,
+        title=entry.title,
+        summary=entry.summary,
+        owner=entry.owner,
+        opened=entry.open,
+        cycle=Text(zh=word, en=CYCLES[code]),
+        sort=Text(zh=CLASSES.get(entry.code[0], "其他"), en=SORTS.get(entry.code[0], "Other")),
+        fields=fields,
+        releases=tuple(_release(folder, index) for folder, index in releases),
+        sample=sample if entry.open.type == "unconditional" else (),
+    )
+
+
+def _releases(ctx: Context, entry: Entry) -> Releases:
+    """Folder and index of the releases that may be shown, the newest first."""
+    granted = set(open_fields(entry))
+    return [
+        (folder, index)
+        for folder, index in downloads.standing(ctx.settings, entry.id)
+        if {field["field"] for field in _words(ctx, folder)} <= granted
+    ]
+
+
+def _words(ctx: Context, folder: str) -> list[Json]:
+    """The fields of a release as its data dictionary tells them."""
+    uri = store.join(ctx.settings.lake_root, "downloads", folder, "data_dictionary.json")
+    return list(json.loads(store.read_bytes(uri))["fields"])
+
+
+def _originals(ctx: Context, folder: str, index: Json) -> Iterator[tuple[str, Original]]:
+    for file in index["files"]:
+        path = f"downloads/{folder}/{file['name']}"
+        yield path, Original(store.join(ctx.settings.lake_root, path), file["size"], file["sha256"])
+
+
+def _described(dataset: str, releases: Releases) -> Iterator[tuple[str, str]]:
+    """What the lake has beside the files of the releases that are shown: index, sums, and which is the newest."""
+    for folder, index in releases:
+        yield f"downloads/{folder}/{downloads.INDEX}", as_json(index)
+        yield f"downloads/{folder}/{downloads.SUMS}", downloads.sums(index["files"])
+    names = [folder.rsplit("/", 1)[-1] for folder, _ in releases]
+    if names:
+        home = f"downloads/{dataset.replace('.', '/')}"
+        yield f"{home}/{downloads.POINTER}", as_json(downloads.pointer(names[0], releases[0][1], names[1:]))
+
+
+def _release(folder: str, index: Json) -> Release:
+    return Release(
+        name=folder.rsplit("/", 1)[-1],
+        at=datetime.fromisoformat(index["released_at"]),
+        rows=index["rows"],
+        files=tuple(
+            File(file["name"], file["format"], file["size"], file["sha256"], file["rows"])
+            for file in index["files"]
+        ),
+        left_out=tuple((each["format"], Text(**each["reason"])) for each in index["left_out"]),
+    )
+
+
+def _announced(ctx: Context, entry: Entry) -> tuple[Field, ...]:
+    """The fields that will be published."""
+    (policy,) = policies(entry, "open").values()
+    words = dictionary(ctx.catalogue, entry, mask_plan(entry, "open", policy), None)["fields"]
+    return tuple(_field(told) for told in words)
+
+
+def _released(
+    ctx: Context, entry: Entry, folder: str, index: Json
+) -> tuple[tuple[Field, ...], tuple[tuple[str | None, ...], ...]]:
+    """The fields as they were published, and a sample of their rows, where the table of the release is there still."""
+    words, table = _words(ctx, folder), identifier("open", entry.id)
+    names, snapshot = [told["field"] for told in words], index["snapshot"]
+    if not any(found == snapshot for found, _ in ctx.tables.snapshots(table)):
+        return tuple(_field(told) for told in words), ()
+    filled = _filled([part.path for part in ctx.tables.parts(table, snapshot)], index["rows"])
+    fields = tuple(_field(told, filled.get(told["field"])) for told in words)
+    return fields, tuple(_sample(ctx.tables.scan(table, names, snapshot)))
+
+
+def _field(told: Json, filled: float | None = None) -> Field:
+    mask = told["mask"]
+    return Field(
+        name=told["field"],
+        title=Title(**told["title"]),
+        type=told["type"],
+        given=None if mask["kind"] == "keep" else Text(zh=mask["zh"], en=mask["en"]),
+        codes=tuple(Code(**code) for code in told["codes"]),
+        filled=filled,
+    )
+
+
+def _filled(files: list[str], rows: int) -> dict[str, float]:
+    """The share of rows that have each column, by the footers of the published table: no row is read."""
+    missing: dict[str, int] = {}
+    for path in files:
+        filesystem, inner = store.filesystem(path)
+        footer = pq.read_metadata(inner, filesystem=filesystem)
+        for group in map(footer.row_group, range(footer.num_row_groups)):
+            for column in map(group.column, range(group.num_columns)):
+                if column.is_stats_set and column.statistics.has_null_count:
+                    name = column.path_in_schema
+                    missing[name] = missing.get(name, 0) + column.statistics.null_count
+    return {name: 1 - count / rows for name, count in missing.items()} if rows else {}
+
+
+def _sample(rows: pa.RecordBatchReader) -> Iterator[tuple[str | None, ...]]:
+    """The first rows as text, long values cut."""
+    batch = next((batch.slice(0, ROWS) for batch in rows if batch.num_rows), None)
+    if batch is not None:
+        columns = [map(_cut, as_text(column).to_pylist()) for column in batch.columns]
+        yield from zip(*columns, strict=True)
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= LONGEST else text[: LONGEST - 1] + "…"

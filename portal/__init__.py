@@ -1,0 +1,14 @@
+"""The open door: the public site of what the city has opened, a folder of files that any web server, or none, serves.
+
+    content.py     what the site shows, all of it public; whoever fills it in has asked the lake
+    pages.py       from the content to the texts of pages, feeds and lists
+    rendering.py   templates, and the policy that lets a page run its own script alone
+    writing.py     the folder: what is new goes in, what is withdrawn goes out first
+
+The site reads no table and knows no mask: it is told what is open (`pipelines.listing.opened`) and nothing else.
+"""
+
+from portal.content import Dataset, Site
+from portal.writing import Built, Original, build, is_site
+
+__all__ = ["Built", "Dataset", "Original", "Site", "build", "is_site"]

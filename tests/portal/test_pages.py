@@ -1,0 +1,189 @@
+"""The pages: whole, safe whatever the city's words hold, and the same for the same content."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from portal import Site
+from portal.pages import FED, texts
+from portal.rendering import kind, size
+from schemas.model import Open, Text
+from tests.portal.making import HOSTILE, dataset, site
+from tests.portal.reading import broken, parsed
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def pages(shown: Site) -> dict[str, str]:
+    return {path: text.decode() for path, text in texts(shown)}
+
+
+def html(shown: Site) -> dict[str, str]:
+    return {path: text for path, text in pages(shown).items() if path.endswith(".html")}
+
+
+def test_every_dataset_has_its_page_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+    shown = site(dataset("school", releases=2), dataset("announced", releases=0))
+    made = pages(shown)
+    assert list(made)[-1] == "index.html", "the first page comes last"
+    for path, text in made.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    (tmp_path / "SHA256SUMS").touch()
+    (tmp_path / "catalog.jsonld").touch()
+    home = tmp_path / "downloads/education/school"
+    for number in (1, 2):
+        (home / f"batch-{number:08}").mkdir(parents=True)
+        for name in ("school.csv", "data_dictionary.json", "SHA256SUMS"):
+            (home / f"batch-{number:08}" / name).touch()
+    (home / "latest.json").touch()
+    assert broken(tmp_path) == []
+    (home / "batch-00000001" / "school.csv").unlink()
+    assert len(broken(tmp_path)) == 1, "earlier releases are led to as well"
+
+
+def test_no_word_of_the_city_becomes_part_of_a_page() -> None:
+    calm = html(site(dataset("school", said="学校")))
+    wild = html(site(dataset("school", said=HOSTILE), said=HOSTILE))
+    assert calm.keys() == wild.keys()
+    for path, text in wild.items():
+        expected, found = parsed(calm[path]), parsed(text)
+        assert [tag for tag, _ in found.elements] == [tag for tag, _ in expected.elements], path
+        assert [attrs.keys() for _, attrs in found.elements] == [
+            attrs.keys() for _, attrs in expected.elements
+        ]
+        assert not [link for link in found.links() if "evil.example" in link]
+    (told,) = [
+        text for text in parsed(wild["datasets/education/school.html"]).texts["script"] if "@context" in text
+    ]
+    assert json.loads(told)["name"] == HOSTILE
+    feed = ElementTree.fromstring(pages(site(dataset("school", said=HOSTILE), said=HOSTILE))["updates.atom"])
+    assert feed.findtext(f"{ATOM}title") == HOSTILE
+
+
+def test_a_page_runs_its_own_script_alone_and_loads_nothing() -> None:
+    for path, text in html(site(dataset("school"), exchange="https://exchange.example")).items():
+        page = parsed(text)
+        (policy,) = [attrs["content"] for attrs in page.of("meta") if "http-equiv" in attrs]
+        assert policy is not None and policy.startswith("default-src 'none'; ")
+        allowed = set(re.findall(r"'(sha256-[^']+)'", policy))
+        assert len(allowed) == 2
+        own = [
+            *page.texts["style"],
+            *(each for each in page.texts.get("script", []) if "@context" not in each),
+        ]
+        assert {digest(each) for each in own} <= allowed
+        assert bool(page.texts.get("script")) == (path.startswith("datasets/"))
+        assert not [
+            name for _, attrs in page.elements for name in attrs if name.startswith("on") or name == "style"
+        ]
+        loading = [
+            attrs for tag, attrs in page.elements if "src" in attrs or tag in {"iframe", "object", "embed"}
+        ]
+        assert loading == []
+        assert all(attrs.get("rel") != "stylesheet" for attrs in page.of("link"))
+
+
+def digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def test_the_same_content_gives_the_same_bytes() -> None:
+    shown = site(dataset("school"), dataset("announced", releases=0), address="https://data.city.example")
+    assert list(texts(shown)) == list(texts(shown))
+
+
+def test_what_a_dataset_s_page_says() -> None:
+    opened = Open(type="conditional", fields=("no",), conditions=Text(zh="须注明来源", en="name the source"))
+    page = pages(site(dataset("school", releases=2, opened=opened)))["datasets/education/school.html"]
+    for said in (
+        "2,400",
+        "1.4 MB",
+        "2026-03-03",
+        "须注明来源",
+        "概括到年代 ",
+        "by decade",
+        "50.0%",
+        "太大",
+        "a" * 64,
+    ):
+        assert said.strip() in page, said
+    assert "有条件开放" in page and "无条件开放" not in page
+    assert not [link for link in parsed(page).links() if "downloads/" in link], "who wants it asks for it"
+    assert "申请后获取" in page and "distribution" not in page
+    announced = pages(site(dataset("school", releases=0)))["datasets/education/school.html"]
+    assert "尚未发布" in announced and "downloads/" not in announced
+
+
+def test_the_exchange_is_led_to_where_there_is_one() -> None:
+    place = "https://exchange.example/objections/new?table=open/education.school/open"
+    with_one = html(site(dataset("school"), exchange="https://exchange.example"))
+    without = html(site(dataset("school")))
+    assert place in parsed(with_one["datasets/education/school.html"]).links()
+    assert not [each for text in without.values() for each in parsed(text).links() if "objections" in each]
+
+
+def test_whole_addresses_where_the_site_has_one() -> None:
+    named = pages(site(dataset("school"), address="https://data.city.example"))
+    assert "sitemap.xml" in named and "sitemap.xml" not in pages(site(dataset("school")))
+    places = [
+        each.text for each in ElementTree.fromstring(named["sitemap.xml"]).iter() if each.tag.endswith("loc")
+    ]
+    assert {place.removeprefix("https://data.city.example/") for place in places if place} == {
+        path for path in named if path.endswith(".html")
+    }
+    (told,) = [t for t in parsed(named["datasets/education/school.html"]).texts["script"] if "@context" in t]
+    (file,) = json.loads(told)["distribution"]
+    assert (
+        file["contentUrl"] == "https://data.city.example/downloads/education/school/batch-00000001/school.csv"
+    )
+
+
+def test_the_feed_has_the_newest_first_and_not_without_end() -> None:
+    many = [dataset(f"school{number}") for number in range(FED + 5)]
+    feed = ElementTree.fromstring(pages(site(*many, dataset("late", releases=3)))["updates.atom"])
+    ids = [each.findtext(f"{ATOM}id") for each in feed.iter(f"{ATOM}entry")]
+    assert ids[0] == "urn:xuanwu:education.late:batch-00000003" and len(ids) == len(set(ids)) == FED
+    when = feed.findtext(f"{ATOM}updated")
+    assert when and datetime.fromisoformat(when) == datetime(2026, 3, 3, 20, 30, tzinfo=UTC)
+
+
+def test_a_city_that_has_opened_nothing_has_a_site_too() -> None:
+    made = html(site())
+    assert all(parsed(text) for text in made.values())
+    assert "还没有发布的数据" in made["index.html"]
+
+
+def test_what_is_searched_for_is_in_the_list() -> None:
+    (item,) = [
+        a
+        for a in parsed(html(site(dataset("school", said="学校 School")))["datasets/index.html"]).of("li")
+        if "data-text" in a
+    ]
+    words = item["data-text"] or ""
+    assert all(each in words for each in ("学校", "school", "304001/000001", "education.school", "born"))
+    assert (item["data-department"], item["data-sort"], item["data-formats"]) == ("education", "部门", "csv")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (1_400_000, "1.4 MB"), (5 * 10**15, "5000.0 TB")],
+)
+def test_sizes(count: int, said: str) -> None:
+    assert size(count) == said
+
+
+def test_types_are_told_in_chinese_too() -> None:
+    assert (kind("decimal(12,2)"), kind("timestamp (UTC)")) == (
+        "小数 decimal(12,2)",
+        "日期时间 timestamp (UTC)",
+    )
+    assert kind("list") == "list"
