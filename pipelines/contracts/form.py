@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from lake.contracts import Facts
 from pipelines.gates.limits import Limits, limits_of
 from schemas.load import Catalogue
-from schemas.model import Check, Code, Entry, Zone
+from schemas.model import Check, Code, Entry, Policy, Zone
 from schemas.policy import ZONES, mask_plan, policies, written
 
 TOLD_UP_TO: Final = 2
@@ -110,7 +110,7 @@ def _limits(catalogue: Catalogue, entry: Entry) -> dict[str, Limits | None]:
     }
 
 
-def _published(entry: Entry) -> Iterator[tuple[Zone, str, Any]]:
+def _published(entry: Entry) -> Iterator[tuple[Zone, str, Policy]]:
     yield from ((zone, name, policy) for zone in ZONES for name, policy in policies(entry, zone).items())
 
 
@@ -137,10 +137,8 @@ def _checks(entry: Entry, keyed: Digest) -> Iterator[tuple[str, dict[str, Any]]]
         seen[label] = seen.get(label, 0) + 1
         number = f" #{seen[label]}" if seen[label] > 1 else ""
         told = not fields or _grade(entry, set(fields), "name") <= TOLD_UP_TO
-        yield (
-            label + number,
-            {"on_fail": check.on_fail, **_arguments(check, told and bool(fields), told, keyed)},
-        )
+        hidden = [name for name, field in entry.fields.items() if field.grade > TOLD_UP_TO]
+        yield label + number, {"on_fail": check.on_fail, **_arguments(check, told, hidden, keyed)}
 
 
 def _fields_of(check: Check) -> Iterator[str]:
@@ -149,18 +147,22 @@ def _fields_of(check: Check) -> Iterator[str]:
             yield from value if isinstance(value, list | tuple) else [str(value)]
 
 
-def _arguments(check: Check, texts: bool, numbers: bool, keyed: Digest) -> dict[str, Any]:
-    """Without the fields, which its name has. A share (`mostly`) and a name of the catalogue are never a value; whether
-    texts (and lists) or numbers may be told depends on the fields."""
+def _arguments(check: Check, told: bool, hidden: Sequence[str], keyed: Digest) -> dict[str, Any]:
+    """Without the fields, which its name has. A share (`mostly`) and a name of the catalogue are never a value. Texts
+    and lists are told where the check is on a field that may be told, and they name none that may not (`hidden`)."""
 
-    said = {key: value for key, value in check.arguments.items() if not key.startswith("column")}
-    plain = json.loads(json.dumps(said, default=str))
+    def may(value: Any) -> bool:
+        if isinstance(value, int | float):
+            return told
+        text = json.dumps(value, ensure_ascii=False)
+        return told and any(_fields_of(check)) and not any(name in text for name in hidden)
+
     named = ("mostly", "codes", "dataset", "field")
+    plain = json.loads(json.dumps(check.arguments, default=str))
     return {
-        key: value
-        if key in named or isinstance(value, bool)
-        else maybe_told(value, numbers if isinstance(value, int | float) else texts, keyed)
+        key: value if key in named or isinstance(value, bool) else maybe_told(value, may(value), keyed)
         for key, value in plain.items()
+        if not key.startswith("column")
     }
 
 

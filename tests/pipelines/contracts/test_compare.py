@@ -202,6 +202,13 @@ def test_what_checks_name_of_a_field_of_grade_three_is_not_told() -> None:
     assert '"count":2' in text
 
 
+def test_a_condition_that_names_a_field_of_grade_three_is_not_told() -> None:
+    """Although the check itself is on a field of grade 1."""
+    told = contract(entry(**check(2, row_condition="place == '甲某'")))
+    hidden = contract(entry(**check(2, row_condition="name == '王某'")))
+    assert "甲某" in told.model_dump_json() and "王某" not in hidden.model_dump_json()
+
+
 def test_another_signing_key_is_no_change_of_what_is_not_told() -> None:
     before, after = contract(entry(), key="one"), contract(entry(), key="two")
     assert before.facts != after.facts and changes(before, after) == []
