@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson
+from pipelines.cli.common import AsJson, iso
 
 _READERS = 3
 """Processes at most that read the files of a large catalogue: more would wait for the one that judges them."""
@@ -117,7 +117,7 @@ def show_history(
         said = [
             asdict(each) | {"changes": [change.model_dump() for change in each.changes]} for each in found
         ]
-        typer.echo(json.dumps(said, ensure_ascii=False, indent=1, default=str))
+        typer.echo(json.dumps(said, ensure_ascii=False, indent=1, default=iso))
         return
     from schemas.workdays import HERE
 

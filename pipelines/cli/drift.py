@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, open_context
+from pipelines.cli.common import AsJson, iso, open_context
 
 
 def drift(
@@ -25,7 +25,7 @@ def drift(
     told_of = (told(ctx, ctx.catalogue.entry(name), clocks) for name in names)
     found = [drifted for drifted in told_of if drifted is not None]
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1, default=str))
+        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1, default=iso))
         return
     for each in found:
         typer.secho(

@@ -134,7 +134,9 @@ def _mask(said: Item) -> tuple[str, str]:
     """The kind, with its numbers and names; not the constant."""
     more = " ".join(f"{key}={_shown(said[key])[1]}" for key in said if key not in ("kind", "value"))
     kind = str(said["kind"])
-    return " ".join(filter(None, (MODELS[kind.capitalize()], more))), " ".join(filter(None, (kind, more)))
+    return " ".join(filter(None, (MODELS.get(kind.capitalize(), kind), more))), " ".join(
+        filter(None, (kind, more))
+    )
 
 
 def _codes(was: Any, is_now: Any) -> tuple[str, str]:

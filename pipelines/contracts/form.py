@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from lake.contracts import Facts
-from pipelines.gates.limits import Limits, limits_of
+from pipelines.gates.limits import counts_of, limits_of
 from schemas.load import Catalogue
 from schemas.model import Check, Code, Entry, Policy, Zone
 from schemas.policy import ZONES, mask_plan, policies, written
@@ -48,8 +47,8 @@ def identity(catalogue: Catalogue, entry: Entry) -> str:
     """Digest of the whole contract: of the entry, of the code lists that it names, and of the limits to which the
     policy file holds its publications."""
     codes = {name: [code.model_dump() for code in rows] for name, rows in _codes(catalogue, entry).items()}
-    limits = {part: found and asdict(found) for part, found in _limits(catalogue, entry).items()}
-    return digest({"contract": contract_hash(entry), "codes": codes, "limits": limits})
+    said = {"contract": contract_hash(entry), "codes": codes, "limits": _limits(catalogue, entry)}
+    return digest(said)
 
 
 def facts_of(catalogue: Catalogue, entry: Entry, keyed: Digest) -> Facts:
@@ -64,7 +63,7 @@ def facts_of(catalogue: Catalogue, entry: Entry, keyed: Digest) -> Facts:
     facts["check"] = dict(_checks(own, keyed))
     limits = _limits(catalogue, own)
     facts["publication"] = {part: {} for part in limits}
-    facts["limits"] = {part: _told(each) for part, each in limits.items() if each}
+    facts["limits"] = {part: each for part, each in limits.items() if each}
     facts["mask"] = dict(_masks(own))
     facts["codes"] = {
         name: _list(rows, _grade(own, {name}, "codes"), keyed)
@@ -101,21 +100,20 @@ def maybe_told(value: Any, told: bool, keyed: Digest) -> dict[str, Any]:
 # ── publications ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _limits(catalogue: Catalogue, entry: Entry) -> dict[str, Limits | None]:
-    """By publication; None where the disclosure gate does not judge it."""
+def _limits(catalogue: Catalogue, entry: Entry) -> dict[str, dict[str, Any]]:
+    """What the disclosure gate holds each publication to; nothing where it does not judge it."""
     own, numbers = written(entry), catalogue.numbers.disclosure
-    return {
-        f"{zone}/{name}": limits_of(own, zone, name, mask_plan(own, zone, policy), numbers)
-        for zone, name, policy in _published(own)
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for zone, name, policy in _published(own):
+        limits = limits_of(own, zone, name, mask_plan(own, zone, policy), numbers)
+        found[f"{zone}/{name}"] = {key: getattr(limits, key) for key in LIMITS} if limits else {}
+        if counts_of(own, zone) is not None:
+            found[f"{zone}/{name}"] = {"smallest_count": numbers.smallest_count}
+    return found
 
 
 def _published(entry: Entry) -> Iterator[tuple[Zone, str, Policy]]:
     yield from ((zone, name, policy) for zone in ZONES for name, policy in policies(entry, zone).items())
-
-
-def _told(limits: Limits) -> dict[str, Any]:
-    return {name: getattr(limits, name) for name in LIMITS}
 
 
 def _masks(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:

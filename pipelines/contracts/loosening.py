@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.model import Fpe, Hmac, Mask, Noise
 from schemas.rules.masks import weaker
@@ -31,7 +31,14 @@ _WITH: Final = {
 }
 """The one key of each section that has such steps."""
 _LOWER: Final = {
-    *{("field", "grade"), ("limits", "k"), ("limits", "l"), ("limits", "context"), ("check", "mostly")},
+    *{
+        ("field", "grade"),
+        ("limits", "k"),
+        ("limits", "l"),
+        ("limits", "context"),
+        ("limits", "smallest_count"),
+        ("check", "mostly"),
+    },
     *{("check", "min_value"), ("brake", "arrive")},
 }
 _HIGHER: Final = {
@@ -54,7 +61,7 @@ def loosens(section: str, key: str, before: Value, after: Value) -> bool:
     if section == "mask":
         return _weaker(before, after)
     if key == _WITH.get(section):
-        return _STRICT[key][after] < _STRICT[key][before]
+        return _STRICT[key].get(after, 0) < _STRICT[key].get(before, 0)
     if key == "mostly":
         before, after = (1 if each is None else each for each in (before, after))
     if (section, key) in _LOWER | _HIGHER:
@@ -65,7 +72,11 @@ def loosens(section: str, key: str, before: Value, after: Value) -> bool:
 
 
 def _weaker(before: Value, after: Value) -> bool:
-    old, new = _MASK.validate_python(before), _MASK.validate_python(after)
+    """Of a mask that this software does not know nobody can tell."""
+    try:
+        old, new = _MASK.validate_python(before), _MASK.validate_python(after)
+    except ValidationError:
+        return True
     if isinstance(old, Hmac | Fpe) and isinstance(new, Hmac | Fpe) and new.domain not in (None, old.domain):
         return True
     if isinstance(old, Noise) and isinstance(new, Noise):

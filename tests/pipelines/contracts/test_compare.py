@@ -168,6 +168,29 @@ def test_the_numbers_of_the_policy_file_count_where_the_gate_judges() -> None:
     assert identity(replace(catalogue(thing), numbers=looser), thing) == identity(catalogue(thing), thing)
 
 
+def test_so_does_the_least_count_of_aggregates() -> None:
+    numbers = default_numbers()
+    looser = numbers.model_copy(
+        update={"disclosure": numbers.disclosure.model_copy(update={"smallest_count": 3})}
+    )
+    own = entry(subject=None, open={**BASE["open"], "counts": ["age"]})
+    found = changes(contract(own), contract(own, replace(catalogue(own), numbers=looser)))
+    assert [(each.en, each.loosens) for each in found] == [
+        ("disclosure limits open/open: smallest_count 10 → 3", True)
+    ]
+
+
+def test_what_was_judged_in_another_way_is_compared_all_the_same() -> None:
+    """Persons that became aggregates, and a mask of other software: no batch stops for it."""
+    counted = entry(subject=None, open={**BASE["open"], "counts": ["age"]})
+    found = {each.en: each.loosens for each in changes(contract(entry()), contract(counted))}
+    assert found["disclosure limits open/open: k 21 → none"] is True
+    older = contract(entry())
+    older.facts["mask"]["share/default no"]["mask"] = {"kind": "scramble", "by": 3}
+    (change,) = changes(older, contract(entry()))
+    assert change.en == "published field share/default no: mask scramble by=3 → keep" and change.loosens
+
+
 def test_codes_of_a_field_of_grade_three_are_counted() -> None:
     def of(grade: int, *codes: str) -> Contract:
         own = entry(

@@ -242,9 +242,9 @@ def test_drift_and_report_tell_until_when_and_what_is_late(
     assert f"column `phone` is missing at the source: 目录应于 {clock.due} 前更新" in said
     assert f"police updates the catalogue until {clock.due}\n" in said
     (found,) = json.loads(CliRunner().invoke(app, ["drift", "--json"]).stdout)
-    assert [(each["name"], each["due"], each["late"]) for each in found["due"]] == [
-        ("phone", str(clock.due), False)
-    ]
+    (told_of,) = found["due"]
+    assert (told_of["name"], told_of["due"], told_of["late"]) == ("phone", str(clock.due), False)
+    assert told_of["since"] == clock.since.isoformat()
     later = replace(landed.ctx, clock=lambda: datetime.combine(date(2100, 1, 1), datetime.min.time(), HERE))
     page = write_report(later, tmp_path / "report.html").read_text()
     section = page[page.index("目录待更新") :].partition("</section>")[0]
