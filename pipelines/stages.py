@@ -20,6 +20,7 @@ from lake.batch import Batch
 from lake.records import STAGES, Checked, Landed, Record, Stage, Standardised
 from pipelines import lineage, loading
 from pipelines.context import Context
+from pipelines.contracts.using import use
 from pipelines.proof import certifying
 from pipelines.proof.attesting import attest_changed
 from schemas.errors import CommitConflict, LakeError, XuanwuError
@@ -52,6 +53,7 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
     lineage.tell(ctx, turn)
     try:
         with _placed(batch, stage), ctx.ledger.holding(attempt):
+            use(ctx, entry, batch)
             record = _step(ctx, entry, stage, batch, part)
             recordstore.save(ctx.settings, record, stage, part)
             certifying.judged(ctx, batch, stage, record)

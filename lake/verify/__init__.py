@@ -2,8 +2,9 @@
 
 `keys` and the log (`journal`) first, since all else hangs on them; then every certificate, every published table with
 its metadata and manifests (`published`), what was erased (`erasures`), the evidence of the batches, the downloads, the
-releases that the public has, what people did about rows set aside (`handled`), the inner tables (`attested`); last what
-lies in a published place and is named nowhere. Every step yields what it finds wrong and goes on where it can.
+releases that the public has, what people did about rows set aside (`handled`), the forms of the catalogue that were in
+use (`contracts`), the inner tables (`attested`); last what lies in a published place and is named nowhere. Every step
+yields what it finds wrong and goes on where it can.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lake.signing import Trust
 from lake.verify import (
     attested,
     certified,
+    contracts,
     downloads,
     erasures,
     evidence,
@@ -57,6 +59,7 @@ def verify(
     yield from downloads.check(copy, log, certificates)
     yield from releases.check(copy, log, certificates)
     yield from handled.check(copy, log)
+    yield from contracts.check(copy, log, certificates)
     yield from attested.check(copy, log)
 
 

@@ -18,7 +18,8 @@ Entry = dict[str, Any]
 
 @dataclass
 class Log:
-    """What follows from the entries. `certificates` lists the digests that a certificate has had, in order."""
+    """What follows from the entries. `certificates` lists the digests that a certificate has had, in order; `index` and
+    `first` are its last entry and its first; `contracts` has by dataset each contract's first entry."""
 
     roots: list[str] = field(default_factory=list)
     checkpoints: list[Entry] = field(default_factory=list)
@@ -38,6 +39,9 @@ class Log:
     attempted: set[tuple[str, int]] = field(default_factory=set)
     attested: dict[str, Entry] = field(default_factory=dict)
     attestations: set[str] = field(default_factory=set)
+    forms: dict[str, Entry] = field(default_factory=dict)
+    contracts: dict[str, dict[str, int]] = field(default_factory=dict)
+    first: dict[str, int] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
         if entry.get("action") == "publish" and "certificate" in entry:
@@ -57,6 +61,10 @@ class Log:
         elif entry.get("action") == "attest":
             self.attested[entry["table"]] = entry
             self.attestations.add(entry["attestation"]["path"])
+        elif entry.get("action") == "contract":
+            self.forms[entry["form"]["path"]] = entry
+            known = self.contracts.setdefault(entry["dataset"], {})
+            known.setdefault(entry["contract"], len(self.roots) - 1)
         elif verdict := entry.get("verdict"):
             self.verdicts[verdict["path"]] = verdict["sha256"]
         self.removed |= set(entry.get("removed", []))
@@ -66,6 +74,7 @@ class Log:
         self.certificates.setdefault(certificate["path"], []).append(certificate["sha256"])
         self.last[certificate["path"]] = entry
         self.index[certificate["path"]] = len(self.roots) - 1
+        self.first.setdefault(certificate["path"], len(self.roots) - 1)
         if metadata:
             self.metadata[metadata["path"]] = metadata["sha256"]
         if entry["phase"] == "outcome":

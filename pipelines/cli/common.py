@@ -42,6 +42,11 @@ def day(value: str) -> date:
         raise typer.BadParameter("a day such as 2026-03-02") from None
 
 
+def iso(moment: date) -> str:
+    """A day or a time as JSON has it."""
+    return moment.isoformat()
+
+
 def open_shell() -> tuple[Context, Shell]:
     """What the machine's user does with the exchange by its commands, which the audit log tells."""
     from exchange.state import State

@@ -7,22 +7,25 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, open_context
+from pipelines.cli.common import AsJson, iso, open_context
 
 
 def drift(
     datasets: Annotated[list[str] | None, typer.Argument(help="default: all")] = None, as_json: AsJson = False
 ) -> None:
-    """来源变化 What changed at the sources: columns, types, codes that no list has; what to do about it."""
+    """来源变化 What changed at the sources: columns, types, codes that no list has; what to do about it, until when."""
     from dataclasses import asdict
 
+    from pipelines.drift.clocks import Clocks
     from pipelines.drift.told import told
 
     ctx = open_context()
     names = [ctx.catalogue.entry(name).id for name in datasets] if datasets else list(ctx.catalogue.entries)
-    found = [drifted for name in names if (drifted := told(ctx, ctx.catalogue.entry(name))) is not None]
+    clocks = Clocks(ctx)
+    told_of = (told(ctx, ctx.catalogue.entry(name), clocks) for name in names)
+    found = [drifted for drifted in told_of if drifted is not None]
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
+        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1, default=iso))
         return
     for each in found:
         typer.secho(
@@ -30,6 +33,10 @@ def drift(
         )
         for sentence in each.sentences:
             typer.echo(f"  {sentence}")
+        for clock in each.due:
+            late = typer.style("  逾期 late", fg="red") if clock.late else ""
+            said = f"目录应于 {clock.due} 前更新 {clock.owner} updates the catalogue until {clock.due}"
+            typer.echo(f"  {' '.join(clock.words)}: {said}{late}")
     if not found:
         typer.echo("nothing changed at the sources", err=True)
 

@@ -24,7 +24,7 @@ from lake.signing import Signer, load_signer
 from lake.version import code_version
 from lake.zones import Identifier, published_table
 from pipelines.context import Context
-from schemas.errors import CommitConflict, XuanwuError
+from schemas.errors import ColumnsMissing, CommitConflict, XuanwuError
 from schemas.model import Entry, Hmac, Mask, Narrowed, Zone
 from schemas.policy import ZONES, policies
 
@@ -358,9 +358,10 @@ def judged(ctx: Context, batch: Batch, stage: Stage, record: Record) -> None:
 
 
 def stopped(ctx: Context, batch: Batch, stage: Stage, part: str, error: BaseException) -> None:
-    """Log that a batch was stopped by a check or before its publication. Where the log cannot be written, or the lake
-    not be reached, the error itself says more."""
-    if stage not in {"check", "publish"} or not isinstance(error, XuanwuError):
+    """Log that a batch was stopped by a check, before its publication, or by columns that its source lacks. Where the
+    log cannot be written, or the lake not be reached, the error itself says more."""
+    lacks = {"missing": list(error.missing)} if isinstance(error, ColumnsMissing) else {}
+    if not (lacks or stage in {"check", "publish"}) or not isinstance(error, XuanwuError):
         return
     with suppress(XuanwuError, OSError):
         verdict = store.join(zones.folder(ctx.settings, "verdicts", batch.dataset, batch.id), "verdict.json")
@@ -372,6 +373,7 @@ def stopped(ctx: Context, batch: Batch, stage: Stage, part: str, error: BaseExce
                 "part": part,
                 "by": type(error).__name__,
                 "verdict": entry_of(proof) if proof else None,
+                **lacks,
             }
         )
 

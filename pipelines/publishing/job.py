@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -16,6 +14,7 @@ from lake import datafiles
 from lake.records import Merged
 from lake.zones import Identifier, identifier, published_table
 from pipelines.context import Context
+from pipelines.contracts.form import digest
 from pipelines.gates import disclosure
 from pipelines.gates.forms import Shape
 from pipelines.gates.limits import Limits, counts_of, limits_of
@@ -28,7 +27,7 @@ from pipelines.publishing.territory import outside, territory_of
 from schemas.arrow import published_schema
 from schemas.errors import Unbalanced
 from schemas.model import Entry, Mask, Narrowed, Territory, Zone
-from schemas.policy import policies, written
+from schemas.policy import policies
 
 
 @dataclass(frozen=True)
@@ -134,16 +133,6 @@ def masks_hash(entry: Entry, zone: Zone, policy: str, plan: Mapping[str, Mask], 
         else {}
     )
     return digest({"rules": RULES, "zone": zone, "fields": list(fields.items()), **judged, **granted})
-
-
-def contract_hash(entry: Entry) -> str:
-    """Digest of the resolved entry, wherever its file lies, whatever runs it and whatever was granted of it."""
-    return digest(written(entry).model_dump(mode="json", exclude={"file", "engine"}))
-
-
-def digest(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def hides(job: Job) -> bool:

@@ -7,14 +7,11 @@ import json
 from lake.properties import named, said
 from lake.records import Disclosure, Published
 from lake.version import code_version
+from pipelines.contracts.form import contract_hash
 from pipelines.gates import disclosure, released
 from pipelines.proof import certifying
 from pipelines.proof.certifying import Standing
-from pipelines.publishing.job import (
-    Job,
-    contract_hash,
-    outside_of,
-)
+from pipelines.publishing.job import Job, outside_of
 from pipelines.publishing.rows import unfit_of
 from schemas.model import Hmac
 

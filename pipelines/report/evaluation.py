@@ -20,10 +20,10 @@ from lake.certificates import FOLDER, Certificate, lake_keys, relative
 from lake.signing import Trust
 from lake.zones import published_table
 from pipelines.context import Context
+from pipelines.contracts.form import contract_hash
 from pipelines.gates.limits import Limits, limits_of
 from pipelines.masks.words import words_of
 from pipelines.publishing.granting import with_grants
-from pipelines.publishing.job import contract_hash
 from pipelines.report.page import write_page
 from pipelines.report.proof import Proof, proof_of
 from pipelines.report.words import ACT_WORDS, LEVEL_WORDS, RELEASE_WORDS, RISK_WORDS, Pair

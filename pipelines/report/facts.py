@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from exchange.errors import Busy
 from lake import progress, quarantine, recordstore, store
+from lake.contracts import Used, history
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
 from pipelines.context import Context
+from pipelines.drift.clocks import Clocks, Unfollowed
 from pipelines.objected import Tally, objected, tallies
 from pipelines.quarantine.casework import Load, loads
 from pipelines.status import BatchStatus, Lateness, batch_statuses, late_datasets
@@ -108,6 +110,9 @@ class Facts:
     loads: tuple[Load, ...] = ()
     objections: tuple[Tally, ...] | None = ()
     """None where the exchange's database did not answer."""
+    contracts: tuple[Used, ...] = ()
+    """Contracts that changed, the newest first."""
+    unfollowed: tuple[Unfollowed, ...] = ()
 
     @property
     def batches(self) -> list[BatchFacts]:
@@ -154,7 +159,15 @@ def gather(ctx: Context) -> Facts:
         ),
         tuple(loads(ctx)),
         _objections(ctx),
+        tuple(each for each in history(ctx.settings.lake_root) if each.number > 1),
+        _unfollowed(ctx),
     )
+
+
+def _unfollowed(ctx: Context) -> tuple[Unfollowed, ...]:
+    clocks = Clocks(ctx)
+    found = [clock for entry in ctx.catalogue.entries.values() for clock in clocks.of(entry)]
+    return tuple(sorted(found, key=lambda each: each.due))
 
 
 def _objections(ctx: Context) -> tuple[Tally, ...] | None:

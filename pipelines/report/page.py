@@ -22,6 +22,8 @@ from pipelines.report.words import (
 )
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+NEWEST = 50
+"""Changed contracts on the page; `xuanwu catalogue history` tells the others."""
 CITY = ZoneInfo("Asia/Shanghai")
 
 
@@ -43,6 +45,8 @@ def write_report(ctx: Context, path: Path) -> Path:
         types=TYPE_WORDS,
         departments=ctx.catalogue.departments,
         verify_within=ctx.catalogue.numbers.exchange.verify_within,
+        update_within=ctx.catalogue.numbers.catalogue.update_within,
+        newest_changes=NEWEST,
         titles={name: entry.title.zh for name, entry in ctx.catalogue.entries.items()},
     )
 

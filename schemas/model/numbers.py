@@ -59,6 +59,12 @@ class DisclosureNumbers(Model):
     smallest_count: int = Key(ge=1)
 
 
+class CatalogueClocks(Model):
+    """Working days within which the catalogue follows a change (Decree 809, Art. 17)."""
+
+    update_within: int = Key(ge=1)
+
+
 class Exchange(Model):
     """Clocks of share requests and of objections, in working days (Decree 809, Arts. 21, 22, 26 and 27)."""
 
@@ -91,4 +97,5 @@ class Numbers(Model):
     quarantine: Quarantine
     disclosure: DisclosureNumbers
     retention: Retention
+    catalogue: CatalogueClocks
     exchange: Exchange

@@ -16,10 +16,10 @@ from exchange.accounts import Session
 from exchange.errors import Forbidden, Unfit
 from lake import certificates
 from lake.verify import Copy, verify
+from pipelines.contracts.form import contract_hash
 from pipelines.erasure.erase import erase
 from pipelines.erasure.subject import Subject
 from pipelines.publishing import granting
-from pipelines.publishing.job import contract_hash
 from tests.exchange.platform import ID, KEY, PEOPLE, Platform, resident, visits
 
 WHOLE = "share.health__visit__default"

@@ -139,6 +139,7 @@ GROUPS = {
     "releases": ("released/**/*",),
     "inner tables": tuple(f"{zone}/*/{kind}" for zone in INNER for kind in ("data/*", "metadata/*.avro")),
     "attestations": ("proof/attestations/**/*.json",),
+    "contracts": ("proof/contracts/**/*.json",),
     "certificates": ("proof/certificates/**/*.json",),
     "certificates of erasure": ("proof/erasures/*.json",),
 }
