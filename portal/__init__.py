@@ -10,6 +10,6 @@ The site reads no table and knows no mask: it is told what is open (`pipelines.l
 """
 
 from portal.content import Dataset, Site
-from portal.writing import Built, Original, build, is_site
+from portal.writing import SUMS, Built, Original, build, is_site
 
-__all__ = ["Built", "Dataset", "Original", "Site", "build", "is_site"]
+__all__ = ["SUMS", "Built", "Dataset", "Original", "Site", "build", "is_site"]

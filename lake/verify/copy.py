@@ -35,7 +35,7 @@ class Finding:
 @dataclass
 class Copy:
     """`root` is a path or URI. The counts say how much was looked at; `standing` which metadata each published table
-    has by the log, `attested` which each inner one."""
+    has by the log, `attested` which each inner one, `downloads` the files that certificates name."""
 
     root: str
     entries: int = 0
@@ -43,6 +43,7 @@ class Copy:
     certificates: dict[str, Certificate] = field(default_factory=dict)
     standing: dict[str, str] = field(default_factory=dict)
     attested: dict[str, str] = field(default_factory=dict)
+    downloads: dict[str, FileProof] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The open zone's downloads: as certified, all there, and nothing beside."""
+"""The open zone's downloads: as certified, all there, and nothing beside; and those of a public site made of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,35 @@ from lake.verify.journal import Log
 
 
 def check(copy: Copy, log: Log, certificates: Mapping[str, Certificate]) -> Iterator[Finding]:
-    standing = [certificates.get(entry["certificate"]["path"]) for entry in log.standing.values()]
-    named: dict[str, FileProof] = {
-        proof.path: proof for each in standing if each is not None for proof in each.downloads
-    }
-    for each in standing:
-        if each is not None and each.downloads:
+    copy.downloads |= _named(log, certificates)
+    for each in _standing(log, certificates):
+        if each.downloads:
             yield from _release(copy, each)
     for path in (yield from copy.below("downloads")):
-        if path not in named:
+        if path not in copy.downloads:
             yield Finding(path, "no certificate names this download")
+
+
+def check_site(site: Copy, named: Mapping[str, FileProof]) -> Iterator[Finding]:
+    """What is wrong with the downloads of a public site, or of a copy of one. `named` are those that the lake's
+    certificates name now; a site may lack some, such as what is opened on conditions. Nobody certifies its pages."""
+    for path in (yield from site.below("downloads")):
+        if path in named:
+            yield from site.same(named[path])
+        else:
+            yield Finding(
+                path, "no certificate of the lake names this download: it was withdrawn, or put there"
+            )
+
+
+def _standing(log: Log, certificates: Mapping[str, Certificate]) -> Iterator[Certificate]:
+    for entry in log.standing.values():
+        if (found := certificates.get(entry["certificate"]["path"])) is not None:
+            yield found
+
+
+def _named(log: Log, certificates: Mapping[str, Certificate]) -> dict[str, FileProof]:
+    return {proof.path: proof for each in _standing(log, certificates) for proof in each.downloads}
 
 
 def _release(copy: Copy, certificate: Certificate) -> Iterator[Finding]:

@@ -49,15 +49,19 @@ def verify(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="proof/log/head.json as you kept it on another day"),
     ] = None,
+    *,
     every: Annotated[
         bool, typer.Option("--all", help="everything that is wrong, not just the first")
     ] = False,
     ledger: Annotated[
         bool, typer.Option("--ledger", help="compare XUANWU_DATABASE, XUANWU_ICEBERG and XUANWU_EXCHANGE too")
     ] = False,
+    site: Annotated[
+        str, typer.Option("--site", help="a public site, or a copy of one: its downloads are compared too")
+    ] = "",
 ) -> None:
     """核验 Check a lake from its files alone: log, certificates, digests, balances. Exit code 1 if wrong."""
     from pipelines.console.verifying import verify_lake
 
-    if not verify_lake(lake, keys or [], checkpoint, every=every, with_ledger=ledger):
+    if not verify_lake(lake, keys or [], checkpoint, every=every, with_ledger=ledger, site=site):
         raise typer.Exit(1)

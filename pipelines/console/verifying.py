@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,23 @@ from lake import progress, store
 from lake.certificates import Certificate
 from lake.signing import Trust, public_key
 from lake.verify import Copy, Finding, verify
+from lake.verify.downloads import check_site
 from pipelines.console.showing import shown
 from pipelines.telling import file_name
+from portal import SUMS
 from schemas.errors import LakeError, one_line
 from schemas.policy import ZONES
-from schemas.settings import Settings
+from schemas.settings import Settings, absolute
 
 
 def verify_lake(
-    lake: str | None, keys: list[Path], checkpoint: Path | None, *, every: bool, with_ledger: bool
+    lake: str | None,
+    keys: list[Path],
+    checkpoint: Path | None,
+    *,
+    every: bool,
+    with_ledger: bool,
+    site: str = "",
 ) -> bool:
     """Print the first thing that is wrong, or every thing; whether all is right. LakeError where there is nothing to
     look at."""
@@ -34,9 +42,8 @@ def verify_lake(
     if not any(store.exists(copy.uri(place)) for place in ("proof", *ZONES, "downloads")):
         raise LakeError("nothing was ever published here: there is no audit log", file=copy.root)
     with shown(), progress.going("核验 verify", unit="bytes"):
-        found = list(
-            islice(_findings(copy, trust, _kept(checkpoint), settings, with_ledger), None if every else 1)
-        )
+        wrong = chain(_findings(copy, trust, _kept(checkpoint), settings, with_ledger), _of_site(copy, site))
+        found = list(islice(wrong, None if every else 1))
     for finding in found:
         console.print(f"[red]错误 wrong[/red] {escape(one_line(str(told(finding))))}")
     if not found:
@@ -63,6 +70,19 @@ def _findings(
             copy.notes.append(
                 "Iceberg's catalogue leads to the lake itself, and not to this copy: not compared"
             )
+
+
+def _of_site(copy: Copy, place: str) -> Iterator[Finding]:
+    """What is wrong with a public site by the certificates of the lake, which has been looked at before."""
+    if not place:
+        return
+    site = Copy(absolute(place))
+    if not site.exists(SUMS):
+        raise LakeError("there is no public site", file=place, expected=f"a folder with {SUMS} in it")
+    wrong = list(check_site(site, copy.downloads))
+    yield from (Finding(f"site, {each.place}", each.what) for each in wrong)
+    if not wrong:
+        copy.notes.append(f"site: {len(site.digests)} downloads are as certified; its pages nobody certifies")
 
 
 def _requests(copy: Copy, settings: Settings) -> Iterator[Finding]:
