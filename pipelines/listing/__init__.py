@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 
 from lake import store
+from pipelines import downloads
 from pipelines.context import Context
 from pipelines.listing.dcat import catalog
 from pipelines.listing.opened import opened_site
@@ -43,7 +44,10 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
         "open.csv": [opened(ctx, entry) for entry in entries if entry.open.type != "none"],
     }
     texts = {name: BOM + _csv(rows) for name, rows in tables.items()}
-    texts["catalog.jsonld"] = json.dumps(catalog(ctx, entries, base), ensure_ascii=False, indent=1) + "\n"
+    holding = {
+        entry.id: downloads.holding(ctx.settings, entry.id) for entry in entries if entry.open.type != "none"
+    }
+    texts["catalog.jsonld"] = json.dumps(catalog(ctx, holding, base), ensure_ascii=False, indent=1) + "\n"
     for name, text in texts.items():
         store.write_atomic(str((folder / name).resolve()), text.encode())
     return [folder / name for name in texts]
