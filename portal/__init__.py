@@ -4,6 +4,7 @@
     pages.py       from the content to the texts of pages, feeds and lists
     rendering.py   templates, and the policy that lets a page run its own script alone
     writing.py     the folder: what is new goes in, what is withdrawn goes out first
+    ground.py      what lies in it, and that no link in it leads a build elsewhere
 
 The site reads no table and knows no mask: it is told what is open (`pipelines.listing.opened`) and nothing else.
 """

@@ -17,18 +17,18 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
+
+from pydantic import TypeAdapter
 
 from lake import progress, store
 from lake.folderlock import locked
+from portal.ground import Ground, look, open_up, require_inside, root_of
 from schemas.errors import LakeError, SettingsError
 
 SUMS: Final = "SHA256SUMS"
 MARKER: Final = ".portal.json"
-READABLE, ENTERED = 0o644, 0o755
-"""Rights of files and folders on a disk: a web server is another user."""
+_MARKED: Final = TypeAdapter(list[str])
 Texts = Callable[[], Iterable[tuple[str, bytes]]]
 
 
@@ -55,15 +55,19 @@ def build(folder: str, originals: Mapping[str, Original], texts: Texts) -> Built
     """Make the folder the site of these files (path to original) and texts (path and bytes), in their order. The texts
     are asked for twice, so that they need not all be held.
 
-    SettingsError where the folder is in use for something else; LakeError where another process is at it, or a file of
-    the lake is not what its index says or has gone meanwhile: the next build goes on from there.
+    SettingsError where the folder is in use for something else, or was changed so that a build could be led out of it;
+    LakeError where another process is at it, or a file of the lake is not what its index says or has gone meanwhile:
+    the next build goes on from there.
     """
     digests = {path: each.sha256 for path, each in originals.items()}
     digests |= {path: hashlib.sha256(text).hexdigest() for path, text in texts()}
     with locked(folder, _busy(folder)):
-        _sweep(folder)
-        there, right = _there(folder), _right(folder, digests)
-        gone = sorted(there - digests.keys())
+        ground = look(folder)
+        there = _there(folder, ground)
+        require_inside(folder, ground, there | digests.keys())
+        store.remove_files(store.join(folder, path) for path in ground.unfinished)
+        right = _right(folder, digests, ground)
+        gone = sorted((there - digests.keys()) & (ground.files | ground.others))
         _put(folder, MARKER, _listed(there | digests.keys()))
         _put(folder, SUMS, _sums(right))
         for path in gone:
@@ -86,18 +90,11 @@ def _busy(folder: str) -> LakeError:
     )
 
 
-def _sweep(folder: str) -> None:
-    """Remove what a killed build left half-written. On S3, where nobody is kept out, what is younger than a day may be
-    another's."""
-    moment = datetime.now(UTC) - timedelta(days=0 if store.is_local(folder) else 1)
-    store.remove_files(filter(store.is_unfinished, store.files_unchanged_since(folder, moment)))
-
-
-def _there(folder: str) -> set[str]:
+def _there(folder: str, ground: Ground) -> set[str]:
     """Paths of the files that earlier builds may have left."""
-    if is_site(folder):
-        return set(json.loads(store.read_bytes(store.join(folder, MARKER))))
-    if store.list_files(folder):
+    if is_site(folder) and MARKER not in ground.others:
+        return _marked(folder)
+    if ground.files or ground.others:
         raise SettingsError(
             f"{folder} holds files and is no site of ours: nothing was written",
             expected="an empty folder, or one that `xuanwu portal` made",
@@ -106,16 +103,30 @@ def _there(folder: str) -> set[str]:
     return set()
 
 
-def _right(folder: str, digests: Mapping[str, str]) -> dict[str, str]:
-    """The files that are there as they should be."""
-    if not store.exists(store.join(folder, SUMS)):
+def _marked(folder: str) -> set[str]:
+    """What the marker names. SettingsError where no build can have written it: a build removes what it names."""
+    try:
+        listed = _MARKED.validate_json(store.read_bytes(store.join(folder, MARKER)))
+        return {path for path in listed if store.join(folder, path)}
+    except (ValueError, LakeError):
+        raise SettingsError(
+            f"{MARKER} is not as a build left it: nothing was written or removed",
+            file=folder,
+            expected="a list of paths below the folder",
+            next_step="see who changed it; empty the folder and build again",
+        ) from None
+
+
+def _right(folder: str, digests: Mapping[str, str], ground: Ground) -> dict[str, str]:
+    """The files that are there as they should be. What the sums do not tell so that it can be read is written anew."""
+    if SUMS not in ground.files:
         return {}
-    lines = store.read_bytes(store.join(folder, SUMS)).decode().splitlines()
+    lines = store.read_bytes(store.join(folder, SUMS)).decode(errors="replace").splitlines()
     before = {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
-    start = len(store.filesystem(folder)[1]) + 1 + (len("s3://") if folder.startswith("s3://") else 0)
-    present = {uri[start:] for uri in store.list_files(folder)}
     return {
-        path: digest for path, digest in digests.items() if before.get(path) == digest and path in present
+        path: digest
+        for path, digest in digests.items()
+        if before.get(path) == digest and path in ground.files
     }
 
 
@@ -135,7 +146,7 @@ def _copy(folder: str, originals: Mapping[str, Original]) -> int:
                 _copy_one(store.join(folder, path), each)
             except FileNotFoundError:
                 raise _changed(each, "has gone: it was published anew or withdrawn meanwhile") from None
-            _readable(folder, path)
+            open_up(folder, path)
     return len(originals)
 
 
@@ -158,7 +169,7 @@ def _changed(original: Original, what: str) -> LakeError:
 
 def _put(folder: str, path: str, text: bytes) -> int:
     store.write_atomic(store.join(folder, path), text)
-    _readable(folder, path)
+    open_up(folder, path)
     return 1
 
 
@@ -167,13 +178,5 @@ def _remove(folder: str, path: str) -> None:
     store.remove_file(store.join(folder, path))
     if store.is_local(folder):
         with suppress(OSError):
-            for each in (Path(store.filesystem(folder)[1]) / path).parents[: path.count("/")]:
+            for each in (root_of(folder) / path).parents[: path.count("/")]:
                 each.rmdir()
-
-
-def _readable(folder: str, path: str) -> None:
-    if store.is_local(folder):
-        file = Path(store.filesystem(folder)[1]) / path
-        file.chmod(READABLE)
-        for each in file.parents[: path.count("/") + 1]:
-            each.chmod(ENTERED)

@@ -38,7 +38,7 @@ from pipelines.downloads.workbook import Unfit, write_xlsx
 from pipelines.publishing import counting
 from pipelines.publishing.counting import TIMES
 from schemas.arrow import published_schema
-from schemas.errors import Unbalanced
+from schemas.errors import LakeError, Unbalanced
 from schemas.model import Entry, Mask
 from schemas.settings import Settings
 
@@ -107,12 +107,19 @@ def holding(settings: Settings, dataset: str) -> tuple[str, Json] | None:
 def standing(settings: Settings, dataset: str) -> Iterator[tuple[str, Json]]:
     """Folder and index of the release that holds, and of those before it that are kept under the same masks."""
     home = zones.folder(settings, "downloads", dataset)
-    pointer = _read(store.join(home, POINTER))
-    for name in (pointer["release"], *pointer["earlier"]) if pointer else ():
+    for name in _names(store.join(home, POINTER)):
         index = _read(store.join(home, name, INDEX))
         if index is None:
             return
         yield f"{dataset.replace('.', '/')}/{name}", index
+
+
+def _names(uri: str) -> list[str]:
+    """The releases that `latest.json` names, the newest first. LakeError where it is none that was written here."""
+    try:
+        return [found["release"], *found["earlier"]] if (found := _read(uri)) else []
+    except (KeyError, TypeError):
+        raise _damaged(uri) from None
 
 
 def _name(ctx: Context, entry: Entry, published: Published) -> str:
@@ -159,10 +166,10 @@ def _write(table: _Table, folder: str) -> Json:
     left_out = [file for file in made if "reason" in file]
     uri = store.join(folder, "data_dictionary")
     files.append(_file(f"{uri}.csv", "csv", None, write_csv(f"{uri}.csv", flat(words).to_reader())))
-    files.append(_file(f"{uri}.json", "json", None, store.write_stream(f"{uri}.json", [_json(words)])))
+    files.append(_file(f"{uri}.json", "json", None, store.write_stream(f"{uri}.json", [as_json(words)])))
     store.write_atomic(store.join(folder, SUMS), sums(files).encode())
     index = _index(table.ctx, entry, published) | {"files": files, "left_out": left_out}
-    store.write_atomic(store.join(folder, INDEX), _json(index))
+    store.write_atomic(store.join(folder, INDEX), as_json(index))
     return index
 
 
@@ -258,7 +265,7 @@ def _switch(home: str, name: str, index: Json, *, alone: bool) -> list[str]:
     earlier = [before["release"], *before["earlier"]] if before.items() >= under.items() else []
     earlier = [] if alone else [each for each in earlier if each != name][: KEPT - 1]
     if before.get("release") != name or before.get("earlier") != earlier:
-        store.write_atomic(store.join(home, POINTER), _json(pointer(name, index, earlier)))
+        store.write_atomic(store.join(home, POINTER), as_json(pointer(name, index, earlier)))
     return [name, *earlier]
 
 
@@ -277,8 +284,20 @@ def sums(files: list[Json]) -> str:
 
 
 def _read(uri: str) -> Json | None:
-    return json.loads(store.read_bytes(uri)) if store.exists(uri) else None
+    try:
+        return json.loads(store.read_bytes(uri)) if store.exists(uri) else None
+    except ValueError:
+        raise _damaged(uri) from None
 
 
-def _json(value: Json) -> bytes:
+def _damaged(uri: str) -> LakeError:
+    return LakeError(
+        "a file that leads to downloads was damaged or changed",
+        file=uri,
+        next_step="`xuanwu verify` says what else was; publishing the dataset again writes it anew",
+    )
+
+
+def as_json(value: Json) -> bytes:
+    """As index, pointer and dictionary are written."""
     return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()

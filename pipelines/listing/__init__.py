@@ -18,13 +18,15 @@ from datetime import date
 from pathlib import Path
 
 from lake import store
+from pipelines import downloads
 from pipelines.context import Context
 from pipelines.listing.dcat import catalog
 from pipelines.listing.opened import opened_site
 from pipelines.listing.tables import Row, items, opened, resource
 from portal import Built, Site, build
 from portal.pages import texts
-from schemas.settings import absolute
+from schemas.errors import SettingsError
+from schemas.settings import Settings, absolute
 from schemas.workdays import day_of
 
 BOM = "\ufeff"
@@ -42,7 +44,10 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
         "open.csv": [opened(ctx, entry) for entry in entries if entry.open.type != "none"],
     }
     texts = {name: BOM + _csv(rows) for name, rows in tables.items()}
-    texts["catalog.jsonld"] = json.dumps(catalog(ctx, entries, base), ensure_ascii=False, indent=1) + "\n"
+    holding = {
+        entry.id: downloads.holding(ctx.settings, entry.id) for entry in entries if entry.open.type != "none"
+    }
+    texts["catalog.jsonld"] = json.dumps(catalog(ctx, holding, base), ensure_ascii=False, indent=1) + "\n"
     for name, text in texts.items():
         store.write_atomic(str((folder / name).resolve()), text.encode())
     return [folder / name for name in texts]
@@ -51,8 +56,26 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
 def build_site(ctx: Context, folder: str = "") -> tuple[str, Site, Built]:
     """Build the public site in a folder, or where the settings say; returns where it lies. See `portal.build`."""
     place = absolute(folder) if folder else ctx.settings.portal_root
+    _require_apart(ctx.settings, place)
     site, originals = opened_site(ctx)
     return place, site, build(place, originals, lambda: texts(site))
+
+
+def _require_apart(settings: Settings, place: str) -> None:
+    """SettingsError where the site, which is served to everybody, would lie around the lake or the ledger, or in the
+    lake, which removes what it does not know."""
+    lake, home = settings.lake_root, absolute(str(settings.home))
+    within = [(lake, place), (home, place), (place, lake)]
+    if any(_as_folder(inner).startswith(_as_folder(outer)) for inner, outer in within):
+        raise SettingsError(
+            f"the public site cannot lie at {place}: all of it is served; the lake is {lake}, its ledger in {home}",
+            expected="a folder that neither holds one of them nor lies in the lake",
+            next_step="give another folder (XUANWU_PORTAL)",
+        )
+
+
+def _as_folder(place: str) -> str:
+    return place.removeprefix("file://").rstrip("/") + "/"
 
 
 def _published(ctx: Context) -> dict[str, date]:

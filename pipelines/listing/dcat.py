@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipelines import downloads
 from pipelines.context import Context
+from pipelines.listing.certified import Standing
 from pipelines.listing.tables import cycle, open_fields
 from schemas.model import Entry
 
@@ -29,10 +29,9 @@ _FREQUENCY: Final = "http://publications.europa.eu/resource/authority/frequency/
 _PUBLIC: Final = "http://publications.europa.eu/resource/authority/access-right/PUBLIC"
 
 
-def catalog(ctx: Context, entries: list[Entry], base: str) -> Json:
-    opened = [entry for entry in entries if entry.open.type != "none"]
-    found = [downloads.holding(ctx.settings, entry.id) for entry in opened]
-    released = [each[1]["released_at"] for each in found if each]
+def catalog(ctx: Context, opened: Mapping[str, Standing | None], base: str) -> Json:
+    """The datasets of these ids, each with the release that it is told with."""
+    released = [release[1]["released_at"] for release in opened.values() if release]
     return {
         "@context": CONTEXT,
         "@type": "dcat:Catalog",
@@ -42,13 +41,14 @@ def catalog(ctx: Context, entries: list[Entry], base: str) -> Json:
         ),
         "dct:publisher": {"@type": "foaf:Agent", "foaf:name": _texts("数据主管部门", "Data authority")},
         **({"dct:modified": _typed(max(released), "dateTime")} if released else {}),
-        "dcat:dataset": [_dataset(ctx, entry, base) for entry in opened],
+        "dcat:dataset": [
+            _dataset(ctx, ctx.catalogue.entries[name], found, base) for name, found in opened.items()
+        ],
     }
 
 
-def _dataset(ctx: Context, entry: Entry, base: str) -> Json:
+def _dataset(ctx: Context, entry: Entry, found: Standing | None, base: str) -> Json:
     department = ctx.catalogue.departments[entry.owner]
-    found = downloads.holding(ctx.settings, entry.id)
     conditions = entry.open.conditions
     told: Json = {
         "@id": f"urn:xuanwu:{entry.id}",

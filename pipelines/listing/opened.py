@@ -1,13 +1,12 @@
 """What is open, for the public site (`portal`): the catalogue's words on each open dataset, and its releases.
 
-Shown are releases whose every field the entry opens still; what the entry has closed meanwhile is not shown, although
-its files may lie in the lake until the next publication. A dataset without a release is announced. What is opened on
-conditions is told with them, and not given: there is no door here that could ask for them.
+Shown are certified releases (`certified`) whose every field the entry opens still; what the entry has closed meanwhile
+is not shown, although its files may lie in the lake until the next publication. A dataset without a release is
+announced. What is opened on conditions is told with them, and not given: there is no door here that could ask for them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +20,8 @@ from pipelines import downloads
 from pipelines.context import Context
 from pipelines.downloads.cells import as_text
 from pipelines.downloads.dictionary import dictionary
+from pipelines.listing import certified
+from pipelines.listing.certified import Standing
 from pipelines.listing.dcat import catalog
 from pipelines.listing.tables import CLASSES, cycle, open_fields
 from portal import Original, Site
@@ -30,8 +31,7 @@ from schemas.model import Code, Entry, Text, Title
 from schemas.policy import mask_plan, policies
 
 Json = dict[str, Any]
-Releases = list[tuple[str, Json]]
-"""Folder below `downloads/`, and index."""
+Releases = list[Standing]
 ROWS: Final = 10
 """Of a sample."""
 LONGEST: Final = 60
@@ -57,6 +57,7 @@ def opened_site(ctx: Context) -> tuple[Site, dict[str, Original]]:
     for entry in free:
         originals |= (pair for folder, index in releases[entry.id] for pair in _originals(ctx, folder, index))
         described |= _described(entry.id, releases[entry.id])
+    newest = {entry.id: releases[entry.id][0] for entry in free}
     datasets = tuple(_dataset(ctx, entry, releases[entry.id]) for entry in entries)
     address = settings.portal_address.rstrip("/")
     base = f"{address}/downloads" if address else "downloads"
@@ -69,7 +70,7 @@ def opened_site(ctx: Context) -> tuple[Site, dict[str, Original]]:
         datasets=datasets,
         address=address,
         exchange=settings.portal_exchange.rstrip("/"),
-        lists={"catalog.jsonld": as_json(catalog(ctx, free, base))} | described,
+        lists={"catalog.jsonld": as_json(catalog(ctx, newest, base))} | described,
     )
     return site, originals
 
@@ -78,7 +79,7 @@ def _dataset(ctx: Context, entry: Entry, releases: Releases) -> Dataset:
     word, code = cycle(ctx.catalogue, entry)
     fields, sample = _announced(ctx, entry), tuple[tuple[str | None, ...], ...]()
     if releases:
-        fields, sample = _released(ctx, entry, *releases[0])
+        fields, sample = _released(ctx, entry, releases[0])
     return Dataset(
         id=entry.id,
         code=entry.code,
@@ -89,25 +90,19 @@ def _dataset(ctx: Context, entry: Entry, releases: Releases) -> Dataset:
         cycle=Text(zh=word, en=CYCLES[code]),
         sort=Text(zh=CLASSES.get(entry.code[0], "其他"), en=SORTS.get(entry.code[0], "Other")),
         fields=fields,
-        releases=tuple(_release(folder, index) for folder, index in releases),
+        releases=tuple(_shown(folder, index) for folder, index in releases),
         sample=sample if entry.open.type == "unconditional" else (),
     )
 
 
 def _releases(ctx: Context, entry: Entry) -> Releases:
-    """Folder and index of the releases that may be shown, the newest first."""
+    """The releases that may be shown, the newest first."""
     granted = set(open_fields(entry))
     return [
-        (folder, index)
-        for folder, index in downloads.standing(ctx.settings, entry.id)
-        if {field["field"] for field in _words(ctx, folder)} <= granted
+        release
+        for release in certified.releases(ctx, entry.id)
+        if {field["field"] for field in certified.words(ctx, release)} <= granted
     ]
-
-
-def _words(ctx: Context, folder: str) -> list[Json]:
-    """The fields of a release as its data dictionary tells them."""
-    uri = store.join(ctx.settings.lake_root, "downloads", folder, "data_dictionary.json")
-    return list(json.loads(store.read_bytes(uri))["fields"])
 
 
 def _originals(ctx: Context, folder: str, index: Json) -> Iterator[tuple[str, Original]]:
@@ -127,7 +122,7 @@ def _described(dataset: str, releases: Releases) -> Iterator[tuple[str, str]]:
         yield f"{home}/{downloads.POINTER}", as_json(downloads.pointer(names[0], releases[0][1], names[1:]))
 
 
-def _release(folder: str, index: Json) -> Release:
+def _shown(folder: str, index: Json) -> Release:
     return Release(
         name=folder.rsplit("/", 1)[-1],
         at=datetime.fromisoformat(index["released_at"]),
@@ -148,10 +143,10 @@ def _announced(ctx: Context, entry: Entry) -> tuple[Field, ...]:
 
 
 def _released(
-    ctx: Context, entry: Entry, folder: str, index: Json
+    ctx: Context, entry: Entry, release: Standing
 ) -> tuple[tuple[Field, ...], tuple[tuple[str | None, ...], ...]]:
     """The fields as they were published, and a sample of their rows, where the table of the release is there still."""
-    words, table = _words(ctx, folder), identifier("open", entry.id)
+    words, table, (_, index) = certified.words(ctx, release), identifier("open", entry.id), release
     names, snapshot = [told["field"] for told in words], index["snapshot"]
     if not any(found == snapshot for found, _ in ctx.tables.snapshots(table)):
         return tuple(_field(told) for told in words), ()

@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.cli import app
 from pipelines.listing import build_site
 from pipelines.listing.opened import LONGEST, ROWS, opened_site
 from portal import Dataset
+from schemas.errors import SettingsError
 from schemas.load import Catalogue
 from schemas.settings import Settings
 from tests.pipelines.publishing.making import ID, KEY, OPEN, SECRET, City, people
@@ -149,6 +151,23 @@ def test_what_is_opened_on_conditions_is_described_and_not_given(city: City, tmp
     city.change(open=OPEN | {"type": "conditional", "conditions": text})
     build_site(city.ctx, place)
     assert not Path(place, "downloads").exists(), "what is bound to conditions now goes"
+
+
+@pytest.mark.parametrize("place", ["home", "home/lake", "home/lake/site", "home/lake/downloads", ""])
+def test_the_site_lies_apart_from_the_lake(city: City, tmp_path: Path, place: str) -> None:
+    """Once built there, it would be served with what is in it; and in the lake a publication would remove it."""
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / ".portal.json").write_text("[]")
+    with pytest.raises(SettingsError, match="the public site cannot lie at"):
+        build_site(city.ctx, str(tmp_path / place))
+    assert not (tmp_path / place / "index.html").exists()
+
+
+def test_the_site_lies_apart_from_a_lake_on_s3(city: City) -> None:
+    city.ctx = replace(city.ctx, settings=city.settings.model_copy(update={"lake": "s3://bucket/lake"}))
+    for place in ("/", "s3://bucket", "s3://bucket/lake/", "s3://bucket/lake/site"):
+        with pytest.raises(SettingsError, match="the public site cannot lie at"):
+            build_site(city.ctx, place)
 
 
 def test_a_format_that_was_left_out_is_told(

@@ -18,6 +18,10 @@ class Page(HTMLParser):
     elements: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     texts: dict[str, list[str]] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
+    around: list[tuple[str, str]] = field(default_factory=list)
+    """Of each element that is open, its name and the language of its words."""
+    said: list[tuple[str, str, str]] = field(default_factory=list)
+    """Each run of words, with the name and the language of what it stands in."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -27,16 +31,19 @@ class Page(HTMLParser):
         self.texts.setdefault(tag, []).append("")
         if tag not in VOID:
             self.opened.append(tag)
+            self.around.append((tag, dict(attrs).get("lang") or (self.around[-1][1] if self.around else "")))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.opened.pop() == tag
+        self.around.pop()
 
     def handle_data(self, data: str) -> None:
         if self.opened:
             self.texts[self.opened[-1]][-1] += data
+            self.said.append((*self.around[-1], data))
 
     def links(self) -> list[str]:
         """What the page leads to or loads."""

@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -160,6 +162,41 @@ def test_a_city_that_has_opened_nothing_has_a_site_too() -> None:
     made = html(site())
     assert all(parsed(text) for text in made.values())
     assert "还没有发布的数据" in made["index.html"]
+
+
+def test_a_screen_reader_is_told_which_words_are_english() -> None:
+    """WCAG 2.2, 3.1.2. A title, a placeholder and a choice can hold no element, and code is no language."""
+    shown = replace(site(dataset("school"), dataset("no", releases=0)), name=Text(zh="开放", en="Open data"))
+    names = {"string", "date", "Atom", "DCAT", "SHA", "XLSX", "CSV", "JSON", "Parquet", "Lines", "UTF", "MB"}
+    for path, text in html(shown).items():
+        for tag, language, words in parsed(text).said:
+            if tag not in {"title", "option", "style", "script", "code", "pre", "bdi", "noscript"}:
+                english = set(
+                    re.findall(r"[A-Za-z]{2,}", re.sub(r"school\.csv|SHA256SUMS|latest\.json", "", words))
+                )
+                assert language == "en" or english <= names, (path, words)
+                assert language != "en" or not re.search(r"[\u4e00-\u9fff]", words.replace("学校", "")), words
+
+
+def test_headings_landmarks_and_tables_as_assistive_technology_needs_them() -> None:
+    for text in html(site(dataset("school"), dataset("announced", releases=0))).values():
+        page = parsed(text)
+        tags = [tag for tag, _ in page.elements]
+        levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1 and levels.count(1) == 1, "one title"
+        assert all(after <= before + 1 for before, after in pairwise(levels)), "no level is left out"
+        assert tags.index("header") < tags.index("main") < tags.index("h1"), "who skips to it hears the title"
+        assert page.of("main") == [{"id": "main", "tabindex": "-1"}]
+        assert all(attrs.get("scope") == "col" for attrs in page.of("th"))
+        scrolled = [attrs for attrs in page.of("div") if attrs.get("class") == "scroll"]
+        assert len(scrolled) == tags.count("table")
+        assert all(attrs.get("tabindex") == "0" and attrs.get("aria-label") for attrs in scrolled)
+
+
+def test_without_its_script_the_list_says_so() -> None:
+    page = parsed(html(site(dataset("school")))["datasets/index.html"])
+    (form,) = (attrs for attrs in page.of("form"))
+    assert "hidden" in form and "搜索和筛选需要脚本" in "".join(page.texts["noscript"] + page.texts["p"])
 
 
 def test_what_is_searched_for_is_in_the_list() -> None:
