@@ -1,5 +1,5 @@
-"""What is open, and its downloads, for other catalogues: DCAT 3 as JSON-LD, by the shapes of DCAT-AP 3.0.1, which want a
-node with its class where DCAT takes a word."""
+"""What is open, and its downloads, for other catalogues: DCAT 3 as JSON-LD, by the shapes of DCAT-AP 3.0.1, which want
+a node with its class where DCAT takes a word."""
 
 from __future__ import annotations
 
