@@ -5,7 +5,7 @@ The log gets ids and a digest of what was said, never the texts: they may name p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -122,19 +122,26 @@ def require_texts(*texts: str) -> None:
 
 def load(
     state: State, kind: str, where: sa.ColumnElement[bool]
-) -> Iterator[tuple[Mapping[Any, Any], tuple[Event, ...]]]:
+) -> list[tuple[Mapping[Any, Any], tuple[Event, ...]]]:
     """What each case is about, as its row has it, and its events; by number."""
+    with state.begin() as connection:
+        return read(connection, kind, where)
+
+
+def read(
+    connection: sa.Connection, kind: str, where: sa.ColumnElement[bool]
+) -> list[tuple[Mapping[Any, Any], tuple[Event, ...]]]:
+    """`load`, in a transaction that is under way."""
     table, of_it = TABLES[kind]
     query = sa.select(table, of_it).join(of_it).where(where).order_by(table.c.number, of_it.c.number)
     rows: dict[int, Mapping[Any, Any]] = {}
     events: dict[int, list[Event]] = {}
-    with state.begin() as connection:
-        for row in connection.execute(query):
-            found = row._mapping
-            number = found[table.c.number]
-            rows.setdefault(number, found)
-            events.setdefault(number, []).append(_event(found, of_it))
-    yield from ((row, tuple(events[number])) for number, row in rows.items())
+    for row in connection.execute(query):
+        found = row._mapping
+        number = found[table.c.number]
+        rows.setdefault(number, found)
+        events.setdefault(number, []).append(_event(found, of_it))
+    return [(row, tuple(events[number])) for number, row in rows.items()]
 
 
 def _event(row: Mapping[Any, Any], table: sa.Table) -> Event:

@@ -1,17 +1,18 @@
-"""The clocks of requests and objections, in working days of Decree 809 (Arts. 21, 22, 26): what is due, and when."""
+"""The clocks of requests and objections, in working days (Decree 809, Arts. 21, 22, 26, 27): what is due, and when."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from exchange.process import Request
+from exchange.process import LASTING, Request
 from exchange.steps import Case, Event, Side
 from schemas.model import Exchange
 from schemas.workdays import calendar, day_of, deadline
 
-Name = Literal["reply", "supplement", "deliver", "verify", "explain"]
+Name = Literal["reply", "supplement", "deliver", "verify", "explain", "dispose"]
 _Started = tuple[Name, Side, int, tuple[str, ...]]
 """A clock that an event starts: whose it is, its working days, and the steps that meet it."""
 
@@ -30,8 +31,8 @@ class Clock:
         return day_of(self.done or now) > self.due
 
 
-def clocks(case: Case[Any], numbers: Exchange) -> list[Clock]:
-    """Every clock that a request or an objection has started, in their order."""
+def clocks(case: Case[Any], numbers: Exchange, now: datetime) -> list[Clock]:
+    """Every clock that a request or an objection has started until now, in their order."""
     found: list[Clock] = []
     started = _of_request if isinstance(case, Request) else _of_objection
     for place, event in enumerate(case.events):
@@ -40,7 +41,7 @@ def clocks(case: Case[Any], numbers: Exchange) -> list[Clock]:
             name, of, days, ends = clock
             done = next((each.at for each in rest if each.step in ends), None)
             found.append(Clock(name, of, event.at, deadline(event.at, days), done))
-    return found
+    return [*found, *_of_end(case, numbers, now)] if isinstance(case, Request) else found
 
 
 def _of_request(case: Case[Any], place: int, numbers: Exchange) -> _Started | None:
@@ -55,6 +56,19 @@ def _of_request(case: Case[Any], place: int, numbers: Exchange) -> _Started | No
     if event.step in ("confirm", "decide", "rule") and case.until(place + 1).state == "granted":
         return "deliver", "provider", numbers.deliver_within, ("deliver", "revoke", "dispose")
     return None
+
+
+def _of_end(request: Request, numbers: Exchange, now: datetime) -> Iterator[Clock]:
+    """A grant whose time limit has passed: the requester reports what became of the data (Art. 27). Of one that ended
+    otherwise nothing is left to be reported."""
+    until = request.terms.until
+    place = next(
+        (number for number, each in enumerate(request.events) if each.at >= until), len(request.events)
+    )
+    if until <= now and request.until(place).state in LASTING:
+        after = request.events[place:]
+        done = next((each.at for each in after if each.step in ("dispose", "revoke")), None)
+        yield Clock("dispose", "requester", until, deadline(until, numbers.dispose_within), done)
 
 
 def _of_objection(case: Case[Any], place: int, numbers: Exchange) -> _Started | None:
@@ -95,7 +109,7 @@ class Notice:
 def notices(case: Case[Any], numbers: Exchange, now: datetime) -> list[Notice]:
     """What is to be told today."""
     found: list[Notice] = []
-    for clock in clocks(case, numbers):
+    for clock in clocks(case, numbers, now):
         if clock.done is not None:
             continue
         if clock.late(now):

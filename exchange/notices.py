@@ -37,6 +37,8 @@ ENDS_BEFORE: Final = timedelta(days=14)
 """So long before a grant's time limit its holder is told."""
 BACK: Final = timedelta(days=14)
 """Steps older than this are not told any more: whoever begins to send notices does not send a year of them."""
+MOST: Final = 500
+"""Notices of an inbox that are shown, the newest."""
 _TURN: Final[dict[str, dict[str, Side]]] = {
     "request": {
         "draft": "requester",
@@ -227,15 +229,17 @@ def _keep(desk: Desk, notice: Notice) -> bool:
     return True
 
 
-def inbox(state: State, principal: Principal, *, unread: bool = False) -> list[Kept]:
-    """The notices to the principal's department, or to the authority for its people; the newest first."""
+def inbox(state: State, principal: Principal, *, unread: bool = False, read: bool = False) -> list[Kept]:
+    """The notices to the principal's department, or to the authority for its people; the newest first, `MOST` of them:
+    those that nobody has read alone, or those that somebody has, where it is asked for."""
     query = sa.select(NOTICES).where(NOTICES.c.department == _inbox_of(principal))
     if unread:
         query = query.where(NOTICES.c.read.is_(None))
+    if read:
+        query = query.where(NOTICES.c.read.is_not(None))
     with state.begin() as connection:
-        return [
-            kept(row) for row in connection.execute(query.order_by(NOTICES.c.id.desc()).limit(500)).mappings()
-        ]
+        newest = query.order_by(NOTICES.c.id.desc()).limit(MOST)
+        return [kept(row) for row in connection.execute(newest).mappings()]
 
 
 def mark_read(state: State, principal: Principal, ident: int, now: datetime) -> None:

@@ -55,19 +55,27 @@ def raise_objection(
             zh="异议由部门的需求方、公众或大数据中心提出",
         )
     claim = _claim(desk, principal, said, published)
-    if len(_under_way(desk.state, principal)) >= MOST_OPEN:
+    first = Event("raise", principal.name, "requester", desk.clock())
+    row = {name: getattr(claim, name) for name in Claim.__dataclass_fields__}
+    row |= {"columns": list(claim.columns), "rows": list(claim.rows)}
+    with desk.state.begin_alone(f"objections of {principal.department or principal.name}") as connection:
+        _require_few(connection, principal)
+        objection = Objection(cases.open_case(connection, "objection", row), claim, (first,))
+        cases.add(desk, connection, objection, principal, **claim_told(claim))
+    return objection
+
+
+def _require_few(connection: sa.Connection, principal: Principal) -> None:
+    """Unfit where `MOST_OPEN` of the principal's department are under way, or of its own where it has none."""
+    same = cases.read(connection, "objection", OBJECTIONS.c.department == principal.department)
+    found = [_objection(row, events) for row, events in same]
+    mine = [each for each in found if principal.department or each.events[0].by == principal.name]
+    if sum(each.state != "closed" for each in mine) >= MOST_OPEN:
         raise Unfit(
             f"{MOST_OPEN} objections of yours are under way",
             next_step="accept or withdraw some: GET /api/v1/objections lists them",
             zh=f"已有{MOST_OPEN}件异议尚未办结，请先认可或撤回一些",
         )
-    first = Event("raise", principal.name, "requester", desk.clock())
-    row = {name: getattr(claim, name) for name in Claim.__dataclass_fields__}
-    row |= {"columns": list(claim.columns), "rows": list(claim.rows)}
-    with desk.state.begin() as connection:
-        objection = Objection(cases.open_case(connection, "objection", row), claim, (first,))
-        cases.add(desk, connection, objection, principal, **claim_told(claim))
-    return objection
 
 
 def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], published: Published) -> Claim:
@@ -204,20 +212,16 @@ def every(state: State) -> list[Objection]:
     return _load(state, sa.true())
 
 
-def _under_way(state: State, principal: Principal) -> list[Objection]:
-    """Of the principal's department, or of its own where it has none."""
-    same = _load(state, OBJECTIONS.c.department == principal.department)
-    mine = [each for each in same if principal.department or each.events[0].by == principal.name]
-    return [each for each in mine if each.state != "closed"]
-
-
 def _may_see(principal: Principal, objection: Objection) -> bool:
     return bool(objection.sides(principal)) or principal.has("auditor", "data_centre")
 
 
 def _load(state: State, where: sa.ColumnElement[bool]) -> list[Objection]:
-    found = cases.load(state, "objection", where)
-    return [Objection(row[OBJECTIONS.c.number], _claim_of(row), events) for row, events in found]
+    return [_objection(row, events) for row, events in cases.load(state, "objection", where)]
+
+
+def _objection(row: Mapping[Any, Any], events: tuple[Event, ...]) -> Objection:
+    return Objection(row[OBJECTIONS.c.number], _claim_of(row), events)
 
 
 def _claim_of(row: Mapping[Any, Any]) -> Claim:

@@ -265,6 +265,18 @@ class State:
         with _told(), self._engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def begin_alone(self, name: str) -> Iterator[sa.Connection]:
+        """A transaction that takes turns with all others of the name: what it counts stays so until it ends. Others
+        wait for it, on SQLite whoever writes."""
+        with self.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                key = sa.func.pg_advisory_xact_lock(sa.func.hashtext("xuanwu"), sa.func.hashtext(name))
+                connection.execute(sa.select(key))
+            yield connection
+
     def scrub(self, tables: Sequence[sa.Table]) -> None:
         """Take the bytes of rows that were changed or removed out of the database's files: they are written anew. Busy
         where somebody else holds a table for longer than a minute."""

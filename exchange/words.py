@@ -13,6 +13,7 @@ CLOCKS: Final = {
     "deliver": ("提供数据", "to deliver the data"),
     "verify": ("核实并答复异议", "to verify and answer the objection"),
     "explain": ("补充说明异议", "to explain the objection"),
+    "dispose": ("处置数据并报告", "to dispose of the data and report it"),
 }
 ROLES: Final = {
     "requester": ("需求方", "requester"),

@@ -52,7 +52,7 @@ def objected(ctx: Context) -> list[Objected]:
 
 
 def _of(ctx: Context, each: Objection) -> Objected:
-    claim, found = each.terms, clocks(each, ctx.catalogue.numbers.exchange)
+    claim, found = each.terms, clocks(each, ctx.catalogue.numbers.exchange, ctx.clock())
     answers = {"correct": "corrected", "uphold": "upheld"}
     given = next((answers[event.step] for event in reversed(each.events) if event.step in answers), "")
     due = next((clock.due for clock in found if clock.done is None), None)

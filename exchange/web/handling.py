@@ -105,7 +105,7 @@ def _shown(
         table=name_of(case) if isinstance(case, Request) else case.terms.policy,
         newest=_newest(visit.house, case),
         party=isinstance(case, Request) or bool(case.sides(visit.person)),
-        clocks=clocks(case, numbers),
+        clocks=clocks(case, numbers, visit.desk.clock()),
         steps={step: case.rules[step] for step in own},
         others={step: case.rules[step] for step in possible(case) if step not in own},
         most_days=numbers.extend_at_most,

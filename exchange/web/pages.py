@@ -18,7 +18,7 @@ from exchange.borrowed import provide
 from exchange.errors import Busy, ExchangeError, Forbidden, NotThere, Unauthenticated, Unplaced
 from exchange.oidc.login import Attempt, finish, leave, start
 from exchange.people import Principal
-from exchange.web import cookies, tokens
+from exchange.web import attempts, cookies, tokens
 from exchange.web.bounds import TooMany
 from exchange.web.house import Address, House, TheHouse, host_of
 from exchange.web.logged_in import who_is
@@ -48,17 +48,22 @@ def login(request: Request, house: TheHouse) -> Response:
 
 def _login(request: Request, house: House, status: int = 200, said: str = "") -> Response:
     """The page, with a form for this browser. Its cookie is an attempt's, of which the form's CSRF token is made."""
-    attempt = Attempt()
+    attempt = attempts.begin(attempts.place_of(request))
     csrf = cookies.csrf_of(attempt.seed)
     issuer = house.issuer is not None and bool(house.issuer.client_id)
     shown = page("login", status, issuer=issuer, csrf=csrf, said=said)
-    cookies.put(request, shown, cookies.ATTEMPT, attempt.seed, cookies.ATTEMPT_LASTS)
+    attempts.put(request, shown, attempt)
     return shown
 
 
 def logged_out(request: Request, house: House) -> Response:
-    """To the login, where nobody is logged in; who sent a form is told that nothing came of it."""
-    return to("/login") if request.method == "GET" else _login(request, house, 401, ENDED)
+    """To the login, where nobody is logged in, and from there to the page that was asked for; who sent a form is told
+    that nothing came of it, and nothing is done later."""
+    if request.method != "GET":
+        return _login(request, house, 401, ENDED)
+    answer = to("/login")
+    attempts.put(request, answer, attempts.begin(attempts.asked_for(request)))
+    return answer
 
 
 @router.post("/login")
@@ -87,12 +92,12 @@ def begin(request: Request, house: TheHouse, address: Address) -> Response:
     """To the identity provider."""
     if house.issuer is None:
         return to("/login")
-    attempt = Attempt()
+    attempt = attempts.begin(attempts.place_of(request))
     try:
         answer = to(start(house.issuer, attempt, address + CALLBACK))
     except Busy as error:
         return _login(request, house, 503, _told(error))
-    cookies.put(request, answer, cookies.ATTEMPT, attempt.seed, cookies.ATTEMPT_LASTS)
+    attempts.put(request, answer, attempt)
     return answer
 
 
@@ -124,10 +129,10 @@ def _told(error: ExchangeError) -> str:
 
 
 def _in(request: Request, house: House, found: Principal, how: str) -> Response:
-    """Logged in: it stands in the audit log first."""
+    """Logged in, and at the page that was asked for: it stands in the audit log first."""
     desk = house.desk
     told = {"by": found.name, "department": found.department, "how": how}
-    answer = to("/workspace")
+    answer = to(attempts.place_of(request))
     cookies.log_in(request, answer, desk.state, found.name, desk.clock())
     desk.log.append({"action": "login", "phase": "outcome", **told})
     cookies.remove(request, answer, cookies.ATTEMPT)
@@ -164,7 +169,7 @@ def _leaving(house: House, who: Session, address: str) -> str | None:
 @router.get("/account")
 def account(request: Request, house: TheHouse, address: Address) -> Response:
     who = who_is(request, house)
-    return _account(request, house, who, address) if who else to("/login")
+    return _account(request, house, who, address) if who else logged_out(request, house)
 
 
 def _stale(request: Request, house: House, who: Session, address: str, csrf: str) -> Response | None:

@@ -158,7 +158,7 @@ def moved(house: House, caller: Session, case: Case[Any]) -> dict[str, Any]:
                 "done": each.done.isoformat() if each.done else None,
                 "late": each.late(now),
             }
-            for each in clocks(case, numbers)
+            for each in clocks(case, numbers, now)
         ],
         "possible": possible(case) if case.sides(caller.principal) else [],
     }

@@ -12,7 +12,7 @@ from exchange.access import readable, require_official
 from exchange.deadlines import clocks
 from exchange.desk import Desk
 from exchange.errors import Forbidden
-from exchange.notices import Kept, inbox, mark_read
+from exchange.notices import MOST, Kept, inbox, mark_read
 from exchange.reading import MOST_ROWS
 from exchange.steps import Case, allowed
 from exchange.web.house import Number
@@ -35,7 +35,7 @@ def workspace(visit: Visiting) -> Response:
     }
     return visit.page(
         "workspace",
-        notices=[(each.id, _place(each), words.subject(each.notice)) for each in _unread(visit)],
+        notices=_notices(visit, unread=True),
         lists={kind: _in_order(cases) for kind, cases in found.items()},
         earlier={kind: len(cases) - len(_in_order(cases)) for kind, cases in found.items()},
         mine=lambda case: allowed(case, visit.person),
@@ -50,12 +50,13 @@ def _in_order(cases: list[Case[Any]]) -> list[Case[Any]]:
     return [each for each in newest if each.state not in _OVER] + over[:MOST_OVER]
 
 
-def _unread(visit: Visit) -> list[Kept]:
-    """What nobody of the department has read yet; nothing for whom nobody tells anything."""
+def _notices(visit: Visit, *, unread: bool = False, read: bool = False) -> list[tuple[Kept, str, str]] | None:
+    """What the department was told, each with its page and its words; None for whom nobody tells anything."""
     try:
-        return inbox(visit.desk.state, visit.person, unread=True)
+        found = inbox(visit.desk.state, visit.person, unread=unread, read=read)
     except Forbidden:
-        return []
+        return None
+    return [(each, _place(each), words.subject(each.notice)) for each in found]
 
 
 def _place(kept: Kept) -> str:
@@ -67,15 +68,28 @@ def _place(kept: Kept) -> str:
 
 def _due(desk: Desk, case: Case[Any]) -> tuple[str, bool]:
     """The last day of the clock that runs, and whether it is over."""
-    found = [each for each in clocks(case, desk.catalogue.numbers.exchange) if each.done is None]
-    return (found[0].due.isoformat(), found[0].late(desk.clock())) if found else ("", False)
+    now = desk.clock()
+    found = [each for each in clocks(case, desk.catalogue.numbers.exchange, now) if each.done is None]
+    return (found[0].due.isoformat(), found[0].late(now)) if found else ("", False)
+
+
+@router.get("/notices")
+def notices(visit: Visiting) -> Response:
+    """What nobody has read yet, and then what somebody of the department has."""
+    unread, read = _notices(visit, unread=True), _notices(visit, read=True)
+    return visit.page("notices", unread=unread or [], read=read or [], most=MOST)
 
 
 @router.post("/notices/{number}/read")
-def read(visit: Visiting, number: Number, csrf: Annotated[str, Form(max_length=500)] = "") -> Response:
+def read(
+    visit: Visiting,
+    number: Number,
+    csrf: Annotated[str, Form(max_length=500)] = "",
+    back: Annotated[Literal["/workspace", "/notices"], Form()] = "/workspace",
+) -> Response:
     visit.require_csrf(csrf)
     mark_read(visit.desk.state, visit.person, number, visit.desk.clock())
-    return to("/workspace")
+    return to(back)
 
 
 @router.get("/tables")

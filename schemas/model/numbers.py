@@ -60,13 +60,14 @@ class DisclosureNumbers(Model):
 
 
 class Exchange(Model):
-    """Clocks of share requests and of objections, in working days (Decree 809, Arts. 21, 22 and 26)."""
+    """Clocks of share requests and of objections, in working days (Decree 809, Arts. 21, 22, 26 and 27)."""
 
     reply_within: int = Key(ge=1)
     extend_at_most: int = Key(ge=0)
     supplement_within: int = Key(ge=1)
     deliver_within: int = Key(ge=1)
     verify_within: int = Key(ge=1)
+    dispose_within: int = Key(ge=1)
     remind_before: int = Key(ge=0)
 
 

@@ -128,9 +128,11 @@ def test_an_inbox_is_its_departments(desk: Desk, clock: Clock) -> None:
         mark_read(desk.state, STRANGER, kept.id, clock())
     with pytest.raises(Forbidden):
         inbox(desk.state, AUDITOR)
+    assert inbox(desk.state, CLERK, read=True) == []
     mark_read(desk.state, CHIEF, kept.id, clock())
     assert inbox(desk.state, CLERK, unread=True) == []
     assert inbox(desk.state, CLERK)[0].read == clock()
+    assert inbox(desk.state, CLERK, read=True) == inbox(desk.state, CLERK)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -243,6 +246,33 @@ def test_so_many_may_be_under_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     raised(desk, PERSON, opened())
 
 
+def test_so_many_and_no_more_whoever_comes_at_one_moment(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objections, "MOST_OPEN", 10)
+    threads = 8
+    gate = Barrier(threads)
+
+    def at_once(_: int) -> list[str]:
+        """Three of a department's, by two of its people, and one of a person's."""
+        gate.wait(30)
+        ends = []
+        for who, said in ((ASKER, about()), (HEAD, about()), (ASKER, about()), (PERSON, opened())):
+            try:
+                raised(desk, who, said)
+                ends.append(who.department or "public")
+            except Unfit as error:
+                assert "under way" in error.message
+        return ends
+
+    for _ in range(3):
+        raised(desk, ASKER)
+    with ThreadPoolExecutor(threads) as pool:
+        ends = Counter(end for each in pool.map(at_once, range(threads)) for end in each)
+    assert ends == {"health": 7, "public": threads}
+    assert len([each for each in listed(desk, HEAD) if each.state != "closed"]) == 10
+    with pytest.raises(Unfit, match="under way"):
+        raised(desk, HEAD)
+
+
 # ── who sees it, and what is told ─────────────────────────────────────────────────────────────────────────
 
 
@@ -268,7 +298,7 @@ def test_the_data_centre_speaks_for_who_told_it(desk: Desk) -> None:
 def test_ten_working_days_anew_once_it_is_explained_and_once_it_was_decided(desk: Desk, clock: Clock) -> None:
     numbers = desk.catalogue.numbers.exchange
     made = raised(desk)  # Monday 2026-03-02
-    (verify,) = clocks(made, numbers)
+    (verify,) = clocks(made, numbers, desk.clock())
     assert (verify.name, verify.of, verify.due, verify.done) == (
         "verify",
         "provider",
@@ -280,12 +310,12 @@ def test_ten_working_days_anew_once_it_is_explained_and_once_it_was_decided(desk
     take(desk, SCHOOL, made.number, "ask", WORDS)
     clock.wait(days=1)
     made = take(desk, ASKER, made.number, "explain", WORDS)
-    first, explain, second = clocks(made, numbers)
+    first, explain, second = clocks(made, numbers, desk.clock())
     assert (first.done, explain.name, explain.of) == (asked_for, "explain", "requester")
     assert second.due == date(2026, 3, 18)
     for who, step in ((SCHOOL, "uphold"), (ASKER, "refer"), (BUREAU, "decide")):
         made = take(desk, who, made.number, step, WORDS)  # type: ignore[arg-type]
-    assert [each.done is None for each in clocks(made, numbers)] == [False, False, False, True]
+    assert [each.done is None for each in clocks(made, numbers, desk.clock())] == [False, False, False, True]
 
 
 def test_it_is_told_to_whose_turn_it_is_and_what_came_of_it(desk: Desk, clock: Clock) -> None:

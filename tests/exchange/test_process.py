@@ -29,6 +29,8 @@ TERMS = Terms(
     until=datetime(2027, 3, 1, tzinfo=UTC),
 )
 WHO = {"requester": (ASKER, HEAD), "provider": (CLERK, CHIEF), "authority": (BUREAU, BUREAU)}
+LATER = datetime(2026, 12, 31, tzinfo=UTC)
+"""Before the time limit."""
 SAID: dict[str, Any] = {
     "missing": "用途",
     "supplement": "补充",
@@ -210,7 +212,7 @@ def test_what_is_possible_is_what_somebody_may_do(steps: list[Step], rng: Any) -
 
 def test_ten_working_days_to_reply_and_twenty_to_deliver() -> None:
     made = request(*GRANTED, days=("2026-03-02", "2026-03-09", "2026-03-10"))
-    reply, deliver = clocks(made, NUMBERS)
+    reply, deliver = clocks(made, NUMBERS, LATER)
     assert (reply.name, reply.of, reply.due, reply.done) == (
         "reply",
         "provider",
@@ -224,12 +226,12 @@ def test_ten_working_days_to_reply_and_twenty_to_deliver() -> None:
 def test_shifted_weekends_count() -> None:
     """The notice for 2026: off from 15 to 23 February, and Saturdays 14 and 28 February are working days."""
     made = request("approve", days=("2026-02-13",))
-    assert clocks(made, NUMBERS)[0].due == date(2026, 3, 5)
+    assert clocks(made, NUMBERS, LATER)[0].due == date(2026, 3, 5)
 
 
 def test_the_clock_stands_while_the_request_is_incomplete_and_starts_anew() -> None:
     made = request("approve", "return", "supplement", days=("2026-03-02", "2026-03-04", "2026-03-20"))
-    first, supplement, second = clocks(made, NUMBERS)
+    first, supplement, second = clocks(made, NUMBERS, LATER)
     assert first.done == at("2026-03-04")
     assert (supplement.of, supplement.due, supplement.late(at("2026-03-20"))) == (
         "requester",
@@ -241,9 +243,9 @@ def test_the_clock_stands_while_the_request_is_incomplete_and_starts_anew() -> N
 
 def test_an_extension_counts_with_consent_and_up_to_ten_days() -> None:
     asked_only = request("approve", ("extend", {"working_days": 30}), days=("2026-03-02", "2026-03-05"))
-    assert clocks(asked_only, NUMBERS)[0].due == date(2026, 3, 16)
+    assert clocks(asked_only, NUMBERS, LATER)[0].due == date(2026, 3, 16)
     consented = taken(asked_only, "consent_extension", when=at("2026-03-06"))
-    assert clocks(consented, NUMBERS)[0].due == date(2026, 3, 30)
+    assert clocks(consented, NUMBERS, LATER)[0].due == date(2026, 3, 30)
 
 
 @pytest.mark.parametrize("days", [-1, -1_000_000])
@@ -252,7 +254,7 @@ def test_an_extension_shortens_no_time(days: int) -> None:
     made = request(
         "approve", ("extend", {"working_days": days}), "consent_extension", days=("2026-03-02",) * 3
     )
-    assert clocks(made, NUMBERS)[0].due == date(2026, 3, 16)
+    assert clocks(made, NUMBERS, LATER)[0].due == date(2026, 3, 16)
 
 
 def test_reminders_and_escalation() -> None:
@@ -267,3 +269,36 @@ def test_reminders_and_escalation() -> None:
     assert told("2026-03-17") == [("escalate", "provider"), ("escalate", "authority")]
     answered = taken(taken(made, "propose"), "confirm", when=at("2026-03-17"))
     assert [n.clock.name for n in notices(answered, NUMBERS, at("2026-03-18"))] == []
+
+
+def test_after_the_time_limit_the_disposal_is_to_be_reported() -> None:
+    """1 March 2027 is a Monday."""
+    made = request(*GRANTED, "deliver", days=("2026-03-02",) * 4)
+
+    def told(case: Request, day: str) -> list[tuple[str, str, date, bool]]:
+        found = clocks(case, NUMBERS, at(day))
+        return [(each.name, each.of, each.due, each.done is None) for each in found if each.name == "dispose"]
+
+    assert told(made, "2027-02-28") == []
+    assert told(made, "2027-03-01") == [("dispose", "requester", date(2027, 3, 15), True)]
+    late = notices(made, NUMBERS, at("2027-03-16"))
+    assert [(each.kind, each.to) for each in late] == [("escalate", "requester"), ("escalate", "authority")]
+    reported = taken(made, "dispose", when=at("2027-03-10"))
+    assert told(reported, "2027-03-16") == [("dispose", "requester", date(2027, 3, 15), False)]
+    assert notices(reported, NUMBERS, at("2027-03-16")) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (GRANTED, True),
+        ((*GRANTED, "suspend"), True),
+        (REFUSED, False),
+        (("approve",), False),
+        ((*GRANTED, "dispose"), False),
+        ((*GRANTED, "revoke"), False),
+    ],
+)
+def test_only_who_held_a_grant_at_its_end_has_something_to_dispose_of(steps: Any, told: bool) -> None:
+    found = clocks(request(*steps), NUMBERS, at("2027-06-01"))
+    assert ("dispose" in [each.name for each in found]) is told

@@ -6,8 +6,10 @@ import gzip
 import io
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,23 +111,24 @@ class Caller:
 
 
 def of_the_issuer(provider: Provider) -> dict[str, str | None]:
-    """Tokens that the city's identity provider gave, and such as it never would."""
-    mine = Key.rsa()
+    """Tokens that the city's identity provider gave, and such as it never would. All at one moment: of what was said of
+    somebody the newest holds, and one of a later second would end the roles of one before."""
+    mine, forge = Key.rsa(), partial(provider.forge, now=int(time.time()))
     return {
-        "of the issuer": provider.forge(),
+        "of the issuer": forge(),
         "a system of the issuer": provider.token(),
-        "of the issuer, another department": provider.forge(sub="other-sub", department="transport"),
-        "of the issuer, no department": provider.forge(department="magic"),
-        "of the issuer, an auditor": provider.forge(department=None, roles=["auditor"]),
-        "of the issuer, the public": provider.forge(sub="anybody", roles=["public"]),
-        "of the issuer, expired": provider.forge(exp=1),
+        "of the issuer, another department": forge(sub="other-sub", department="transport"),
+        "of the issuer, no department": forge(department="magic"),
+        "of the issuer, an auditor": forge(department=None, roles=["auditor"]),
+        "of the issuer, the public": forge(sub="anybody", roles=["public"]),
+        "of the issuer, expired": forge(exp=1),
         "of the issuer, for another": provider.token("elsewhere"),
-        "of the issuer, not yet": provider.forge(nbf=9999999999),
-        "of another issuer": provider.forge(iss="https://idp.city.example"),
-        "with another key": provider.forge(key=mine.private),
-        "with a key of its own": provider.forge(key=mine.private, header={"jwk": mine.jwk(public=True)}),
-        "an ID token": provider.forge(aud="exchange", nonce="n", header={"typ": "JWT"}),
-        "a built-in name": provider.forge(sub="asker", department="transport"),
+        "of the issuer, not yet": forge(nbf=9999999999),
+        "of another issuer": forge(iss="https://idp.city.example"),
+        "with another key": forge(key=mine.private),
+        "with a key of its own": forge(key=mine.private, header={"jwk": mine.jwk(public=True)}),
+        "an ID token": forge(aud="exchange", nonce="n", header={"typ": "JWT"}),
+        "a built-in name": forge(sub="asker", department="transport"),
     }
 
 

@@ -27,7 +27,7 @@ def test_the_whole_way(browser: Browser, provider: Provider) -> None:
     assert asked["code_challenge_method"] == ["S256"] and len(asked["code_challenge"][0]) == 43
     assert asked["response_type"] == ["code"] and len(asked["state"][0]) == len(asked["nonce"][0]) == 43
     answer = browser.here.get(browser.consent(url, "asker-sub"), follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/workspace")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account")
     (cookie,) = (each for each in answer.headers.get_list("set-cookie") if each.startswith("xuanwu="))
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Secure" not in cookie
     page = browser.here.get("/account")

@@ -17,6 +17,7 @@ from exchange.process import RULES as OF_REQUESTS
 from exchange.requests import find
 from exchange.web.workspace import MOST_OVER
 from exchange.words import CLOCKS, METHODS, SAID, STATES, STEPS
+from schemas.workdays import day_of
 from tests.exchange.clock import Clock
 from tests.exchange.web.conftest import PEOPLE, Exchange
 from tests.exchange.web.login.conftest import PASSWORD, Browser
@@ -236,7 +237,7 @@ def test_every_step_state_clock_and_word_of_a_case_has_its_words() -> None:
     }
     states = {rule.to for rule in (*OF_REQUESTS.values(), *OF_OBJECTIONS.values()) if rule.to}
     assert states | {"granted", "refused"} == set(STATES)
-    assert set(CLOCKS) == {"reply", "supplement", "deliver", "verify", "explain"}
+    assert set(CLOCKS) == {"reply", "supplement", "deliver", "verify", "explain", "dispose"}
     assert set(METHODS) == {"api", "batch", "file"}
 
 
@@ -319,6 +320,35 @@ def test_a_notice_leads_to_what_it_is_about(people: Desk) -> None:
     here = people.ask()
     gather(people.exchange.desk)
     assert f'<a href="{here}">共享申请1：待办' in people.page("head", "/workspace")
+
+
+def test_what_was_read_stays_to_be_seen_below_what_was_not(people: Desk, clock: Clock) -> None:
+    first, second = people.ask(), people.ask()
+    gather(people.exchange.desk)
+    page = people.page("head", "/workspace")
+    assert 'href="/notices"' in page
+    numbers = re.findall(r'action="/notices/(\d+)/read"', page)
+    assert len(numbers) == 2
+    clock.wait(hours=1)
+    assert people.send("head", f"/notices/{numbers[1]}/read", back="/notices") == "/notices"
+    unread, _, read = people.page("head", "/notices").partition("<h2>已读 Read</h2>")
+    assert f'href="{second}"' in unread and f'href="{first}"' not in unread
+    assert (
+        f'href="{first}"' in read
+        and f"已读 read {day_of(clock.now)}" in read
+        and f'href="{second}"' not in read
+    )
+    assert re.findall(r'action="/notices/(\d+)/read"', unread + read) == [numbers[0]]
+    assert people.send("head", f"/notices/{numbers[0]}/read") == "/workspace"
+    page = people.page("head", "/workspace")
+    assert "未读通知" not in page and 'href="/notices"' in page
+    read = people.page("head", "/notices").partition("<h2>已读 Read</h2>")[2]
+    assert read.index(f'href="{second}"') < read.index(f'href="{first}"')
+    for who in ("clerk", "auditor", "citizen"):
+        assert "/requests/" not in people.page(who, "/notices")
+    assert 'href="/notices"' not in people.page("auditor", "/workspace")
+    answer = people.sent("head", f"/notices/{numbers[0]}/read", back="//evil.example")
+    assert answer.status_code == 422 and "location" not in answer.headers  # type: ignore[attr-defined]
 
 
 def test_of_what_is_over_the_newest_are_shown_and_the_rest_is_counted(people: Desk) -> None:
