@@ -85,7 +85,7 @@ def refused(error: OSError) -> LakeError:
     return LakeError(
         f"the system refused: {os.strerror(error.errno) if error.errno else type(error).__name__}",
         file=place,
-        next_step="see XUANWU_HOME and XUANWU_LAKE, their rights and their space, then run again",
+        next_step="see XUANWU_HOME, XUANWU_LAKE and XUANWU_PORTAL, their rights and their space, then run again",
     )
 
 
@@ -104,15 +104,19 @@ def make_folder(uri: str) -> None:
 
 
 @contextmanager
-def output(uri: str) -> Iterator[IO[bytes]]:
-    """A stream to a temporary name beside `uri`, flushed to the disk and moved into place on a clean exit."""
+def output(uri: str, media: str = "") -> Iterator[IO[bytes]]:
+    """A stream to a temporary name beside `uri`, flushed to the disk and moved into place on a clean exit. S3 is told
+    the media type, and tells it to whoever reads."""
     store, path = filesystem(uri)
     folder, _, name = path.rpartition("/")
     hidden = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}{_UNFINISHED}"
     make_folder(uri.rpartition("/")[0])
     try:
         with full_disk_is_ours(uri):
-            with store.open_output_stream(hidden, compression=None) as stream, first_error(stream):
+            with (
+                store.open_output_stream(hidden, compression=None, metadata=_told(media)) as stream,
+                first_error(stream),
+            ):
                 yield stream
             _settle(store, hidden)
             _rename(store, hidden, path)
@@ -120,6 +124,10 @@ def output(uri: str) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             store.delete_file(hidden)
         raise
+
+
+def _told(media: str) -> dict[str, str] | None:
+    return {"Content-Type": media} if media else None
 
 
 def _rename(store: fs.FileSystem, hidden: str, path: str) -> None:
@@ -137,15 +145,15 @@ def _settle(store: fs.FileSystem, path: str) -> None:
         os.fsync(file.fileno())
 
 
-def write_atomic(uri: str, data: bytes) -> None:
-    """All of `data` at `uri`, or what was there before. An object of S3 appears whole when its upload is completed, so
-    that nothing but the bytes is sent; whoever is killed before leaves none."""
+def write_atomic(uri: str, data: bytes, media: str = "") -> None:
+    """All of `data` at `uri`, or what was there before; `media` as of `output`. An object of S3 appears whole when its
+    upload is completed, so that nothing but the bytes is sent; whoever is killed before leaves none."""
     store, path = filesystem(uri)
     if isinstance(store, fs.S3FileSystem):
-        with store.open_output_stream(path, compression=None) as stream:
+        with store.open_output_stream(path, compression=None, metadata=_told(media)) as stream:
             stream.write(data)
         return
-    with output(uri) as stream:
+    with output(uri, media) as stream:
         stream.write(data)
 
 

@@ -3,6 +3,7 @@
     content.py     what the site shows, all of it public; whoever fills it in has asked the lake
     pages.py       from the content to the texts of pages, feeds and lists
     rendering.py   templates, and the policy that lets a page run its own script alone
+    media.py       what each file is, for S3 and for search engines
     writing.py     the folder: what is new goes in, what is withdrawn goes out first
     ground.py      what lies in it, and that no link in it leads a build elsewhere
 

@@ -10,16 +10,9 @@ from itertools import groupby
 from typing import Any, Final
 
 from portal.content import Dataset, Site
+from portal.media import MEDIA
 from portal.rendering import moment, render
 
-MEDIA: Final = {
-    "csv": "text/csv",
-    "jsonl": "application/x-ndjson",
-    "json": "application/json",
-    "parquet": "application/vnd.apache.parquet",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-"""IANA's media types of the formats."""
 LATEST: Final = 8
 """Updates on the first page; the feed and the page of updates have `FED`."""
 FED: Final = 100

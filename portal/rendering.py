@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ TYPES: Final = {
     "binary": "二进制",
 }
 """The dictionary's words for types; what follows in brackets, such as a decimal's places, stays."""
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+"""Characters that XML 1.0 (section 2.2) does not know, and DEL."""
 UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -46,7 +49,9 @@ def _environment() -> Environment:
 
 def render(template: str, depth: int = 0, **facts: Any) -> str:
     """A page, or a feed. `depth` is how many folders below the site's root it lies: all links are relative."""
-    return _environment().get_template(f"{template}.j2").render(root="../" * depth, **facts)
+    return _FORBIDDEN.sub(
+        "\ufffd", _environment().get_template(f"{template}.j2").render(root="../" * depth, **facts)
+    )
 
 
 def _own(name: str) -> str:

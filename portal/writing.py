@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 from lake import progress, store
 from lake.folderlock import locked
 from portal.ground import Ground, look, open_up, require_inside, root_of
+from portal.media import media_of
 from schemas.errors import LakeError, SettingsError
 
 SUMS: Final = "SHA256SUMS"
@@ -151,7 +152,7 @@ def _copy(folder: str, originals: Mapping[str, Original]) -> int:
 
 
 def _copy_one(uri: str, original: Original) -> None:
-    with store.output(uri) as stream, store.Digested(stream) as passed:
+    with store.output(uri, media_of(uri)) as stream, store.Digested(stream) as passed:
         for block in store.blocks(original.uri):
             passed.write(block)
             progress.passed(len(block))
@@ -168,7 +169,7 @@ def _changed(original: Original, what: str) -> LakeError:
 
 
 def _put(folder: str, path: str, text: bytes) -> int:
-    store.write_atomic(store.join(folder, path), text)
+    store.write_atomic(store.join(folder, path), text, media_of(path))
     open_up(folder, path)
     return 1
 

@@ -16,8 +16,14 @@ HERE = Path(__file__).parent
 
 
 def absolute(place: str) -> str:
-    """A path from the root, or the URI that it is, without a trailing slash."""
-    return place.rstrip("/") if "://" in place else str(Path(place).resolve())
+    """A path from the root, or the URI that it is, without a trailing slash. SettingsError for a URI of nothing, which
+    would be a folder of that name."""
+    scheme, uri, rest = place.partition("://")
+    if not uri:
+        return str(Path(place).resolve())
+    if not rest.strip("/"):
+        raise SettingsError(f"{place} names no place", expected=f"{scheme}://<bucket>/<prefix>, or a path")
+    return place.rstrip("/")
 
 
 class Settings(BaseSettings):

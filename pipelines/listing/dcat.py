@@ -1,4 +1,5 @@
-"""What is open, and its downloads, for other catalogues: DCAT 3 as JSON-LD."""
+"""What is open, and its downloads, for other catalogues: DCAT 3 as JSON-LD, by the shapes of DCAT-AP 3.0.1, which want
+a node with its class where DCAT takes a word."""
 
 from __future__ import annotations
 
@@ -22,9 +23,11 @@ CONTEXT: Final = {
     "dcat": "http://www.w3.org/ns/dcat#",
     "dct": "http://purl.org/dc/terms/",
     "foaf": "http://xmlns.com/foaf/0.1/",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "spdx": "http://spdx.org/rdf/terms#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
+_IANA: Final = "https://www.iana.org/assignments/media-types/"
 _FREQUENCY: Final = "http://publications.europa.eu/resource/authority/frequency/"
 _PUBLIC: Final = "http://publications.europa.eu/resource/authority/access-right/PUBLIC"
 
@@ -61,13 +64,16 @@ def _dataset(ctx: Context, entry: Entry, found: Standing | None, base: str) -> J
             "dct:identifier": department.uscc,
             "foaf:name": _texts(department.title.zh, department.title.en),
         },
-        "dct:accrualPeriodicity": {"@id": _FREQUENCY + cycle(ctx.catalogue, entry)[1]},
+        "dct:accrualPeriodicity": {
+            "@id": _FREQUENCY + cycle(ctx.catalogue, entry)[1],
+            "@type": "dct:Frequency",
+        },
         "dcat:keyword": [
             {"@language": "zh", "@value": entry.fields[name].title.zh} for name in open_fields(entry)
         ],
     }
     if entry.open.type == "unconditional":
-        told["dct:accessRights"] = {"@id": _PUBLIC}
+        told["dct:accessRights"] = {"@id": _PUBLIC, "@type": "dct:RightsStatement"}
     if conditions:
         told["dct:rights"] = {
             "@type": "dct:RightsStatement",
@@ -89,14 +95,14 @@ def _distribution(file: Mapping[str, Any], folder: str) -> Json:
     return {
         "@type": "dcat:Distribution",
         "dct:title": _texts(file["name"], ""),
-        "dct:format": file["format"],
-        "dcat:mediaType": {"@id": f"https://www.iana.org/assignments/media-types/{MEDIA[file['format']]}"},
+        "dct:format": {"@type": "dct:MediaTypeOrExtent", "rdfs:label": file["format"].upper()},
+        "dcat:mediaType": {"@id": f"{_IANA}{MEDIA[file['format']]}", "@type": "dct:MediaType"},
         "dcat:byteSize": _typed(str(file["size"]), "nonNegativeInteger"),
         "dcat:accessURL": address,
         "dcat:downloadURL": address,
         "spdx:checksum": {
             "@type": "spdx:Checksum",
-            "spdx:algorithm": {"@id": "spdx:checksumAlgorithm_sha256"},
+            "spdx:algorithm": {"@id": "spdx:checksumAlgorithm_sha256", "@type": "spdx:ChecksumAlgorithm"},
             "spdx:checksumValue": _typed(file["sha256"], "hexBinary"),
         },
     }

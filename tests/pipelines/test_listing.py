@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
+from pipelines import downloads
 from pipelines.cli import app
 from pipelines.context import Context
 from pipelines.listing import export
-from pipelines.listing.dcat import MEDIA
+from pipelines.listing.dcat import MEDIA, catalog
 from pipelines.listing.tables import CYCLES, FORMATS, SHEETS, TYPES, cycle
 from schemas.load import Catalogue
 from schemas.model import Entry
@@ -123,7 +124,9 @@ def test_what_is_open_leads_to_its_files_and_to_nothing_else(
     assert (row["标识"], row["行数"]) == (ID, str(published.rows_out))
     (dataset,) = json.loads(catalog.read_text("utf-8"))["dcat:dataset"]
     home = Path(settings.lake_root) / "downloads"
-    found: dict[str, Any] = {each["dct:format"]: each for each in dataset["dcat:distribution"]}
+    found: dict[str, Any] = {
+        each["dct:format"]["rdfs:label"].lower(): each for each in dataset["dcat:distribution"]
+    }
     assert set(found) == {each.format for each in published.downloads} == set(row["下载格式"].split())
     for each in found.values():
         address = each["dcat:downloadURL"]["@id"]
@@ -143,3 +146,35 @@ def test_the_command(settings: Settings, tmp_path: Path, monkeypatch: pytest.Mon
         "open.csv",
         "catalog.jsonld",
     ]
+
+
+def test_what_dcat_ap_wants_as_nodes_of_a_class_is_such(
+    settings: Settings, make_catalogue: Callable[[dict[str, str]], Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DCAT-AP 3.0.1, SHACL: sh:nodeKind sh:BlankNodeOrIRI and sh:class of these properties."""
+    classes = {
+        "dct:format": "dct:MediaTypeOrExtent",
+        "dcat:mediaType": "dct:MediaType",
+        "dct:accrualPeriodicity": "dct:Frequency",
+        "dct:accessRights": "dct:RightsStatement",
+        "spdx:algorithm": "spdx:ChecksumAlgorithm",
+        "dct:publisher": "foaf:Agent",
+    }
+    monkeypatch.setenv(KEY, SECRET)
+    city = City(settings, make_catalogue)
+    city.publish(city.curate(1, people(400, 1)), "open")
+    told = catalog(city.ctx, {ID: downloads.holding(city.ctx.settings, ID)}, "downloads")
+    found = list(nodes(told))
+    assert {name for name, _ in found} >= classes.keys()
+    assert not [
+        (name, value) for name, value in found if name in classes and value.get("@type") != classes[name]
+    ]
+
+
+def nodes(told: object) -> Iterator[tuple[str, Any]]:
+    """Every property of a JSON-LD text with its value."""
+    for each in told if isinstance(told, list) else [told]:
+        if isinstance(each, dict):
+            for name, value in each.items():
+                yield name, value
+                yield from nodes(value)

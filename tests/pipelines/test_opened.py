@@ -202,3 +202,13 @@ def test_the_command_and_its_settings(city: City, tmp_path: Path, monkeypatch: p
         place = each["dcat:downloadURL"]["@id"].removeprefix("https://data.city.example/")
         assert (tmp_path / "site" / place).is_file()
     assert CliRunner().invoke(app, ["portal", str(tmp_path / "catalogue")]).exit_code == 1
+
+
+@pytest.mark.parametrize("place", ["s3://", "s3:///", "file:///"])
+def test_an_address_of_nothing_is_no_folder_of_that_name(
+    city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=f"{place} names no place"):
+        build_site(city.ctx, place)
+    assert not (tmp_path / "s3:").exists()

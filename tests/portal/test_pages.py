@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -69,6 +70,17 @@ def test_no_word_of_the_city_becomes_part_of_a_page() -> None:
     assert json.loads(told)["name"] == HOSTILE
     feed = ElementTree.fromstring(pages(site(dataset("school", said=HOSTILE), said=HOSTILE))["updates.atom"])
     assert feed.findtext(f"{ATOM}title") == HOSTILE
+
+
+def test_a_character_that_no_page_or_feed_may_hold_breaks_neither() -> None:
+    """XML 1.0, section 2.2: a feed with one of them is read by nobody."""
+    shown = site(
+        dataset("school", said="学\x08校\x00\x0b\x1f\x7f\ufffe\n"), address="https://data.city.example"
+    )
+    for path, text in pages(shown).items():
+        assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", text), path
+    feed = ElementTree.fromstring(pages(shown)["updates.atom"])
+    assert (feed.findtext(f".//{ATOM}entry/{ATOM}title") or "").startswith("学\ufffd校")
 
 
 def test_a_page_runs_its_own_script_alone_and_loads_nothing() -> None:
@@ -142,11 +154,38 @@ def test_whole_addresses_where_the_site_has_one() -> None:
     assert {place.removeprefix("https://data.city.example/") for place in places if place} == {
         path for path in named if path.endswith(".html")
     }
+    links = [
+        each.get("href", "") for each in ElementTree.fromstring(named["updates.atom"]).iter(f"{ATOM}link")
+    ]
+    assert {link.removeprefix("https://data.city.example/") for link in links} == {
+        "updates.atom",
+        "updates.html",
+        "datasets/education/school.html",
+    }
+    assert all(link.startswith("https://data.city.example/") for link in links), (
+        "many readers know no xml:base"
+    )
     (told,) = [t for t in parsed(named["datasets/education/school.html"]).texts["script"] if "@context" in t]
     (file,) = json.loads(told)["distribution"]
     assert (
         file["contentUrl"] == "https://data.city.example/downloads/education/school/batch-00000001/school.csv"
     )
+
+
+def test_a_program_that_was_copied_from_a_page_reads_the_newest_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release's own address is gone after a few more: the page's program asks which is the newest."""
+    base = tmp_path.as_uri()
+    page = pages(site(dataset("school", releases=2), address=base))["datasets/education/school.html"]
+    (program,) = parsed(page).texts["pre"]
+    home = tmp_path / "downloads/education/school"
+    (home / "newest").mkdir(parents=True)
+    (home / "latest.json").write_text('{"release": "newest"}')
+    (home / "newest/school.csv").write_text("\ufeffno,kind\n007,1\n", encoding="utf-8")
+    told: dict[str, Any] = {}
+    exec(program, told)
+    assert told["rows"].to_dict("list") == {"no": ["007"], "kind": ["1"]}
 
 
 def test_the_feed_has_the_newest_first_and_not_without_end() -> None:
@@ -166,13 +205,29 @@ def test_a_city_that_has_opened_nothing_has_a_site_too() -> None:
 
 def test_a_screen_reader_is_told_which_words_are_english() -> None:
     """WCAG 2.2, 3.1.2. A title, a placeholder and a choice can hold no element, and code is no language."""
-    shown = replace(site(dataset("school"), dataset("no", releases=0)), name=Text(zh="开放", en="Open data"))
-    names = {"string", "date", "Atom", "DCAT", "SHA", "XLSX", "CSV", "JSON", "Parquet", "Lines", "UTF", "MB"}
+    shown = replace(
+        site(dataset("school"), dataset("no", releases=0), said="学校"), name=Text(zh="开放", en="Open data")
+    )
+    names = {
+        "GB",
+        "string",
+        "date",
+        "Atom",
+        "DCAT",
+        "SHA",
+        "XLSX",
+        "CSV",
+        "JSON",
+        "Parquet",
+        "Lines",
+        "UTF",
+        "MB",
+    }
     for path, text in html(shown).items():
         for tag, language, words in parsed(text).said:
             if tag not in {"title", "option", "style", "script", "code", "pre", "bdi", "noscript"}:
                 english = set(
-                    re.findall(r"[A-Za-z]{2,}", re.sub(r"school\.csv|SHA256SUMS|latest\.json", "", words))
+                    re.findall(r"[A-Za-z]{2,}", re.sub(r"\w+\.(csv|jsonld|json|atom)|SHA256SUMS", "", words))
                 )
                 assert language == "en" or english <= names, (path, words)
                 assert language != "en" or not re.search(r"[\u4e00-\u9fff]", words.replace("学校", "")), words

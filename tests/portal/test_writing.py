@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import boto3
 import pytest
 
 from lake import store
@@ -194,3 +195,25 @@ def test_on_s3(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     assert build(folder, second, NEW_TEXTS.items) == Built(1, 2, 2, 1)
     names = {uri.removeprefix(f"{folder}/") for uri in store.list_files(folder)}
     assert names == {*NEW_TEXTS, "data/b.csv", SUMS}
+
+
+def test_s3_tells_browsers_what_a_file_is(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself it tells them of bytes, which a browser saves instead of showing them."""
+    for name, value in s3.variables.items():
+        monkeypatch.setenv(name, value)
+    folder = f"{s3.bucket('told')}/site"
+    data = {f"data/a.{kind}": original(tmp_path / "lake", f"a.{kind}", b"a") for kind in ("parquet", "jsonl")}
+    build(folder, data, {"catalog.jsonld": b"{}", "updates.atom": b"<feed/>", "index.html": b"page"}.items)
+    client = boto3.client("s3", region_name="us-east-1", endpoint_url=s3.variables["AWS_ENDPOINT_URL"])
+    told = {
+        name: client.head_object(Bucket="told", Key=f"site/{name}")["ContentType"]
+        for name in ("data/a.parquet", "data/a.jsonl", "catalog.jsonld", "updates.atom", "index.html", SUMS)
+    }
+    assert told == {
+        "data/a.parquet": "application/vnd.apache.parquet",
+        "data/a.jsonl": "application/x-ndjson",
+        "catalog.jsonld": "application/ld+json",
+        "updates.atom": "application/atom+xml",
+        "index.html": "text/html; charset=utf-8",
+        SUMS: "text/plain; charset=utf-8",
+    }
