@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from pipelines.listing.opened import opened_site
 from pipelines.listing.tables import Row, items, opened, resource
 from portal import Built, Site, build
 from portal.pages import texts
-from schemas.errors import SettingsError
+from schemas.errors import LakeError, SettingsError
 from schemas.settings import Settings, absolute
 from schemas.workdays import day_of
 
@@ -54,11 +55,27 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
 
 
 def build_site(ctx: Context, folder: str = "") -> tuple[str, Site, Built]:
-    """Build the public site in a folder, or where the settings say; returns where it lies. See `portal.build`."""
+    """Build the public site in a folder, or where the settings say; returns where it lies. See `portal.build`.
+
+    LakeError, once the site is built, where releases of some datasets were not as they were certified: those are not on
+    it."""
     place = absolute(folder) if folder else ctx.settings.portal_root
     _require_apart(ctx.settings, place)
-    site, originals = opened_site(ctx)
-    return place, site, build(place, originals, lambda: texts(site))
+    found = opened_site(ctx)
+    built = build(place, found.originals, lambda: texts(found.site))
+    if found.wrong:
+        raise _without(found.wrong)
+    return place, found.site, built
+
+
+def _without(wrong: Sequence[LakeError]) -> LakeError:
+    error = LakeError(
+        f"the public site was built without {len(wrong)} dataset(s), whose releases are not as they were certified",
+        next_step="build again; if it stays so, `xuanwu verify` says what was changed",
+    )
+    for each in wrong:
+        error.add_note(str(each))
+    return error
 
 
 def _require_apart(settings: Settings, place: str) -> None:

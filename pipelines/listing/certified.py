@@ -74,7 +74,7 @@ def _require(data: bytes, sha256: str, path: str) -> None:
 
 def _changed(path: str, what: str) -> LakeError:
     return LakeError(
-        f"a file of the lake {what}; the site was left as it is",
+        f"a file of the lake {what}",
         file=path,
         next_step="build again; if it stays so, `xuanwu verify` says what was changed",
     )

@@ -9,16 +9,10 @@ from typing import Any, Final
 from pipelines.context import Context
 from pipelines.listing.certified import Standing
 from pipelines.listing.tables import cycle, open_fields
+from portal.media import MEDIA
 from schemas.model import Entry
 
 Json = dict[str, Any]
-MEDIA: Final = {
-    "csv": "text/csv",
-    "jsonl": "application/x-ndjson",
-    "json": "application/json",
-    "parquet": "application/vnd.apache.parquet",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 CONTEXT: Final = {
     "dcat": "http://www.w3.org/ns/dcat#",
     "dct": "http://purl.org/dc/terms/",

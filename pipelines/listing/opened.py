@@ -8,6 +8,7 @@ announced. What is opened on conditions is told with them, and not given: there 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from pipelines.listing.tables import CLASSES, cycle, open_fields
 from portal import Original, Site
 from portal.content import Dataset, Field, File, Provider, Release
 from portal.pages import as_json
+from schemas.errors import LakeError
 from schemas.model import Code, Entry, Text, Title
 from schemas.policy import mask_plan, policies
 
@@ -48,11 +50,23 @@ CYCLES: Final = {
 SORTS: Final = {"1": "Base", "2": "Theme", "3": "Department"}
 
 
-def opened_site(ctx: Context) -> tuple[Site, dict[str, Original]]:
-    """The site, and the files that it has copies of: path in the site to where each lies in the lake."""
+@dataclass(frozen=True)
+class Opened:
+    """The site; the files that it has copies of, path in the site to where each lies in the lake; and what is wrong
+    with datasets whose releases it therefore does not show."""
+
+    site: Site
+    originals: dict[str, Original]
+    wrong: tuple[LakeError, ...]
+
+
+def opened_site(ctx: Context) -> Opened:
+    """What is open. A dataset whose releases are not as they were certified keeps no other from the site, nor anything
+    withdrawn on it: it is told without them."""
     entries = [entry for _, entry in sorted(ctx.catalogue.entries.items()) if entry.open.type != "none"]
     settings, originals, described = ctx.settings, dict[str, Original](), dict[str, str]()
-    releases = {entry.id: _releases(ctx, entry) for entry in entries}
+    wrong: list[LakeError] = []
+    releases = {entry.id: _whole(ctx, entry, wrong) for entry in entries}
     free = [entry for entry in entries if entry.open.type == "unconditional" and releases[entry.id]]
     for entry in free:
         originals |= (pair for folder, index in releases[entry.id] for pair in _originals(ctx, folder, index))
@@ -72,7 +86,7 @@ def opened_site(ctx: Context) -> tuple[Site, dict[str, Original]]:
         exchange=settings.portal_exchange.rstrip("/"),
         lists={"catalog.jsonld": as_json(catalog(ctx, newest, base))} | described,
     )
-    return site, originals
+    return Opened(site, originals, tuple(wrong))
 
 
 def _dataset(ctx: Context, entry: Entry, releases: Releases) -> Dataset:
@@ -93,6 +107,15 @@ def _dataset(ctx: Context, entry: Entry, releases: Releases) -> Dataset:
         releases=tuple(_shown(folder, index) for folder, index in releases),
         sample=sample if entry.open.type == "unconditional" else (),
     )
+
+
+def _whole(ctx: Context, entry: Entry, wrong: list[LakeError]) -> Releases:
+    """The releases that may be shown; none, and why, where one of them is not as it should be."""
+    try:
+        return _releases(ctx, entry)
+    except LakeError as error:
+        wrong.append(error)
+        return []
 
 
 def _releases(ctx: Context, entry: Entry) -> Releases:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,10 +57,19 @@ def public(city: City) -> dict[str, bytes]:
 
 
 def refused(city: City, match: str) -> None:
-    before = public(city)
-    with pytest.raises(LakeError, match=match):
+    """The site is built without the dataset, and without what else was withdrawn meanwhile; and the build says why."""
+    root = Path(city.settings.portal_root)
+    stray, marker = root / "downloads/other/dataset/1/withdrawn.csv", root / ".portal.json"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"withdrawn")
+    marker.write_text(json.dumps([*json.loads(marker.read_text()), str(stray.relative_to(root))]))
+    with pytest.raises(LakeError, match=r"built without 1 dataset\(s\)") as caught:
         build_site(city.ctx)
-    assert public(city) == before
+    assert re.search(match, "".join(caught.value.__notes__))
+    left = public(city)
+    assert not [path for path in left if path.startswith("downloads/")]
+    assert not json.loads(left["catalog.jsonld"])["dcat:dataset"]
+    assert "尚未发布" in left[f"datasets/{ID.replace('.', '/')}.html"].decode()
 
 
 @pytest.mark.parametrize(

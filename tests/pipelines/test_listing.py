@@ -16,8 +16,9 @@ from pipelines import downloads
 from pipelines.cli import app
 from pipelines.context import Context
 from pipelines.listing import export
-from pipelines.listing.dcat import MEDIA, catalog
+from pipelines.listing.dcat import catalog
 from pipelines.listing.tables import CYCLES, FORMATS, SHEETS, TYPES, cycle
+from portal.media import MEDIA
 from schemas.load import Catalogue
 from schemas.model import Entry
 from schemas.model.sources import FileSource

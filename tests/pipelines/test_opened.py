@@ -44,7 +44,7 @@ def release(city: City, day: int = 1, **more: Any) -> str:
 
 
 def shown(city: City) -> Dataset:
-    (dataset,) = opened_site(city.ctx)[0].datasets
+    (dataset,) = opened_site(city.ctx).site.datasets
     return dataset
 
 
