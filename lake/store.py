@@ -96,11 +96,14 @@ def owner_only() -> None:
 
 
 def make_folder(uri: str) -> None:
-    """The folder and its parents; new local ones are for their owner only."""
+    """The folder and its parents; new local ones are for their owner only. NotADirectoryError where one is a file."""
     store, path = filesystem(uri)
     if isinstance(store, fs.LocalFileSystem) and not Path(path).is_dir():
         for folder in reversed((Path(path), *Path(path).parents)):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            try:
+                folder.mkdir(mode=0o700, exist_ok=True)
+            except FileExistsError:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
 @contextmanager

@@ -336,10 +336,10 @@ def test_a_killed_process_leaves_the_release_before_and_the_next_run_finishes(
     before, merged = latest(city), city.curate(2, people(9))
     real = store.output
 
-    def dying(uri: str) -> Any:
+    def dying(uri: str, media: str = "") -> Any:
         if uri.endswith(f"/{dies_at}"):
             raise KeyboardInterrupt
-        return real(uri)
+        return real(uri, media)
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "output", dying)
@@ -358,7 +358,7 @@ def test_a_killed_process_leaves_the_release_before_and_the_next_run_finishes(
 def test_published_again_the_files_are_not_written_again(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     merged = city.curate(1, people())
     first = city.publish(merged, "open")
-    monkeypatch.setattr(store, "output", lambda uri: pytest.fail(f"wrote {uri}"))
+    monkeypatch.setattr(store, "output", lambda uri, media="": pytest.fail(f"wrote {uri}"))
     assert city.publish(merged, "open").downloads == first.downloads
 
 
