@@ -22,7 +22,8 @@ from sqlalchemy.exc import IntegrityError
 
 from exchange.errors import NotThere, Unauthenticated, Unfit
 from exchange.people import ROLES, Principal, Role
-from exchange.state import ACCOUNTS, TOKENS, State, keeps, moment_text
+from exchange.schema import ACCOUNTS, TOKENS
+from exchange.state import State, keeps, moment_text
 
 Scope = Literal["read", "request"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

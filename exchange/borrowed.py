@@ -18,7 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from exchange.accounts import Scope, Session, digest, forget_ended, not_good, session_by
 from exchange.people import Principal
-from exchange.state import ACCOUNTS, TOKENS, State, moment_text
+from exchange.schema import ACCOUNTS, TOKENS
+from exchange.state import State, moment_text
 
 ID: Final = 16
 """Characters of a token's id; the whole digest is compared besides."""

@@ -16,15 +16,21 @@ from sqlalchemy.exc import IntegrityError
 from exchange.desk import Desk
 from exchange.errors import Unfit
 from exchange.people import Principal
-from exchange.state import EVENTS, OBJECTION_EVENTS, OBJECTIONS, REQUESTS, State, keeps, moment_text
+from exchange.schema import APPLICATION_EVENTS, APPLICATIONS, EVENTS, OBJECTION_EVENTS, OBJECTIONS, REQUESTS
+from exchange.state import State, keeps, moment_text
 from exchange.steps import Case, Event, Rule, require
+from schemas.workdays import day_of
 
 LONGEST: Final = 4_000
 """Characters of one text."""
 
 
 C = TypeVar("C", bound=Case[Any])
-TABLES: Final = {"request": (REQUESTS, EVENTS), "objection": (OBJECTIONS, OBJECTION_EVENTS)}
+TABLES: Final = {
+    "request": (REQUESTS, EVENTS),
+    "objection": (OBJECTIONS, OBJECTION_EVENTS),
+    "application": (APPLICATIONS, APPLICATION_EVENTS),
+}
 """The tables of each kind of case: what it is about, and its events, which have the case's number in a column that is
 called after the kind."""
 
@@ -118,6 +124,33 @@ def require_texts(*texts: str) -> None:
             expected="no U+0000 and no half of a character",
             zh="文字中有无法保存的字符",
         )
+
+
+def moment_of(value: Any) -> datetime:
+    """An aware moment of ISO 8601. Unfit for anything else."""
+    try:
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise Unfit(
+            "a moment is malformed", expected="ISO 8601, such as 2026-12-31T23:59:59+08:00", zh="日期不正确"
+        ) from None
+    if found.tzinfo is None:
+        raise Unfit("a moment has no time zone", expected="such as 2026-12-31T23:59:59+08:00")
+    return found
+
+
+def to_come(value: Any, now: datetime) -> datetime:
+    """A time limit that somebody asks for. Unfit where it has passed, or is a day that cannot be told here."""
+    until = moment_of(value)
+    if until <= now:
+        raise Unfit("the time limit has passed", expected="a moment to come", zh="使用期限已过")
+    try:
+        day_of(until), moment_text(until)
+    except OverflowError:
+        raise Unfit(
+            "the time limit is beyond the calendar", expected="a year before 9999", zh="使用期限过远"
+        ) from None
+    return until
 
 
 def load(

@@ -1,18 +1,18 @@
-"""The clocks of requests and objections, in working days (Decree 809, Arts. 21, 22, 26, 27): what is due, and when."""
+"""The clocks of cases, in working days (Decree 809, Arts. 21, 22, 26, 27): what is due, and when."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from exchange.process import LASTING, Request
 from exchange.steps import Case, Event, Side
 from schemas.model import Exchange
 from schemas.workdays import calendar, day_of, deadline
 
-Name = Literal["reply", "supplement", "deliver", "verify", "explain", "dispose"]
+Name = Literal["reply", "supplement", "deliver", "verify", "explain", "dispose", "answer"]
 _Started = tuple[Name, Side, int, tuple[str, ...]]
 """A clock that an event starts: whose it is, its working days, and the steps that meet it."""
 
@@ -32,11 +32,10 @@ class Clock:
 
 
 def clocks(case: Case[Any], numbers: Exchange, now: datetime) -> list[Clock]:
-    """Every clock that a request or an objection has started until now, in their order."""
+    """Every clock that a case has started until now, in their order."""
     found: list[Clock] = []
-    started = _of_request if isinstance(case, Request) else _of_objection
     for place, event in enumerate(case.events):
-        clock, rest = started(case, place, numbers), case.events[place + 1 :]
+        clock, rest = _STARTED[case.kind](case, place, numbers), case.events[place + 1 :]
         if clock is not None:
             name, of, days, ends = clock
             done = next((each.at for each in rest if each.step in ends), None)
@@ -80,6 +79,20 @@ def _of_objection(case: Case[Any], place: int, numbers: Exchange) -> _Started | 
     if state == "unclear":
         return "explain", "requester", numbers.supplement_within, ("explain", "withdraw")
     return None
+
+
+def _of_application(case: Case[Any], place: int, numbers: Exchange) -> _Started | None:
+    """To answer takes the provider so many days, anew once what was missing has come."""
+    state, before = case.until(place + 1).state, case.until(place).state if place else ""
+    if state == "submitted" and before in ("", "incomplete"):
+        return "answer", "provider", numbers.answer_within, ("confirm", "return", "withdraw")
+    if state == "incomplete":
+        return "supplement", "requester", numbers.supplement_within, ("supplement", "withdraw")
+    return None
+
+
+_STARTED: Final = {"request": _of_request, "objection": _of_objection, "application": _of_application}
+"""The clock that an event of each kind of case starts, if any."""
 
 
 def _extension(events: tuple[Event, ...], numbers: Exchange) -> int:

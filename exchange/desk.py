@@ -1,4 +1,4 @@
-"""The desk at which requests and objections are handled."""
+"""The desk at which cases are handled."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What people wrote in requests, objections and the notes of their tokens, taken out where it tells of somebody who is
-erased (PIPL Art. 47).
+"""What people wrote in cases (requests, objections, applications) and the notes of their tokens, taken out where it
+tells of somebody who is erased (PIPL Art. 47).
 
 The steps themselves stay, and so does the audit log, which has no text of them.
 """
@@ -13,13 +13,18 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from exchange.cases import TABLES
-from exchange.state import TOKENS, State
+from exchange.schema import TOKENS
+from exchange.state import State
 
 ERASED: Final = "〔已删除 erased〕"
 """What stands in the place of a text that told of them."""
 OF_TOKENS: Final = "tokens"
 """What the notes of tokens are counted under, which are about no dataset."""
-_WRITTEN: Final = {"request": ("basis", "scenario"), "objection": ("rows", "wrong", "proposed")}
+_WRITTEN: Final = {
+    "request": ("basis", "scenario"),
+    "objection": ("rows", "wrong", "proposed"),
+    "application": ("applicant", "purpose", "safeguards"),
+}
 Tells = Callable[[str], bool]
 
 
@@ -32,7 +37,7 @@ class Trace:
 
 
 def traces(state: State, tells: Tells) -> list[Trace]:
-    """Every row of requests, objections and their events, and of tokens, that has a text that tells; none without a
+    """Every row of cases and their events, and of tokens, that has a text that tells; none without a
     database."""
     if not state.begun:
         return []

@@ -1,13 +1,14 @@
 """The exchange's database beside the audit log: whoever runs a database can write a grant into it, and none into the
-log. Every step stands in the log before it counts (`exchange.requests`), so that the two say the same."""
+log. Every step stands in the log before it counts (`exchange.cases`), so that the two say the same."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from exchange import objections, requests
+from exchange import applications, objections, requests
+from exchange.cases import TABLES
 from exchange.state import State
 from exchange.steps import Case
 
@@ -17,14 +18,18 @@ Step = tuple[str, str, str]
 
 
 def unlike(state: State, entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
-    """Each request and each objection, such as `request 12`, that the database tells otherwise than the log, and how.
+    """Each case, such as `request 12`, that the database tells otherwise than the log, and how.
     The texts that people wrote are not compared, since the log has digests of them that only the signing key can
     make."""
     logged: dict[tuple[str, int], list[Entry]] = defaultdict(list)
     for entry in entries:
-        if (kind := entry.get("action")) in ("request", "objection"):
+        if (kind := entry.get("action")) in TABLES:
             logged[kind, entry[kind]].append(entry)
-    every: list[Case[Any]] = [*requests.every(state), *objections.every(state)]
+    every: list[Case[Any]] = [
+        *requests.every(state),
+        *objections.every(state),
+        *applications.every(state),
+    ]
     kept = {(each.kind, each.number): each for each in every}
     for kind, number in sorted(kept.keys() | logged.keys()):
         case, told = kept.get((kind, number)), logged.get((kind, number), [])
@@ -46,12 +51,19 @@ def _steps(case: Case[Any]) -> list[Step]:
     return [(each.step, each.by, case.until(place).state) for place, each in enumerate(case.events, 1)]
 
 
+_TOLD: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
+    "request": requests.scope_told,
+    "objection": objections.claim_told,
+    "application": applications.undertaking_told,
+}
+"""What the log has of each kind with its first step, besides names."""
+
+
 def _other(case: Case[Any], entry: Entry) -> bool:
     terms = case.terms
     if (entry["dataset"], entry["policy"]) != (terms.dataset, terms.policy):
         return True
-    if entry["step"] not in ("draft", "raise"):
+    if entry["step"] != case.events[0].step:
         return False
-    scope = requests.scope_told(terms) if case.kind == "request" else objections.claim_told(terms)
-    told = {"department": terms.department, **scope}
+    told = {"department": terms.department, **_TOLD[case.kind](terms)}
     return any(name in entry and entry[name] != value for name, value in told.items())

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from exchange.access import Access
 from exchange.desk import Desk
-from exchange.state import LOOKS
+from exchange.schema import LOOKS
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies
 

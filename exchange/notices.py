@@ -1,5 +1,5 @@
-"""Notices (通知): what a department is told of its requests and objections, once; kept in its inbox, and put into the
-outbox.
+"""Notices (通知): what a department is told of its cases (requests, objections, applications), once; kept in its inbox,
+and put into the outbox.
 
 A clock that ends soon is told to its side, one that has ended to its side and to the authority; whose turn it became
 by a step is told so, and a requester what became of its request, its grant or its objection; both sides that a delivery
@@ -16,14 +16,16 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from exchange import objections, requests
+from exchange import applications, objections, requests
+from exchange.cases import TABLES
 from exchange.deadlines import notices as of_clocks
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.people import Principal
 from exchange.process import LASTING, READABLE, Request
 from exchange.receipts import newest
-from exchange.state import CONTACTS, DELIVERIES, NOTICES, State, moment_text
+from exchange.schema import CONTACTS, DELIVERIES, NOTICES
+from exchange.state import State, moment_text
 from exchange.steps import Case, Side, possible
 from exchange.subscriptions import lasts, live
 from schemas.workdays import day_of
@@ -60,6 +62,13 @@ _TURN: Final[dict[str, dict[str, Side]]] = {
         "ask": "requester",
         "refer": "authority",
     },
+    "application": {
+        "apply": "provider",
+        "supplement": "provider",
+        "propose": "provider",
+        "send_back": "provider",
+        "refer": "authority",
+    },
 }
 """Whose turn it is after a step, while no other one has followed and there is anything that the side may do."""
 _OUTCOME: Final[dict[str, tuple[str, ...]]] = {
@@ -74,25 +83,32 @@ _OUTCOME: Final[dict[str, tuple[str, ...]]] = {
         "revoke",
     ),
     "objection": ("correct", "uphold", "decide"),
+    "application": (),
 }
-"""Steps of which the requester is told what came of them."""
+"""Steps of which the requester is told what came of them. Who applies for what is opened is of no department, and sees
+it in the workspace."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """`about` is a clock or a step, `state` the request's or the objection's after it; `due` the day that it is about,
-    if any. Of a delivery that failed `about` holds its number; it may be of no request, where what is shared has no
-    conditions."""
+    """`case` is the kind of case that it is about, and `number` the case's. `about` is a clock or a step, `state` the
+    case's after it; `due` the day that it is about, if any. Of a delivery that failed `about` holds its number; it may
+    be of no request, where what is shared has no conditions."""
 
     department: str
     kind: Kind
-    request: int | None
+    case: str
+    number: int | None
     dataset: str
     policy: str
     about: str
     state: str
     due: date | None = None
-    objection: int | None = None
+
+    @property
+    def numbers(self) -> dict[str, int | None]:
+        """The number of the case under its kind, and none under the others."""
+        return {kind: self.number if kind == self.case else None for kind in TABLES}
 
     @property
     def delivery(self) -> int | None:
@@ -102,7 +118,7 @@ class Notice:
     @property
     def key(self) -> str:
         """The same for what is the same: it is told once."""
-        case = self.request if self.objection is None else f"objection {self.objection}"
+        case = self.number if self.case == "request" else f"{self.case} {self.number}"
         return "/".join(map(str, (case, self.kind, self.about, self.due or "", self.department)))
 
 
@@ -127,9 +143,10 @@ def due(desk: Desk) -> Iterator[Notice]:
             yield from _of_clocks(desk, request, now)
             yield from _of_end(request, now)
         yield from _of_steps(request, now)
-    for objection in objections.every(desk.state):
-        yield from _of_clocks(desk, objection, now)
-        yield from _of_steps(objection, now)
+    others: list[Case[Any]] = [*objections.every(desk.state), *applications.every(desk.state)]
+    for case in others:
+        yield from _of_clocks(desk, case, now)
+        yield from _of_steps(case, now)
     yield from _of_deliveries(desk, now)
 
 
@@ -142,12 +159,15 @@ def _of_deliveries(desk: Desk, now: datetime) -> Iterator[Notice]:
             continue
         about = f"failed {each.number} {receipt.snapshot}"
         for department in sorted({each.department, *([entry.owner] if entry else [])}):
-            yield Notice(department, "delivery", each.request, each.dataset, each.policy, about, "")
+            yield Notice(
+                department, "delivery", "request", each.request, each.dataset, each.policy, about, ""
+            )
 
 
 def _of_clocks(desk: Desk, case: Case[Any], now: datetime) -> Iterator[Notice]:
     for each in of_clocks(case, desk.catalogue.numbers.exchange, now):
-        yield _notice(case, each.to, each.kind, each.clock.name, due=each.clock.due)
+        if case.kind != "application" or each.to != "requester":
+            yield _notice(case, each.to, each.kind, each.clock.name, due=each.clock.due)
 
 
 def _of_end(request: Request, now: datetime) -> Iterator[Notice]:
@@ -181,17 +201,16 @@ def _notice(
     """To a side of a case. What nobody's department objected to, the authority is told."""
     terms = case.terms
     departments = {"requester": terms.department, "provider": terms.provider, "authority": AUTHORITY}
-    told = {case.kind: case.number}
     return Notice(
         departments[to],
         kind,
-        told.get("request"),
+        case.kind,
+        case.number,
         terms.dataset,
         terms.policy,
         about,
         state or case.state,
         due,
-        told.get("objection"),
     )
 
 
@@ -213,8 +232,7 @@ def _keep(desk: Desk, notice: Notice) -> bool:
         "key": notice.key,
         "department": notice.department,
         "kind": notice.kind,
-        "request": notice.request,
-        "objection": notice.objection,
+        **notice.numbers,
         "said": said | {"due": notice.due.isoformat() if notice.due else None},
         "made": now,
     }
@@ -268,16 +286,17 @@ def kept(row: Any) -> Kept:
     """A row of the table of notices."""
     said = row["said"]
     day = date.fromisoformat(said["due"]) if said["due"] else None
+    case = next((kind for kind in TABLES if row[kind] is not None), "request")
     notice = Notice(
         row["department"],
         row["kind"],
-        row["request"],
+        case,
+        row[case],
         said["dataset"],
         said["policy"],
         said["about"],
         said["state"],
         day,
-        row["objection"],
     )
     read = datetime.fromisoformat(row["read"]) if row["read"] else None
     return Kept(row["id"], notice, datetime.fromisoformat(row["made"]), read)

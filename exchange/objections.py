@@ -16,7 +16,8 @@ from exchange.objecting import Claim, Objection, Step, Zone
 from exchange.people import Principal
 from exchange.process import Request, was_granted
 from exchange.requests import listed as requests_of
-from exchange.state import OBJECTIONS, State
+from exchange.schema import OBJECTIONS
+from exchange.state import State
 from exchange.steps import Event
 from lake.zones import Identifier, published_table
 from schemas.model import Entry

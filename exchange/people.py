@@ -36,6 +36,11 @@ class Principal:
         return bool(self.department) and self.has("requester")
 
     @property
+    def may_apply(self) -> bool:
+        """Whether it applies for what is opened on conditions: the public. With departments data is shared."""
+        return not self.official
+
+    @property
     def may_object(self) -> bool:
         """Whether it raises objections: a requester of a department (Decree 809, Art. 26); the public, and the data
         centre, which records what people tell it (Art. 37)."""

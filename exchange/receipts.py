@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from exchange.desk import Desk
 from exchange.errors import ExchangeError
-from exchange.state import RECEIPTS, SUBSCRIPTIONS, moment_text
+from exchange.schema import RECEIPTS, SUBSCRIPTIONS
+from exchange.state import moment_text
 from exchange.subscriptions import Subscription, live, right
 from lake import lease
 from lake.tables import Tables

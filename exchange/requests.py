@@ -9,16 +9,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from exchange import cases
-from exchange.cases import require_texts
+from exchange.cases import moment_of, require_texts, to_come
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.narrowing import scope
 from exchange.people import Principal
 from exchange.process import LASTING, READABLE, Request, Step, Terms, was_granted
-from exchange.state import REQUESTS, State, moment_text
+from exchange.schema import REQUESTS
+from exchange.state import State, moment_text
 from exchange.steps import Event
 from schemas.policy import policies
-from schemas.workdays import day_of
 
 METHODS: Final = ("api", "batch", "file")
 
@@ -75,7 +75,7 @@ def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
             rule="Decree 809, Art. 14",
             zh="该数据无条件共享，不必申请，可直接读取",
         )
-    until = _to_come(asked["until"], desk.clock())
+    until = to_come(asked["until"], desk.clock())
     policy = policies(entry, "share")[str(asked["policy"])]
     return Terms(
         dataset=entry.id,
@@ -188,31 +188,4 @@ def _load(state: State, where: sa.ColumnElement[bool]) -> list[Request]:
 
 def _terms_of(row: Mapping[Any, Any]) -> Terms:
     kept = {name: row[REQUESTS.c[name]] for name in Terms.__dataclass_fields__}
-    return Terms(**kept | {"until": _moment(kept["until"]), "columns": tuple(kept["columns"])})
-
-
-def _moment(value: Any) -> datetime:
-    """An aware moment of ISO 8601. Unfit for anything else."""
-    try:
-        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        raise Unfit(
-            "a moment is malformed", expected="ISO 8601, such as 2026-12-31T23:59:59+08:00", zh="日期不正确"
-        ) from None
-    if found.tzinfo is None:
-        raise Unfit("a moment has no time zone", expected="such as 2026-12-31T23:59:59+08:00")
-    return found
-
-
-def _to_come(value: Any, now: datetime) -> datetime:
-    """A time limit that somebody asks for. Unfit where it has passed, or is a day that cannot be told here."""
-    until = _moment(value)
-    if until <= now:
-        raise Unfit("the time limit has passed", expected="a moment to come", zh="使用期限已过")
-    try:
-        day_of(until), moment_text(until)
-    except OverflowError:
-        raise Unfit(
-            "the time limit is beyond the calendar", expected="a year before 9999", zh="使用期限过远"
-        ) from None
-    return until
+    return Terms(**kept | {"until": moment_of(kept["until"]), "columns": tuple(kept["columns"])})

@@ -24,7 +24,8 @@ import sqlalchemy as sa
 
 from exchange.desk import Desk
 from exchange.notices import Kept, Notice, kept
-from exchange.state import DELIVERIES, NOTICES, moment_text
+from exchange.schema import DELIVERIES, NOTICES
+from exchange.state import moment_text
 from exchange.words import body, subject
 from lake.signing import Signer
 from schemas.errors import SettingsError
@@ -255,7 +256,7 @@ def _type(notice: Notice) -> str:
     """What a webhook is about, in a word that receivers sort by."""
     if notice.kind == "delivery":
         return "delivery.failed"
-    return f"{'request' if notice.objection is None else 'objection'}.{notice.kind}"
+    return f"{notice.case}.{notice.kind}"
 
 
 def _posted(desk: Desk, signer: Signer, claimed: _Claimed) -> str:
@@ -268,8 +269,7 @@ def _posted(desk: Desk, signer: Signer, claimed: _Claimed) -> str:
         "type": _type(notice),
         "timestamp": claimed.kept.made.isoformat(),
         "data": {
-            "request": notice.request,
-            "objection": notice.objection,
+            **notice.numbers,
             "dataset": notice.dataset,
             "policy": notice.policy,
             "about": notice.about,

@@ -23,7 +23,8 @@ from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.people import Principal
 from exchange.process import READABLE, Request
 from exchange.requests import draft, numbered
-from exchange.state import SUBSCRIPTIONS, moment_text
+from exchange.schema import SUBSCRIPTIONS
+from exchange.state import moment_text
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies
 

@@ -8,25 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from exchange.access import Access
 from exchange.accounts import Session
 from exchange.desk import Desk
 from exchange.errors import ExchangeError
 from schemas.errors import XuanwuError
+from schemas.model import Entry
 
-Door = Literal["api", "delta", "iceberg", "push", "file"]
+Door = Literal["api", "delta", "iceberg", "push", "file", "open"]
 Phase = Literal["attempt", "outcome", "fetched", "reported", "refused"]
 """attempt: before anything leaves. outcome: what left. fetched: a file that was handed out was asked for, told once.
 reported: what a reader's engine says that it scanned (Iceberg's metrics). refused: nothing left."""
 Told = dict[str, Any]
 
 
+class Right(Protocol):
+    """By what somebody reads: a share table (`exchange.access`), or what is opened on conditions
+    (`exchange.applications`)."""
+
+    @property
+    def entry(self) -> Entry: ...
+    @property
+    def policy(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+
+
 def told(
     desk: Desk,
     session: Session,
-    access: Access,
+    access: Right,
     door: Door,
     *,
     columns: Sequence[str] = (),
@@ -73,6 +85,6 @@ def refused(
         "token": session.token,
         "department": session.principal.department,
         "dataset": dataset if entry else desk.log.digest(dataset.encode(errors="replace").decode()),
-        "policy": policy if entry and policy in entry.share.policies else "",
+        "policy": policy if entry and (policy == "open" or policy in entry.share.policies) else "",
     }
     log(desk, said, "refused", rule=type(error).__name__)

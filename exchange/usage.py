@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from exchange.desk import Desk
 from exchange.errors import Busy
 from exchange.people import Principal
-from exchange.state import COUNTED, USAGE
+from exchange.schema import COUNTED, USAGE
 from schemas.workdays import day_of
 
 LOG: Final = "audit"

@@ -9,7 +9,8 @@ from schemas.load import Catalogue
 
 CLOCKS: Final = {
     "reply": ("答复申请", "to answer the request"),
-    "supplement": ("补正申请", "to supplement the request"),
+    "answer": ("答复申请", "to answer the application"),
+    "supplement": ("补正申请", "to supplement what was asked for"),
     "deliver": ("提供数据", "to deliver the data"),
     "verify": ("核实并答复异议", "to verify and answer the objection"),
     "explain": ("补充说明异议", "to explain the objection"),
@@ -32,6 +33,7 @@ STATES: Final = {
     "granted": ("已授权", "granted"),
     "suspended": ("已暂停", "suspended"),
     "refused": ("不予共享", "refused"),
+    "declined": ("不予开放", "declined"),
     "disputed": ("协商中", "disputed"),
     "referred": ("已报主管部门", "referred to the authority"),
     "appealed": ("已报政府", "appealed"),
@@ -42,8 +44,19 @@ STATES: Final = {
     "upheld": ("核实无误", "upheld"),
     "closed": ("已办结", "closed"),
 }
-"""Of requests, and of objections, which share `referred`."""
-
+"""Of requests, objections and applications."""
+CASES: Final = {
+    "request": ("共享申请", "Share request"),
+    "objection": ("校核异议", "Objection"),
+    "application": ("开放申请", "Application"),
+}
+USES: Final = {
+    "innovation": ("创新应用", "innovation"),
+    "governance": ("城市治理", "city governance"),
+    "service": ("社会服务", "social services"),
+    "other": ("其他", "other"),
+}
+"""What an application is for."""
 
 STEPS: Final = {
     "draft": ("起草", "draft"),
@@ -73,8 +86,9 @@ STEPS: Final = {
     "correct": ("已更正", "corrected"),
     "uphold": ("核实无误", "uphold"),
     "accept": ("认可答复", "accept"),
+    "apply": ("申请", "apply"),
 }
-"""Of requests and objections."""
+"""Of requests, objections and applications."""
 SAID: Final = {
     "missing": ("缺少什么", "what is missing"),
     "supplement": ("补充内容", "supplement"),
@@ -88,8 +102,9 @@ SAID: Final = {
 CONSENT: Final = {
     "request": {True: ("同意", "yes"), False: ("不同意", "no")},
     "objection": {True: ("异议成立", "it is right"), False: ("异议不成立", "it is not right")},
+    "application": {True: ("同意", "yes"), False: ("不同意", "no")},
 }
-"""What `consent` says of a request, and of an objection that the authority decides."""
+"""What `consent` says of a case; of an objection when the authority decides it."""
 METHODS: Final = {
     "api": ("接口", "API"),
     "batch": ("库表交换", "into your own table"),
@@ -111,9 +126,8 @@ def subject(notice: Notice) -> str:
     zh, en = _said(notice)
     if notice.kind == "delivery":
         return f"{zh} {en}"
-    if notice.objection is not None:
-        return f"校核异议{notice.objection}：{zh} Objection {notice.objection}: {en}"
-    return f"共享申请{notice.request}：{zh} Request {notice.request}: {en}"
+    case_zh, case_en = CASES[notice.case]
+    return f"{case_zh}{notice.number}：{zh} {case_en} {notice.number}: {en}"
 
 
 def body(notice: Notice, catalogue: Catalogue) -> str:
@@ -133,18 +147,14 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
             )
         )
     state_zh, state_en = STATES[notice.state]
-    if notice.objection is None:
-        case_zh, case_en = f"共享申请第{notice.request}号", f"Share request {notice.request}"
-        where = f"/requests/{notice.request}"
-    else:
-        case_zh, case_en = f"校核异议第{notice.objection}号", f"Objection {notice.objection}"
-        where = f"/objections/{notice.objection}"
+    case_zh, case_en = CASES[notice.case]
+    where = f"/{notice.case}s/{notice.number}"
     return "\n".join(
         (
-            f"{case_zh}，{zh}（{notice.dataset}，{notice.policy}）。",
+            f"{case_zh}第{notice.number}号，{zh}（{notice.dataset}，{notice.policy}）。",
             f"{said_zh}。当前状态：{state_zh}。请登录数据共享交换平台办理：{where}",
             "",
-            f"{case_en}: {en} ({notice.dataset}, policy {notice.policy}).",
+            f"{case_en} {notice.number}: {en} ({notice.dataset}, policy {notice.policy}).",
             f"{said_en[0].upper()}{said_en[1:]}. It is {state_en} now. See {where}, or GET /api/v1{where}",
             "",
         )

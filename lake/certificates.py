@@ -29,6 +29,8 @@ from schemas.errors import LakeError
 
 FOLDER: Final = "proof/certificates"
 PURPOSE: Final = "certificate"
+PROPERTY: Final = "certificate"
+"""Under which a published snapshot names the path of its certificate (`lake.properties`)."""
 
 
 class Part(BaseModel):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lake import store, zones
+from lake import releases, store, zones
 from pipelines.context import Context
 
 
@@ -32,8 +32,6 @@ def left_over(ctx: Context) -> list[Left]:
 
 
 def _left(ctx: Context, dataset: str) -> Left:
-    from pipelines import downloads  # loads what writes workbooks, and mostly nothing is left
-
     own = zones.identifier("curated", dataset)[1]
     batches = store.list_folders(zones.folder(ctx.settings, "landing", dataset))
     kept = [zones.identifier(zone, dataset) for zone in ("curated", "quarantine")]
@@ -43,7 +41,7 @@ def _left(ctx: Context, dataset: str) -> Left:
         for table in ctx.tables.identifiers(zone)
         if f"{table[1]}__".startswith(f"{own}__")
     ]
-    files = ("downloads",) if dataset in downloads.datasets(ctx.settings) else ()
+    files = ("downloads",) if dataset in releases.datasets(ctx.settings.lake_root) else ()
     return Left(
         dataset,
         len(batches),

@@ -5,14 +5,8 @@ from __future__ import annotations
 
 from typing import Final
 
-MEDIA: Final = {
-    "csv": "text/csv",
-    "jsonl": "application/x-ndjson",
-    "json": "application/json",
-    "parquet": "application/vnd.apache.parquet",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-"""Of the formats that something is opened in."""
+from lake.media import MEDIA
+
 _PAGES: Final = {
     "html": "text/html; charset=utf-8",
     "atom": "application/atom+xml",

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
 
+from lake.media import MEDIA
 from portal.content import Dataset, Site
-from portal.media import MEDIA
 from portal.rendering import moment, render
 
 LATEST: Final = 8

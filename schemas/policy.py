@@ -43,6 +43,11 @@ def mask_plan(entry: Entry, zone: Zone, policy: Policy) -> dict[str, Mask]:
     return {name: mask for name, mask in plan.items() if mask is not None and not isinstance(mask, Drop)}
 
 
+def open_fields(entry: Entry) -> list[str]:
+    """The fields that everybody may have; none of an entry that is not open."""
+    return [name for policy in policies(entry, "open").values() for name in mask_plan(entry, "open", policy)]
+
+
 def needs_key(plan: Mapping[str, Mask]) -> bool:
     """Whether some mask of the plan is made with the masking key."""
     return any(isinstance(mask, Hmac | Fpe) for mask in plan.values())

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from exchange.state import METADATA
+from exchange.schema import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=METADATA, render_as_batch=True

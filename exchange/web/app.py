@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from exchange.errors import NotThere
 from exchange.refusals import EVERY, Refusals
 from exchange.web import (
+    applications,
     asking,
     deliveries,
     delivering,
@@ -45,8 +46,9 @@ from lake.version import code_version
 from schemas.errors import XuanwuError
 
 DESCRIPTION: Final = """数据共享交换平台 The exchange of the city's government data: what is shared and with whom,
-share requests and objections (Decree 809), and the tables' rows. Send `Authorization: Bearer …`: a personal token
-(`/account` and `xuanwu token create` give one), or an access token of the city's identity provider."""
+share requests and objections (Decree 809), what is opened on conditions, and the tables' rows. Send
+`Authorization: Bearer …`: a personal token (`/account` and `xuanwu token create` give one), or an access token of the
+city's identity provider."""
 
 
 def make_app(house: House) -> FastAPI:
@@ -64,6 +66,7 @@ def make_app(house: House) -> FastAPI:
     app.include_router(tables.router)
     app.include_router(requests.router)
     app.include_router(objections.router)
+    app.include_router(applications.router)
     app.include_router(notices.router)
     app.include_router(deliveries.router)
     app.include_router(delta.router)

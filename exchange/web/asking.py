@@ -1,4 +1,4 @@
-"""The forms for a new request, a new objection and a new delivery. What they send is what the API takes."""
+"""The forms for a new request, objection, application and delivery. What they send is what the API takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Query, Response
 from pydantic import BaseModel, Field
 
-from exchange import objections, subscriptions
+from exchange import applications, objections, subscriptions
 from exchange.errors import ExchangeError
 from exchange.narrowing import MOST_COLUMNS, territories
 from exchange.objecting import Zone
@@ -64,6 +64,19 @@ class Objecting(BaseModel):
     columns: list[str] = Field(default=[], max_length=MOST_COLUMNS)
 
 
+class Applying(BaseModel):
+    """The form of a new application, as it came. `until` is the last day, in the city."""
+
+    csrf: str = ""
+    dataset: str = Field(default="", max_length=100)
+    applicant: str = Field(default="", max_length=applications.LONGEST_NAME)
+    use: str = Field(default="", max_length=16)
+    purpose: Written = ""
+    safeguards: Written = ""
+    until: str = Field(default="", max_length=10)
+    accepts: str = Field(default="", max_length=5)
+
+
 @router.get("/requests/new")
 def new_request(visit: Visiting, table: Table = "") -> Response:
     return _form(visit, Asking(table=table))
@@ -79,11 +92,16 @@ def new_delivery(visit: Visiting, table: Table = "") -> Response:
     return _form(visit, Declaring(table=table))
 
 
+@router.get("/applications/new")
+def new_application(visit: Visiting, dataset: Annotated[str, Query(max_length=100)] = "") -> Response:
+    return _application_form(visit, Applying(dataset=dataset))
+
+
 @router.post("/requests")
 def ask(visit: Visiting, asked: Annotated[Asking, Form()]) -> Response:
     _, dataset, policy = _named(asked.table)
     said = asked.model_dump(exclude={"csrf", "table"}) | {"dataset": dataset, "policy": policy}
-    said["until"] = f"{asked.until}T23:59:59+08:00" if asked.until else ""
+    said["until"] = _end_of(asked.until)
     said["delivery"] = asked.delivery() if asked.place.strip() else None
     try:
         visit.require_csrf(asked.csrf)
@@ -116,6 +134,38 @@ def object_to(visit: Visiting, raised: Annotated[Objecting, Form()]) -> Response
     except ExchangeError as error:
         return _form(visit, raised, refused=error)
     return to(f"/objections/{made.number}")
+
+
+@router.post("/applications")
+def apply(visit: Visiting, applied: Annotated[Applying, Form()]) -> Response:
+    said = applied.model_dump(exclude={"csrf"}) | {"accepts": applied.accepts == "yes"}
+    said["until"] = _end_of(applied.until)
+    try:
+        visit.require_csrf(applied.csrf)
+        made = applications.apply_for(visit.desk, visit.person, said)
+    except ExchangeError as error:
+        return _application_form(visit, applied, refused=error)
+    return to(f"/applications/{made.number}")
+
+
+def _application_form(visit: Visit, filled: Applying, *, refused: ExchangeError | None = None) -> Response:
+    """The form for a dataset, with what was written; without one the datasets to choose from."""
+    choices = {entry.id: entry for entry in applications.opened_on_conditions(visit.desk)}
+    entry = choices.get(filled.dataset)
+    return visit.page(
+        "new_applications",
+        status_of(refused) if refused else 200,
+        choices=choices,
+        entry=entry,
+        conditions=applications.conditions_of(entry) if entry else "",
+        filled=filled,
+        said=told(refused) if refused else "",
+    )
+
+
+def _end_of(day: str) -> str:
+    """The end of a day in the city; empty where none was given."""
+    return f"{day}T23:59:59+08:00" if day else ""
 
 
 def _lines(text: str) -> list[str]:

@@ -6,12 +6,8 @@ credentials of a pass for one table. There is no list of keys, no other bucket a
 
 from __future__ import annotations
 
-import re
-from collections import OrderedDict
-from collections.abc import Generator
 from email.utils import formatdate
-from threading import Lock
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -20,16 +16,11 @@ from exchange.errors import ExchangeError, Forbidden, NotThere
 from exchange.links import SIGNED
 from exchange.passes import LONGEST, Bearer, bearer, key_pair
 from exchange.sigv4 import Call, session_token
+from exchange.web import pieces
 from exchange.web.house import House, TheHouse, count_file
-from exchange.web.streaming import Streamed
-from lake import shown, store
+from lake import shown
 
 router = APIRouter(tags=["文件 files"])
-BLOCK: Final = 1 << 20
-SMALL: Final = 1 << 18
-"""Bytes up to which a piece is answered in one, which costs half the turns of threads: most that readers ask for, such
-as footers, are smaller. Memory is bounded by so much for each call at one time."""
-_RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 @router.head("/files/{name}", include_in_schema=False)
@@ -76,91 +67,28 @@ def _answer(request: Request, house: House, who: Bearer, key: str) -> Response:
     file = shown.file_of(house.tables, who.access.table, key)
     if file is None:
         raise NotThere("no snapshot of the table has such a file")
-    size = store.size_of(file.path)
     headers = {
         "ETag": f'"{key.rpartition("/")[2]}"',
         "Last-Modified": formatdate(0, usegmt=True),
-        "Accept-Ranges": "bytes",
         "Content-Type": "application/octet-stream",
         "Cache-Control": "private, no-store",
     }
-    wanted = _range(request.headers.get("range"), size)
-    if wanted is None:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-    first, last, status = wanted
-    if status == 206:
-        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    headers["Content-Length"] = str(last - first + 1)
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers)
-    _note(house, who, key, file.rows)
-    blocks = _blocks(file.path, first, last)
-    if last - first < SMALL:
-        return Response(b"".join(blocks), status, headers)
-    return Streamed(blocks, status, headers)
-
-
-def _range(text: str | None, size: int) -> tuple[int, int, int] | None:
-    """First and last byte and the status (RFC 9110, 14.1.2); None where there is nothing in it. A header of another
-    form, or of several ranges, is as none."""
-    parts = _RANGE.fullmatch(text) if text else None
-    if parts is None or parts[1] == parts[2] == "":
-        return 0, size - 1, 200
-    if parts[1] == "":
-        first, last = max(0, size - int(parts[2])), size - 1
-    else:
-        first, last = int(parts[1]), min(int(parts[2] or size), size - 1)
-    return None if first >= size or last < first else (first, last, 206)
-
-
-def _blocks(path: str, first: int, last: int) -> Generator[bytes]:
-    filesystem, inner = store.filesystem(path)
-    left = last - first + 1
-    with filesystem.open_input_file(inner) as file:
-        file.seek(first)
-        while left and (block := file.read(min(BLOCK, left))):
-            left -= len(block)
-            yield block
+    return pieces.answer(request, file.path, headers, lambda: _note(house, who, key, file.rows))
 
 
 # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Seen:
-    """Which files were asked for by which pass, the newest of them: each is logged once, not each of its pieces."""
-
-    MOST: Final = 100_000
-
-    def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, int, str], None] = OrderedDict()
-        self._lock = Lock()
-
-    def new(self, what: tuple[str, int, str]) -> bool:
-        with self._lock:
-            if what in self._seen:
-                return False
-            self._seen[what] = None
-            if len(self._seen) > self.MOST:
-                self._seen.popitem(last=False)
-            return True
-
-    def forget(self, what: tuple[str, int, str]) -> None:
-        with self._lock:
-            self._seen.pop(what, None)
-
-
-_seen = _Seen()
+_seen = pieces.Seen[tuple[str, int, str]]()
 
 
 def _note(house: House, who: Bearer, key: str, rows: int | None) -> None:
     """Log the first use of a pass for a data file, before a byte of it leaves."""
     what = (who.shown.token, who.shown.until, key)
-    if rows is None or not _seen.new(what):
+    if rows is None:
         return
-    said = trail.told(house.desk, who.session, who.access, who.shown.door)
-    try:
-        number = trail.log(house.desk, said, "fetched", file=key.rpartition("/")[2], file_rows=rows)
-        looks.note_whole(house.desk, number, who.access)
-    except BaseException:
-        _seen.forget(what)
-        raise
+    with _seen.once(what) as new:
+        if new:
+            said = trail.told(house.desk, who.session, who.access, who.shown.door)
+            number = trail.log(house.desk, said, "fetched", file=key.rpartition("/")[2], file_rows=rows)
+            looks.note_whole(house.desk, number, who.access)

@@ -1,30 +1,35 @@
-"""One request or one objection as a page, with a form for every step that one may take now (办理). What is done there
-is what the API does."""
+"""One request, objection or application as a page, with a form for every step that one may take now (办理). What is
+done there is what the API does."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response
 from pydantic import BaseModel, Field
 
-from exchange import objections, requests
+from exchange import applications, objections, requests
 from exchange.access import Access, by_grant
 from exchange.deadlines import clocks
 from exchange.errors import ExchangeError, NotThere
 from exchange.narrowing import name_of
 from exchange.objecting import Objection
 from exchange.objecting import Step as ObjectionStep
+from exchange.opening import Application
+from exchange.opening import Step as ApplicationStep
 from exchange.process import READABLE, Request
 from exchange.process import Step as RequestStep
 from exchange.reading import MOST_ROWS
 from exchange.steps import Case, allowed, possible
 from exchange.subscriptions import of_request
+from exchange.web.applications import place_of
 from exchange.web.house import House, Number
 from exchange.web.logged_in import Visit, Visiting
 from exchange.web.problems import status_of, told
 from exchange.web.rendering import Written, to
 from exchange.web.workspace import Kind
+from lake.releases import Standing, shown
 from lake.zones import published_table
 
 router = APIRouter(include_in_schema=False)
@@ -59,6 +64,11 @@ def an_objection(visit: Visiting, number: Number) -> Response:
     return _shown(visit, _found(visit, "objections", number))
 
 
+@router.get("/applications/{number:int}")
+def an_application(visit: Visiting, number: Number) -> Response:
+    return _shown(visit, _found(visit, "applications", number))
+
+
 @router.post("/requests/{number:int}/{step}")
 def take_of_request(
     visit: Visiting, number: Number, step: RequestStep, said: Annotated[Said, Form()]
@@ -73,13 +83,31 @@ def take_of_objection(
     return _taken(visit, ("objections", number, step), said)
 
 
+@router.post("/applications/{number:int}/{step}")
+def take_of_application(
+    visit: Visiting, number: Number, step: ApplicationStep, said: Annotated[Said, Form()]
+) -> Response:
+    return _taken(visit, ("applications", number, step), said)
+
+
+_TAKE: Final[dict[Kind, Callable[..., Case[Any]]]] = {
+    "requests": requests.take,
+    "objections": objections.take,
+    "applications": applications.take,
+}
+_FIND: Final[dict[Kind, Callable[..., Case[Any]]]] = {
+    "requests": requests.find,
+    "objections": objections.find,
+    "applications": applications.find,
+}
+
+
 def _taken(visit: Visit, what: tuple[Kind, int, str], said: Said) -> Response:
     """Back to the page of the case; where the step is refused the page again, with what was written."""
     kind, number, step = what
-    take: Any = {"requests": requests.take, "objections": objections.take}[kind]
     visit.require_csrf(said.csrf)
     try:
-        take(visit.desk, visit.person, number, step, said.words())
+        _TAKE[kind](visit.desk, visit.person, number, step, said.words())
     except NotThere:
         raise
     except ExchangeError as error:
@@ -88,9 +116,7 @@ def _taken(visit: Visit, what: tuple[Kind, int, str], said: Said) -> Response:
 
 
 def _found(visit: Visit, kind: Kind, number: int) -> Case[Any]:
-    find: Any = {"requests": requests.find, "objections": objections.find}[kind]
-    case: Case[Any] = find(visit.desk, visit.person, number)
-    return case
+    return _FIND[kind](visit.desk, visit.person, number)
 
 
 def _shown(
@@ -112,6 +138,7 @@ def _shown(
         most_days=numbers.extend_at_most,
         filled=filled or Said(),
         reads=_reads(visit, case),
+        downloads=_downloads(visit, case),
         delivery=of_request(visit.desk, case.number) if isinstance(case, Request) else None,
         most=MOST_ROWS,
         said=told(refused) if refused else "",
@@ -136,3 +163,20 @@ def _reads(visit: Visit, case: Case[Any]) -> tuple[Access, bool] | None:
         return None
     right = by_grant(entry, case)
     return (right, visit.house.published(right.table) is not None) if right else None
+
+
+def _downloads(
+    visit: Visit, case: Case[Any]
+) -> list[tuple[Standing, list[tuple[dict[str, Any], str]]]] | None:
+    """What a granted application gives the visitor to download now: each release, its files and where they are; None
+    where it gives nothing."""
+    if not isinstance(case, Application):
+        return None
+    try:
+        right = applications.given(visit.desk, visit.who, case.number)
+    except ExchangeError:
+        return None
+    return [
+        (release, [(file, place_of(case.number, release, file["name"])) for file in release[1]["files"]])
+        for release in shown(visit.house.tables, right.entry)
+    ]

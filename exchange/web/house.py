@@ -116,7 +116,7 @@ def _for_requests(caller: Caller) -> Session:
 
 
 Applicant = Annotated[Session, Depends(_for_requests)]
-"""Who calls with the scope `request`: all that requests, objections, notices and deliveries are for."""
+"""Who calls with the scope `request`: all that cases, notices and deliveries are for."""
 
 
 def address_of(request: Request, house: House) -> str:

@@ -29,8 +29,7 @@ def _told(house: House, each: Kept) -> dict[str, Any]:
     return {
         "number": each.id,
         "kind": notice.kind,
-        "request": notice.request,
-        "objection": notice.objection,
+        **notice.numbers,
         "dataset": notice.dataset,
         "policy": notice.policy,
         "state": notice.state,

@@ -66,7 +66,18 @@ def shape_of(path: str) -> Shape | None:
 
 
 _PAGES: Final = frozenset(
-    {"login", "logout", "account", "workspace", "tables", "requests", "objections", "notices", "deliveries"}
+    {
+        "login",
+        "logout",
+        "account",
+        "workspace",
+        "tables",
+        "requests",
+        "objections",
+        "applications",
+        "notices",
+        "deliveries",
+    }
 )
 
 

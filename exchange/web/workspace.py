@@ -1,5 +1,5 @@
-"""The workspace (工作台): what waits for somebody's department, its requests and objections, and what it may read. What
-these pages show is what the API shows (`exchange.web.requests`, `exchange.web.objections`, `exchange.web.tables`)."""
+"""The workspace (工作台): what waits for somebody's department, its cases, and what it may read. What these pages show
+is what the API shows (`exchange.web.requests`, `.objections`, `.applications`, `.tables`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Response
 
-from exchange import objections, requests, words
+from exchange import applications, objections, requests, words
 from exchange.access import readable, require_official
 from exchange.deadlines import clocks
 from exchange.desk import Desk
 from exchange.errors import Forbidden
 from exchange.notices import MOST, Kept, inbox, mark_read
+from exchange.people import Principal
 from exchange.reading import MOST_ROWS
 from exchange.steps import Case, allowed
 from exchange.web.house import Number
@@ -20,8 +21,9 @@ from exchange.web.logged_in import Visit, Visiting
 from exchange.web.rendering import to
 
 router = APIRouter(include_in_schema=False)
-Kind = Literal["requests", "objections"]
+Kind = Literal["requests", "objections", "applications"]
 _OVER: Final = {"ended", "closed"}
+"""States of cases that nothing follows on."""
 MOST_OVER: Final = 20
 """Cases that are over and still shown, the newest; the API has all."""
 
@@ -32,15 +34,22 @@ def workspace(visit: Visiting) -> Response:
     found: dict[Kind, list[Case[Any]]] = {
         "requests": [*requests.listed(visit.desk, visit.person)],
         "objections": [*objections.listed(visit.desk, visit.person)],
+        "applications": [*applications.listed(visit.desk, visit.person)],
     }
     return visit.page(
         "workspace",
         notices=_notices(visit, unread=True),
+        shown=[kind for kind, cases in found.items() if cases or _hears_of(kind, visit.person)],
         lists={kind: _in_order(cases) for kind, cases in found.items()},
         earlier={kind: len(cases) - len(_in_order(cases)) for kind, cases in found.items()},
         mine=lambda case: allowed(case, visit.person),
         due=lambda case: _due(visit.desk, case),
     )
+
+
+def _hears_of(kind: Kind, person: Principal) -> bool:
+    """Whether somebody is told that there are no cases of a kind: the public makes no share requests."""
+    return person.official or kind != "requests"
 
 
 def _in_order(cases: list[Case[Any]]) -> list[Case[Any]]:
@@ -63,9 +72,7 @@ def _place(kept: Kept) -> str:
     """The page of what a notice is about; empty where it has none."""
     if kept.notice.delivery is not None:
         return f"/deliveries/{kept.notice.delivery}"
-    if kept.notice.objection is not None:
-        return f"/objections/{kept.notice.objection}"
-    return f"/requests/{kept.notice.request}" if kept.notice.request is not None else ""
+    return f"/{kept.notice.case}s/{kept.notice.number}" if kept.notice.number is not None else ""
 
 
 def _due(desk: Desk, case: Case[Any]) -> tuple[str, bool]:

@@ -1,30 +1,6 @@
-"""Downloads of the open zone: the masked table as files that people can open, release by release
-(`releases`)."""
+"""Downloads of the open zone: the masked table as files that people can open, release by release. Where they lie and
+which of them hold is `lake.releases`."""
 
-from pipelines.downloads.releases import (
-    INDEX,
-    POINTER,
-    SUMS,
-    as_json,
-    datasets,
-    holding,
-    pointer,
-    release,
-    standing,
-    sums,
-    withdraw,
-)
+from pipelines.downloads.releasing import release
 
-__all__ = [
-    "INDEX",
-    "POINTER",
-    "SUMS",
-    "as_json",
-    "datasets",
-    "holding",
-    "pointer",
-    "release",
-    "standing",
-    "sums",
-    "withdraw",
-]
+__all__ = ["release"]

@@ -20,7 +20,18 @@ from typing import cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake import certificates, erasures, landing, properties, quarantine, recordstore, search, store, zones
+from lake import (
+    certificates,
+    erasures,
+    landing,
+    properties,
+    quarantine,
+    recordstore,
+    releases,
+    search,
+    store,
+    zones,
+)
 from lake.batch import Batch, erasure_batch
 from lake.erasures import Erasure, Place, Search
 from lake.forgetting import erase as erase_rows
@@ -28,7 +39,6 @@ from lake.forgetting import forget_past, holds
 from lake.records import Merged, Published
 from lake.version import code_version
 from lake.zones import Identifier, identifier, published_table
-from pipelines import downloads
 from pipelines.context import Context
 from pipelines.erasure.batches import Rows, Work, at, erase_batch, set_aside
 from pipelines.erasure.derived import derive_again, unnamed
@@ -366,7 +376,7 @@ def _publish_anew(work: Work, entry: Entry, batch: Batch, withdrawn: list[str]) 
             with withdrawing(work.ctx, table):
                 work.ctx.tables.drop(table)
             if zone == "open":
-                downloads.withdraw(work.ctx.settings, entry.id)
+                releases.withdraw(work.ctx.settings.lake_root, entry.id)
             withdrawn.append(".".join(table))
             continue
         path = certificates.path_of(*table, published.snapshot)

@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from lake import store
-from pipelines import downloads
+from lake import releases, store
 from pipelines.context import Context
 from pipelines.listing.dcat import catalog
 from pipelines.listing.opened import opened_site
@@ -46,7 +45,9 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
     }
     texts = {name: BOM + _csv(rows) for name, rows in tables.items()}
     holding = {
-        entry.id: downloads.holding(ctx.settings, entry.id) for entry in entries if entry.open.type != "none"
+        entry.id: releases.holding(ctx.settings.lake_root, entry.id)
+        for entry in entries
+        if entry.open.type != "none"
     }
     texts["catalog.jsonld"] = json.dumps(catalog(ctx, holding, base), ensure_ascii=False, indent=1) + "\n"
     for name, text in texts.items():

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lake.media import MEDIA
+from lake.releases import Standing
 from pipelines.context import Context
-from pipelines.listing.certified import Standing
-from pipelines.listing.tables import cycle, open_fields
-from portal.media import MEDIA
+from pipelines.listing.tables import cycle
 from schemas.model import Entry
+from schemas.policy import open_fields
 
 Json = dict[str, Any]
 CONTEXT: Final = {

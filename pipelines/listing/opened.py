@@ -1,8 +1,8 @@
 """What is open, for the public site (`portal`): the catalogue's words on each open dataset, and its releases.
 
-Shown are certified releases (`certified`) whose every field the entry opens still; what the entry has closed meanwhile
-is not shown, although its files may lie in the lake until the next publication. A dataset without a release is
-announced. What is opened on conditions is told with them, and not given: there is no door here that could ask for them.
+Shown are the releases that may be (`lake.releases`): certified, and of fields that the entry opens still. A dataset
+without one is announced. What is opened on conditions is told with them, and not given here: who wants it applies for
+it, and has it from the exchange (`exchange.applications`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake import store
+from lake.releases import INDEX, POINTER, SUMS, Standing, fields_of, pointer, shown, sums
 from lake.zones import identifier
-from pipelines import downloads
 from pipelines.context import Context
 from pipelines.downloads.cells import as_text
 from pipelines.downloads.dictionary import dictionary
-from pipelines.listing import certified
-from pipelines.listing.certified import Standing
 from pipelines.listing.dcat import catalog
-from pipelines.listing.tables import CLASSES, cycle, open_fields
+from pipelines.listing.tables import CLASSES, cycle
 from portal import Original, Site
 from portal.content import Dataset, Field, File, Provider, Release
 from portal.pages import as_json
@@ -112,20 +110,10 @@ def _dataset(ctx: Context, entry: Entry, releases: Releases) -> Dataset:
 def _whole(ctx: Context, entry: Entry, wrong: list[LakeError]) -> Releases:
     """The releases that may be shown; none, and why, where one of them is not as it should be."""
     try:
-        return _releases(ctx, entry)
+        return shown(ctx.tables, entry)
     except LakeError as error:
         wrong.append(error)
         return []
-
-
-def _releases(ctx: Context, entry: Entry) -> Releases:
-    """The releases that may be shown, the newest first."""
-    granted = set(open_fields(entry))
-    return [
-        release
-        for release in certified.releases(ctx, entry.id)
-        if {field["field"] for field in certified.words(ctx, release)} <= granted
-    ]
 
 
 def _originals(ctx: Context, folder: str, index: Json) -> Iterator[tuple[str, Original]]:
@@ -137,12 +125,12 @@ def _originals(ctx: Context, folder: str, index: Json) -> Iterator[tuple[str, Or
 def _described(dataset: str, releases: Releases) -> Iterator[tuple[str, str]]:
     """What the lake has beside the files of the releases that are shown: index, sums, and which is the newest."""
     for folder, index in releases:
-        yield f"downloads/{folder}/{downloads.INDEX}", as_json(index)
-        yield f"downloads/{folder}/{downloads.SUMS}", downloads.sums(index["files"])
+        yield f"downloads/{folder}/{INDEX}", as_json(index)
+        yield f"downloads/{folder}/{SUMS}", sums(index["files"])
     names = [folder.rsplit("/", 1)[-1] for folder, _ in releases]
     if names:
         home = f"downloads/{dataset.replace('.', '/')}"
-        yield f"{home}/{downloads.POINTER}", as_json(downloads.pointer(names[0], releases[0][1], names[1:]))
+        yield f"{home}/{POINTER}", as_json(pointer(names[0], releases[0][1], names[1:]))
 
 
 def _shown(folder: str, index: Json) -> Release:
@@ -169,7 +157,11 @@ def _released(
     ctx: Context, entry: Entry, release: Standing
 ) -> tuple[tuple[Field, ...], tuple[tuple[str | None, ...], ...]]:
     """The fields as they were published, and a sample of their rows, where the table of the release is there still."""
-    words, table, (_, index) = certified.words(ctx, release), identifier("open", entry.id), release
+    words, table, (_, index) = (
+        fields_of(ctx.settings.lake_root, release),
+        identifier("open", entry.id),
+        release,
+    )
     names, snapshot = [told["field"] for told in words], index["snapshot"]
     if not any(found == snapshot for found, _ in ctx.tables.snapshots(table)):
         return tuple(_field(told) for told in words), ()

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from croniter import croniter
 
-from pipelines import downloads
+from lake import releases
 from pipelines.context import Context
 from schemas.load import Catalogue
 from schemas.model import Entry, Field
-from schemas.policy import mask_plan, policies
+from schemas.policy import open_fields
 from schemas.workdays import HERE, day_of
 
 Row = dict[str, str]
@@ -103,12 +103,8 @@ def _length(field: Field) -> str:
     return str(field.length or "")
 
 
-def open_fields(entry: Entry) -> list[str]:
-    return [name for policy in policies(entry, "open").values() for name in mask_plan(entry, "open", policy)]
-
-
 def opened(ctx: Context, entry: Entry) -> Row:
-    found = downloads.holding(ctx.settings, entry.id)
+    found = releases.holding(ctx.settings.lake_root, entry.id)
     index: Mapping[str, Any] = found[1] if found else {}
     return {
         "数据名称": entry.title.zh,

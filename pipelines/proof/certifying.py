@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lake import certificates, evidence, landing, store, zones
 from lake.auditlog import AuditLog
 from lake.batch import Batch
-from lake.certificates import Certificate, FileProof, GrantProof, InputProof, Words, entry_of
+from lake.certificates import PROPERTY, Certificate, FileProof, GrantProof, InputProof, Words, entry_of
 from lake.properties import named, said
 from lake.records import Checked, Published, Record, Stage
 from lake.signing import Signer, load_signer
@@ -31,7 +31,6 @@ from schemas.policy import ZONES, policies
 if TYPE_CHECKING:
     from lake.commits import Staged
 
-PROPERTY = "certificate"
 RELEASED = "released"
 Standing = tuple[int, dict[str, str]]
 

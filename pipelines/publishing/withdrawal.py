@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lake import store
+from lake import releases, store
 from lake.zones import Identifier, published_table
-from pipelines import downloads
 from pipelines.context import Context
 from pipelines.gates import absent, released
 from pipelines.proof import certifying
@@ -34,9 +33,9 @@ def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
         with certifying.withdrawing(ctx, table):
             ctx.tables.drop(table)
         absent.forget(ctx.settings, table)
-    for dataset in [entry.id] if entry else downloads.datasets(ctx.settings):
+    for dataset in [entry.id] if entry else releases.datasets(ctx.settings.lake_root):
         if dataset not in entries or not _offers_downloads(entries[dataset]):
-            downloads.withdraw(ctx.settings, dataset)
+            releases.withdraw(ctx.settings.lake_root, dataset)
     return [".".join(table) for table in removed]
 
 

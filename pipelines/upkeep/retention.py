@@ -21,14 +21,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake import certificates, handling, landing, properties, quarantine, store, zones
-from lake.certificates import relative
+from lake.certificates import PROPERTY, relative
 from lake.forgetting import erase
 from lake.ledger import Attempt
 from lake.properties import said
 from lake.records import STAGES, Landed
 from lake.zones import published_table
 from pipelines.context import Context
-from pipelines.proof.certifying import PROPERTY, open_log
+from pipelines.proof.certifying import open_log
 from pipelines.quarantine.casework import cases, handled
 from pipelines.quarantine.corrections import waiting
 from pipelines.resuming import last_run

@@ -66,7 +66,8 @@ class CatalogueClocks(Model):
 
 
 class Exchange(Model):
-    """Clocks of share requests and of objections, in working days (Decree 809, Arts. 21, 22, 26 and 27)."""
+    """Clocks of share requests, objections and applications for what is opened on conditions, in working days (Decree
+    809, Arts. 21, 22, 26 and 27)."""
 
     reply_within: int = Key(ge=1)
     extend_at_most: int = Key(ge=0)
@@ -74,6 +75,7 @@ class Exchange(Model):
     deliver_within: int = Key(ge=1)
     verify_within: int = Key(ge=1)
     dispose_within: int = Key(ge=1)
+    answer_within: int = Key(ge=1)
     remind_before: int = Key(ge=0)
 
 

@@ -17,7 +17,8 @@ from exchange.accounts import (
     tokens,
 )
 from exchange.errors import NotThere, Unauthenticated, Unfit
-from exchange.state import ACCOUNTS, TOKENS, State
+from exchange.schema import ACCOUNTS, TOKENS
+from exchange.state import State
 from tests.exchange.conftest import START
 
 DAY = timedelta(days=1)

@@ -12,7 +12,8 @@ from exchange.accounts import close_account, digest, make_token, revoke_token, s
 from exchange.borrowed import ID
 from exchange.errors import Unfit
 from exchange.oidc.issuer import Issuer
-from exchange.state import ACCOUNTS, TOKENS, State
+from exchange.schema import ACCOUNTS, TOKENS
+from exchange.state import State
 from tests.exchange.clock import Clock
 from tests.exchange.provider import Provider
 from tests.exchange.test_oidc import refused

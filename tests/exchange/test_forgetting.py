@@ -14,7 +14,8 @@ from exchange.forgetting import ERASED, OF_TOKENS, forget, traces
 from exchange.objections import find as find_objection
 from exchange.objections import raise_objection
 from exchange.requests import draft, find, take
-from exchange.state import REQUESTS, State
+from exchange.schema import REQUESTS
+from exchange.state import State
 from schemas.settings import Settings
 from tests.exchange.conftest import ASKER, CLERK, HEAD, asked
 

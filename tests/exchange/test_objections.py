@@ -322,7 +322,7 @@ def test_it_is_told_to_whose_turn_it_is_and_what_came_of_it(desk: Desk, clock: C
     number = raised(desk).number
     assert gather(desk) == 1
     (kept,) = inbox(desk.state, SCHOOL)
-    assert (kept.notice.kind, kept.notice.objection, kept.notice.request) == ("turn", number, None)
+    assert (kept.notice.kind, kept.notice.case, kept.notice.number) == ("turn", "objection", number)
     assert (
         subject(kept.notice) == f"校核异议{number}：待办：待核实 Objection {number}: it is your turn: raised"
     )

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from exchange.desk import Desk
 from exchange.errors import ExchangeError, Forbidden, NotThere, Unfit
 from exchange.requests import draft, find, granted, listed, take
-from exchange.state import EVENTS, METADATA, State
+from exchange.schema import EVENTS, METADATA
+from exchange.state import State
 from lake import store
 from lake.auditlog import read_line, segment_name
 from lake.signing import canonical

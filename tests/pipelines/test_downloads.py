@@ -22,7 +22,7 @@ import pytest
 
 from lake import store
 from lake.records import Published
-from pipelines.downloads import delimited, releases
+from pipelines.downloads import delimited, releasing
 from pipelines.downloads.delimited import write_csv
 from pipelines.downloads.lines import write_jsonl
 from pipelines.downloads.workbook import Unfit, write_xlsx
@@ -385,7 +385,7 @@ def test_a_full_disk_is_our_error_and_the_release_before_stands(
         with store.output(uri):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(releases, "write_jsonl", full)
+    monkeypatch.setattr(releasing, "write_jsonl", full)
     with pytest.raises(LakeError, match="disk is full"):
         city.publish(merged, "open")
     assert latest(city) == before
@@ -398,7 +398,7 @@ def test_a_table_of_one_file_is_the_download_where_it_has_the_same_columns(
     (file,) = city.ctx.tables.data_files(("open", "health__visit"))
     assert (latest(city) / "visit.parquet").read_bytes() == Path(file).read_bytes()
     other = lambda *of: pa.schema(list(published_schema(*of))[::-1])  # noqa: E731
-    monkeypatch.setattr(releases, "published_schema", other)
+    monkeypatch.setattr(releasing, "published_schema", other)
     city.publish(city.curate(2, people(9)), "open")
     (file,) = city.ctx.tables.data_files(("open", "health__visit"))
     found, written = pq.read_table(latest(city) / "visit.parquet"), pq.read_table(file)
@@ -412,7 +412,7 @@ def test_a_file_with_other_rows_than_the_table_is_not_released(
     city.publish(city.curate(1, people()), "open")
     before, merged = latest(city), city.curate(2, people(9))
     footer, (old,) = pq.read_metadata, city.ctx.tables.data_files(("open", "health__visit"))
-    monkeypatch.setattr(releases.pq, "read_metadata", lambda *_, **__: footer(old))
+    monkeypatch.setattr(releasing.pq, "read_metadata", lambda *_, **__: footer(old))
     with pytest.raises(Unbalanced, match="rows for download"):
         city.publish(merged, "open")
     assert latest(city) == before

@@ -12,13 +12,13 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from pipelines import downloads
+from lake import releases
+from lake.media import MEDIA
 from pipelines.cli import app
 from pipelines.context import Context
 from pipelines.listing import export
 from pipelines.listing.dcat import catalog
 from pipelines.listing.tables import CYCLES, FORMATS, SHEETS, TYPES, cycle
-from portal.media import MEDIA
 from schemas.load import Catalogue
 from schemas.model import Entry
 from schemas.model.sources import FileSource
@@ -164,7 +164,7 @@ def test_what_dcat_ap_wants_as_nodes_of_a_class_is_such(
     monkeypatch.setenv(KEY, SECRET)
     city = City(settings, make_catalogue)
     city.publish(city.curate(1, people(400, 1)), "open")
-    told = catalog(city.ctx, {ID: downloads.holding(city.ctx.settings, ID)}, "downloads")
+    told = catalog(city.ctx, {ID: releases.holding(city.ctx.settings.lake_root, ID)}, "downloads")
     found = list(nodes(told))
     assert {name for name, _ in found} >= classes.keys()
     assert not [

@@ -14,7 +14,7 @@ import schemathesis
 import sqlalchemy as sa
 from schemathesis.checks import not_a_server_error
 
-from exchange.state import ACCOUNTS, METADATA, TOKENS
+from exchange.schema import ACCOUNTS, METADATA, TOKENS
 from tests.exchange.web.conftest import Served
 from tests.exchange.web.test_hostile import SECRETS
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from exchange.looks import Record, looks
-from exchange.state import LOOKS
+from exchange.schema import LOOKS
 from pipelines.console.looked import looked
 from pipelines.erasure.subject import Subject
 from tests.exchange.web.conftest import CONDITIONAL, Exchange

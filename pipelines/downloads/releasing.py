@@ -1,10 +1,5 @@
-"""Releases: what lies in the open zone for download, and which of it holds.
-
-    downloads/<department>/<dataset>/latest.json                     the release that holds
-    downloads/<department>/<dataset>/<release>/<dataset>.csv …       CSV, JSON Lines, Parquet, XLSX
-                                               data_dictionary.csv, .json
-                                               SHA256SUMS
-                                               index.json            written last
+"""Making a release (`lake.releases` has its form): CSV, JSON Lines, Parquet, XLSX, dictionary and sums, and the index
+last.
 
 A release is written to a folder of its own and holds once `latest.json` names it: one small file, replaced
 whole on a disk and on S3 alike. A process killed before leaves the release before in place, and the next run
@@ -20,14 +15,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake import progress, properties, store, zones
+from lake import progress, properties, store
 from lake.ahead import abreast
 from lake.records import Download, Published
+from lake.releases import DICTIONARY, INDEX, POINTER, SUMS, Json, as_json, home_of, pointer, read, sums, under
 from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.downloads.delimited import write_csv, write_repeated
@@ -38,15 +34,12 @@ from pipelines.downloads.workbook import Unfit, write_xlsx
 from pipelines.publishing import counting
 from pipelines.publishing.counting import TIMES
 from schemas.arrow import published_schema
-from schemas.errors import LakeError, Unbalanced
+from schemas.errors import Unbalanced
 from schemas.model import Entry, Mask
-from schemas.settings import Settings
 
 RULES = 1
 """Raised whenever the files' form changes, so that what was released is released anew."""
 KEPT = 3
-POINTER, INDEX, SUMS = "latest.json", "index.json", "SHA256SUMS"
-Json = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -62,9 +55,9 @@ def release(
 
     Unbalanced, with the release before left in place, if a file holds more or fewer rows than the table.
     """
-    home = zones.folder(ctx.settings, "downloads", entry.id)
+    home = home_of(ctx.settings.lake_root, entry.id)
     name = _name(ctx, entry, published)
-    index = _read(store.join(home, name, INDEX))
+    index = read(store.join(home, name, INDEX))
     if index is None:
         store.remove_tree(store.join(home, name))
         index = _write(_Table(ctx, entry, published, plan, counted), store.join(home, name))
@@ -83,43 +76,6 @@ def release(
         for file in index["files"]
         if file["rows"] is not None
     )
-
-
-def withdraw(settings: Settings, dataset: str) -> None:
-    """Remove every release of a dataset; `latest.json` first, so that nobody is sent to what is going."""
-    home = zones.folder(settings, "downloads", dataset)
-    store.remove_file(store.join(home, POINTER))
-    store.remove_tree(home)
-
-
-def datasets(settings: Settings) -> list[str]:
-    """The datasets that have releases."""
-    departments = store.list_folders(store.join(settings.lake_root, "downloads"))
-    folders = [folder for department in departments for folder in store.list_folders(department)]
-    return [".".join(folder.rsplit("/", 2)[-2:]) for folder in folders]
-
-
-def holding(settings: Settings, dataset: str) -> tuple[str, Json] | None:
-    """The release of a dataset that holds now: its folder below `downloads/`, and its index; None without one."""
-    return next(standing(settings, dataset), None)
-
-
-def standing(settings: Settings, dataset: str) -> Iterator[tuple[str, Json]]:
-    """Folder and index of the release that holds, and of those before it that are kept under the same masks."""
-    home = zones.folder(settings, "downloads", dataset)
-    for name in _names(store.join(home, POINTER)):
-        index = _read(store.join(home, name, INDEX))
-        if index is None:
-            return
-        yield f"{dataset.replace('.', '/')}/{name}", index
-
-
-def _names(uri: str) -> list[str]:
-    """The releases that `latest.json` names, the newest first. LakeError where it is none that was written here."""
-    try:
-        return [found["release"], *found["earlier"]] if (found := _read(uri)) else []
-    except (KeyError, TypeError):
-        raise _damaged(uri) from None
 
 
 def _name(ctx: Context, entry: Entry, published: Published) -> str:
@@ -164,7 +120,7 @@ def _write(table: _Table, folder: str) -> Json:
         made = list(abreast(write, kinds, table.ctx.settings.threads))
     files = [file for file in made if "reason" not in file]
     left_out = [file for file in made if "reason" in file]
-    uri = store.join(folder, "data_dictionary")
+    uri = store.join(folder, DICTIONARY)
     files.append(_file(f"{uri}.csv", "csv", None, write_csv(f"{uri}.csv", flat(words).to_reader())))
     files.append(_file(f"{uri}.json", "json", None, store.write_stream(f"{uri}.json", [as_json(words)])))
     store.write_atomic(store.join(folder, SUMS), sums(files).encode())
@@ -260,44 +216,10 @@ def _file(uri: str, kind: str, rows: int | None, made: tuple[str, int]) -> Json:
 def _switch(home: str, name: str, index: Json, *, alone: bool) -> list[str]:
     """Make the release hold; returns the releases that stay: it, and, unless it stands alone, the ones before it
     under the same masks."""
-    under = _under(index)
-    before = _read(store.join(home, POINTER)) or {}
-    earlier = [before["release"], *before["earlier"]] if before.items() >= under.items() else []
+    kept_under = under(index)
+    before = read(store.join(home, POINTER)) or {}
+    earlier = [before["release"], *before["earlier"]] if before.items() >= kept_under.items() else []
     earlier = [] if alone else [each for each in earlier if each != name][: KEPT - 1]
     if before.get("release") != name or before.get("earlier") != earlier:
         store.write_atomic(store.join(home, POINTER), as_json(pointer(name, index, earlier)))
     return [name, *earlier]
-
-
-def _under(index: Json) -> Json:
-    return {"masks": index["masks"], "key_version": index["key_version"]}
-
-
-def pointer(name: str, index: Json, earlier: list[str]) -> Json:
-    """What `latest.json` says of the release that holds, and of those before it that stay."""
-    return {"release": name, "index": f"{name}/{INDEX}", **_under(index), "earlier": earlier}
-
-
-def sums(files: list[Json]) -> str:
-    """As `sha256sum -c` reads them."""
-    return "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
-
-
-def _read(uri: str) -> Json | None:
-    try:
-        return json.loads(store.read_bytes(uri)) if store.exists(uri) else None
-    except ValueError:
-        raise _damaged(uri) from None
-
-
-def _damaged(uri: str) -> LakeError:
-    return LakeError(
-        "a file that leads to downloads was damaged or changed",
-        file=uri,
-        next_step="`xuanwu verify` says what else was; publishing the dataset again writes it anew",
-    )
-
-
-def as_json(value: Json) -> bytes:
-    """As index, pointer and dictionary are written."""
-    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()

@@ -1,0 +1,190 @@
+"""Releases: which files of the open zone lie for download, which of them hold, and which may be shown.
+
+    downloads/<department>/<dataset>/latest.json                     the release that holds, and earlier ones that stay
+    downloads/<department>/<dataset>/<release>/<dataset>.csv …       the data
+                                               data_dictionary.csv, .json
+                                               SHA256SUMS
+                                               index.json            what it is, and its files
+
+They are made by `pipelines.downloads`. Shown, on the public site and to who was granted what is opened on conditions,
+is what a certificate names that holds (law 4), as it names it. The certificate of the snapshot that readers see names
+every file of every release that stands. While a publication is at work, or was killed, it names none yet: then it is
+the certificate before it, and the release that is being made is not shown. Without a table, or without its certificate,
+nothing is; nor is a release with a field that the entry has closed since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from lake import certificates, store
+from lake.certificates import PROPERTY, Certificate, FileProof
+from lake.properties import said
+from lake.zones import identifier, split
+from schemas.errors import LakeError
+from schemas.model import Entry
+from schemas.policy import open_fields
+
+if TYPE_CHECKING:
+    from lake.tables import Tables
+
+ZONE: Final = "downloads"
+POINTER, INDEX, SUMS = "latest.json", "index.json", "SHA256SUMS"
+DICTIONARY: Final = "data_dictionary"
+Json = dict[str, Any]
+Standing = tuple[str, Json]
+"""Folder of a release below `downloads/`, and its index."""
+
+
+# ── what lies there ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def home_of(root: str, dataset: str) -> str:
+    """Where the releases of a dataset lie in the lake at `root`."""
+    return store.join(root, ZONE, *split(dataset))
+
+
+def datasets(root: str) -> list[str]:
+    """The datasets that have releases."""
+    departments = store.list_folders(store.join(root, ZONE))
+    folders = [folder for department in departments for folder in store.list_folders(department)]
+    return [".".join(folder.rsplit("/", 2)[-2:]) for folder in folders]
+
+
+def holding(root: str, dataset: str) -> Standing | None:
+    """The release of a dataset that holds now; None without one."""
+    return next(standing(root, dataset), None)
+
+
+def standing(root: str, dataset: str) -> Iterator[Standing]:
+    """The release that holds, and those before it that are kept under the same masks."""
+    home = home_of(root, dataset)
+    for name in _names(store.join(home, POINTER)):
+        index = read(store.join(home, name, INDEX))
+        if index is None:
+            return
+        yield f"{dataset.replace('.', '/')}/{name}", index
+
+
+def withdraw(root: str, dataset: str) -> None:
+    """Remove every release of a dataset; `latest.json` first, so that nobody is sent to what is going."""
+    home = home_of(root, dataset)
+    store.remove_file(store.join(home, POINTER))
+    store.remove_tree(home)
+
+
+def _names(uri: str) -> list[str]:
+    """The releases that `latest.json` names, the newest first. LakeError where it is none that was written here."""
+    try:
+        return [found["release"], *found["earlier"]] if (found := read(uri)) else []
+    except (KeyError, TypeError):
+        raise _damaged(uri) from None
+
+
+def read(uri: str) -> Json | None:
+    """A pointer or an index; None where there is none, LakeError for what is no JSON."""
+    try:
+        return json.loads(store.read_bytes(uri)) if store.exists(uri) else None
+    except ValueError:
+        raise _damaged(uri) from None
+
+
+def _damaged(uri: str) -> LakeError:
+    return LakeError(
+        "a file that leads to downloads was damaged or changed",
+        file=uri,
+        next_step="`xuanwu verify` says what else was; publishing the dataset again writes it anew",
+    )
+
+
+# ── how it is written ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def as_json(value: Json) -> bytes:
+    """As index, pointer and dictionary are written."""
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def pointer(name: str, index: Json, earlier: list[str]) -> Json:
+    """What `latest.json` says of the release that holds, and of those before it that stay."""
+    return {"release": name, "index": f"{name}/{INDEX}", **under(index), "earlier": earlier}
+
+
+def under(index: Json) -> Json:
+    """The masks and the key that a release was made with."""
+    return {"masks": index["masks"], "key_version": index["key_version"]}
+
+
+def sums(files: list[Json]) -> str:
+    """As `sha256sum -c` reads them."""
+    return "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
+
+
+# ── what may be shown ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def shown(tables: Tables, entry: Entry) -> list[Standing]:
+    """The releases that are certified, and whose every field the entry opens still; the newest first. LakeError where
+    one is not as its certificate says."""
+    opened = set(open_fields(entry))
+    return [
+        release
+        for release in _certified(tables, entry.id)
+        if {field["field"] for field in fields_of(tables.root, release)} <= opened
+    ]
+
+
+def fields_of(root: str, release: Standing) -> list[Json]:
+    """The fields of a release as its data dictionary tells them. LakeError where that is not the one of its index."""
+    folder, index = release
+    name = f"{DICTIONARY}.json"
+    (sha256,) = (file["sha256"] for file in index["files"] if file["name"] == name)
+    path = f"{ZONE}/{folder}/{name}"
+    try:
+        data = store.read_bytes(store.join(root, path))
+    except FileNotFoundError:
+        raise _changed(path, "has gone: it was published anew or withdrawn meanwhile") from None
+    _require(data, sha256, path)
+    return list(json.loads(data)["fields"])
+
+
+def _certified(tables: Tables, dataset: str) -> Iterator[Standing]:
+    named = _named(tables, dataset)
+    for folder, index in standing(tables.root, dataset) if named else ():
+        path = f"{ZONE}/{folder}/{INDEX}"
+        if path in named:
+            _require(as_json(index), named[path].sha256, path)
+            yield folder, index
+
+
+def _named(tables: Tables, dataset: str) -> dict[str, FileProof]:
+    """The files of the dataset's releases, by their paths below the lake."""
+    newest = next(tables.snapshots(identifier("open", dataset)), None)
+    found = _certificate(tables.root, said(newest[1], PROPERTY) if newest else None)
+    while found is not None and not found.downloads:
+        found = _certificate(tables.root, found.previous.path if found.previous else None)
+    return {proof.path: proof for proof in found.downloads} if found else {}
+
+
+def _certificate(root: str, path: str | None) -> Certificate | None:
+    if path is None or not store.exists(store.join(root, path)):
+        return None
+    try:
+        return certificates.decode(store.read_bytes(store.join(root, path)), certificates.lake_keys(root))
+    except ValueError as error:
+        raise _changed(path, f"does not hold: {error}") from None
+
+
+def _require(data: bytes, sha256: str, path: str) -> None:
+    if certificates.digest_of(data) != sha256:
+        raise _changed(path, "is not what was certified: it was changed")
+
+
+def _changed(path: str, what: str) -> LakeError:
+    return LakeError(
+        f"a file of the lake {what}",
+        file=path,
+        next_step="try again; if it stays so, `xuanwu verify` says what was changed",
+    )
