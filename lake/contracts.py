@@ -24,6 +24,7 @@ from lake.auditlog import AuditLog, entries
 from lake.batch import Batch
 from lake.certificates import digest_of, relative
 from schemas.errors import LakeError
+from schemas.model import Assessed
 from schemas.settings import Settings
 
 FOLDER: Final = "proof/contracts"
@@ -49,13 +50,14 @@ class Contract(BaseModel):
 
 class Change(BaseModel):
     """What became of one thing, in words. `loosens`: it protects less than before, or nobody can tell that it does
-    not."""
+    not. `reassess`: what was assessed before (Decree 809, Art. 13) does not cover it."""
 
     model_config = ConfigDict(frozen=True)
 
     zh: str
     en: str
     loosens: bool = False
+    reassess: bool = False
 
 
 Compare = Callable[[Contract, Contract], Sequence[Change]]
@@ -78,11 +80,13 @@ def use(settings: Settings, log: AuditLog, batch: Batch, now: Contract, compare:
         uri = store.join(_folder(settings, now.dataset), f"{number:05d}-{now.digest[:_DIGITS]}.json")
         data = encode(now)
         changes = compare(before, now) if before else ()
+        assessed = now.facts.get("assessed", {}).get("")
         line = {
             **{"action": ACTION, "dataset": batch.dataset, "batch": batch.id, "number": number},
             "contract": now.contract,
             "form": {"path": relative(settings.lake_root, uri), "sha256": digest_of(data)},
             "changes": [change.model_dump() for change in changes],
+            **({"assessed": assessed} if assessed else {}),
         }
         append({**line, "phase": "attempt"})
         store.write_atomic(uri, data)
@@ -91,7 +95,8 @@ def use(settings: Settings, log: AuditLog, batch: Batch, now: Contract, compare:
 
 @dataclass(frozen=True)
 class Used:
-    """A form of a contract that came into use: by which batch, since when, and what changed."""
+    """A form of a contract that came into use: by which batch, since when, and what changed. `assessed` as the entry
+    said it then."""
 
     dataset: str
     number: int
@@ -99,6 +104,9 @@ class Used:
     batch: str
     contract: str
     changes: tuple[Change, ...]
+    form: Mapping[str, str]
+    """Its file: `path` in the lake, and `sha256`."""
+    assessed: Assessed | None = None
 
     @property
     def unchanged(self) -> tuple[str, str]:
@@ -129,6 +137,8 @@ def _used(entry: Mapping[str, Any]) -> Used:
         batch=entry["batch"],
         contract=entry["contract"],
         changes=tuple(Change.model_validate(each) for each in entry["changes"]),
+        form=entry["form"],
+        assessed=Assessed.model_validate(entry["assessed"]) if "assessed" in entry else None,
     )
 
 

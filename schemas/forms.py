@@ -21,6 +21,7 @@ FORMS = {
         "(`__` joins them in the names of tables)"
     ),
     r"^[0-9]{6,}/[0-9]+$": '政务信息资源代码, class digits, `/`, serial: "3010203/000017"',
+    r"^.{0,59}[0-9].{0,59}$": "the number of a document, such as 宁民保审〔2026〕3号",
     r"^expect_[a-z0-9_]+$": "the name of an expectation, `expect_…`",
 }
 

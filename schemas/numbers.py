@@ -12,7 +12,7 @@ from schemas.draft import validate
 from schemas.findings import Finding
 from schemas.messages import findings_of
 from schemas.model import Numbers
-from schemas.yamlfile import decode, parse, read_bytes
+from schemas.yamlfile import Unreadable, decode, parse, read_bytes
 
 FILE = Path(__file__).with_name("policy.yaml")
 
@@ -26,6 +26,15 @@ def _shipped() -> dict[str, Any]:
 def default_numbers() -> Numbers:
     """The numbers as the house gives them."""
     return Numbers.model_validate(_shipped())
+
+
+def numbers_at(root: Path) -> Numbers:
+    """The numbers of the catalogue under `root`, read alone; the house's own where it has none or they cannot be read,
+    which `xuanwu check` tells."""
+    try:
+        return numbers_of(decode(read_bytes(root / "policy.yaml")))[0]
+    except (OSError, Unreadable):
+        return default_numbers()
 
 
 def numbers_of(text: str) -> tuple[Numbers, list[Finding]]:

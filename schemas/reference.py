@@ -72,7 +72,7 @@ def entry_schema() -> dict[str, Any]:
 # ── the reference ─────────────────────────────────────────────────────────────────────────────────────────
 
 _CHAPTERS: tuple[tuple[str, str, tuple[type[Any], ...]], ...] = (
-    ("An entry", "数据集条目", (model.EntryFile, model.Title, model.Text)),
+    ("An entry", "数据集条目", (model.EntryFile, model.Title, model.Text, model.Assessed, model.Document)),
     (
         "Sources",
         "来源",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MODELS = {
     "EntryFile": "数据集条目",
+    "Assessed": "编目前评估",
+    "Document": "文件",
     "DatabaseSource": "数据库来源",
     "FileSource": "文件来源",
     "HttpSource": "接口来源",
@@ -48,6 +50,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "EntryFile.code": ("信息资源代码", ""),
     "EntryFile.owner": ("数源部门", "the department that answers for the data, a row of departments.yaml"),
     "EntryFile.subject": ("主体", ""),
+    "EntryFile.assessed": ("编目前评估", ""),
     "EntryFile.source": ("来源", "where the rows are collected from"),
     "EntryFile.schedule": (
         "采集计划",
@@ -65,6 +68,11 @@ TERMS: dict[str, tuple[str, str]] = {
     "EntryFile.open": ("开放属性", "what the public may have"),
     "EntryFile.fields": ("信息项", "name to field, in the table's order"),
     "EntryFile.checks": ("质量规则", "at least one; checks of elements, keys and required fields are added"),
+    "Assessed.secrecy": ("保密审查", "that it holds no secret of the state or of work"),
+    "Assessed.impact": ("个人信息保护影响评估", ""),
+    "Assessed.approved": ("负责人审核同意", "by the head of the department, of all that stands above"),
+    "Document.day": ("日期", "of the document; none that is still to come"),
+    "Document.number": ("文号", ""),
     "DatabaseSource.connection": ("连接", "connection in Airflow, or XUANWU_CONN_<NAME>"),
     "DatabaseSource.table": ("表或视图", "table or view to read"),
     "DatabaseSource.schema": ("模式", "schema of the table; default the connection's"),

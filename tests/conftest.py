@@ -39,6 +39,12 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
+ASSESSED = {
+    "secrecy": {"day": "2026-01-05", "number": "保审1号"},
+    "impact": {"day": "2026-01-06", "number": "评1号"},
+    "approved": {"day": "2026-01-07", "number": "审1号"},
+}
+"""What an entry of graded fields says (Decree 809, Art. 13)."""
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 """What every test's clock says."""
 

@@ -1,4 +1,5 @@
-"""In which form a dataset's contract was in use: each form is in the audit log as it is, and lies there."""
+"""In which form a dataset's contract was in use: each form is in the audit log as it is, and lies there; what the
+authority reviewed is one of them."""
 
 from __future__ import annotations
 
@@ -22,6 +23,10 @@ def check(copy: Copy, log: Log, certificates: Mapping[str, Certificate]) -> Iter
     for path, entry in log.forms.items():
         if entry["phase"] == "outcome" and path not in there:
             yield Finding(path, f"the form of the contract of {entry['dataset']} is missing")
+    for review in log.unfounded:
+        yield Finding(
+            review["form"]["path"], f"a review at {review['at']} is of a form that the log did not hold then"
+        )
     for path, certificate in certificates.items():
         known = log.contracts.get(certificate.dataset, {})
         before = {contract for contract, index in known.items() if index < log.first[path]}

@@ -19,7 +19,8 @@ Entry = dict[str, Any]
 @dataclass
 class Log:
     """What follows from the entries. `certificates` lists the digests that a certificate has had, in order; `index` and
-    `first` are its last entry and its first; `contracts` has by dataset each contract's first entry."""
+    `first` are its last entry and its first; `contracts` has by dataset each contract's first entry; `unfounded` are
+    reviews of forms of which nothing had been said before."""
 
     roots: list[str] = field(default_factory=list)
     checkpoints: list[Entry] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Log:
     forms: dict[str, Entry] = field(default_factory=dict)
     contracts: dict[str, dict[str, int]] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
+    unfounded: list[Entry] = field(default_factory=list)
 
     def take(self, entry: Entry) -> None:
         if entry.get("action") == "publish" and "certificate" in entry:
@@ -65,6 +67,10 @@ class Log:
             self.forms[entry["form"]["path"]] = entry
             known = self.contracts.setdefault(entry["dataset"], {})
             known.setdefault(entry["contract"], len(self.roots) - 1)
+        elif entry.get("action") == "review":
+            known_form = self.forms.get(entry["form"]["path"], {})
+            same = all(known_form.get(key) == entry[key] for key in ("dataset", "number", "contract", "form"))
+            self.unfounded += [] if same else [entry]
         elif verdict := entry.get("verdict"):
             self.verdicts[verdict["path"]] = verdict["sha256"]
         self.removed |= set(entry.get("removed", []))

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from pipelines.cli import (
+    authority,
     catalogue,
     decisions,
     deliveries,
@@ -64,7 +65,7 @@ for command in (
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(exchange.account_app, name="account")
 app.add_typer(exchange.token_app, name="token")
-app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(authority.app, name="catalogue")
 app.add_typer(grants.app, name="grant")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(objections.app, name="objection")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, iso
+from pipelines.cli.common import AsJson
 
 _READERS = 3
 """Processes at most that read the files of a large catalogue: more would wait for the one that judges them."""
@@ -95,42 +95,6 @@ def list_entries() -> None:
 
     for name, entry in sorted(load_catalogue(Settings().catalogue).entries.items()):
         typer.echo(f"{name:<40}{entry.title.zh} {entry.title.en}")
-
-
-@app.command("history")
-def show_history(
-    dataset: Annotated[str | None, typer.Argument(help="department.dataset; default: all")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """目录变更 Which form of an entry was in use since when, and what changed, the newest first; from the audit log."""
-    from dataclasses import asdict
-
-    from lake.contracts import history
-    from schemas.errors import XuanwuError
-    from schemas.settings import Settings
-
-    found = history(Settings().lake_root, dataset)
-    if dataset and not found:
-        known = "`xuanwu catalogue history` without a name shows all; `xuanwu catalogue list` the datasets"
-        raise XuanwuError(f"no contract of `{dataset}` was in use in this lake", next_step=known)
-    if as_json:
-        said = [
-            asdict(each) | {"changes": [change.model_dump() for change in each.changes]} for each in found
-        ]
-        typer.echo(json.dumps(said, ensure_ascii=False, indent=1, default=iso))
-        return
-    from schemas.workdays import HERE
-
-    for used in found:
-        since = f"{used.since.astimezone(HERE):%Y-%m-%d %H:%M}"
-        typer.secho(f"{used.dataset} #{used.number}  {since}  {used.batch}", bold=True)
-        for change in used.changes:
-            looser = typer.style("  放宽 looser", fg="red") if change.loosens else ""
-            typer.echo(f"  {change.zh}  {change.en}{looser}")
-        if not used.changes:
-            typer.echo(f"  {' '.join(used.unchanged)}")
-    if not found:
-        typer.echo("尚无记录 no contract was in use in this lake", err=True)
 
 
 @app.command("import")

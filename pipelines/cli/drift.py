@@ -36,7 +36,8 @@ def drift(
         for clock in each.due:
             late = typer.style("  逾期 late", fg="red") if clock.late else ""
             said = f"目录应于 {clock.due} 前更新 {clock.owner} updates the catalogue until {clock.due}"
-            typer.echo(f"  {' '.join(clock.words)}: {said}{late}")
+            more = f"，{' '.join(clock.more)}" if clock.extended else ""
+            typer.echo(f"  {' '.join(clock.words)}: {said}{more}{late}")
     if not found:
         typer.echo("nothing changed at the sources", err=True)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lake.contracts import Change, Contract
 from pipelines.contracts.form import TOLD, UNTOLD
-from pipelines.contracts.loosening import item_loosens, loosens
+from pipelines.contracts.loosening import item_loosens, loosens, personal
 from schemas.terms import MODELS, TERMS
 
 Item = Mapping[str, Any]
@@ -17,6 +17,7 @@ MOST: Final = 10
 """Codes that are told of a list that changed."""
 _WORDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "entry": ("条目", "entry", "EntryFile"),
+    "assessed": ("编目前评估", "assessment", "Assessed"),
     "source": ("来源", "source", "DatabaseSource FileSource HttpSource ExchangeSource LakeSource"),
     "schedule": ("采集计划", "schedule", "Schedule"),
     "merge": ("归并方式", "merge", "Merge"),
@@ -86,11 +87,12 @@ def _came_or_went(section: str, item: str, said: Item, *, added: bool) -> Change
     told = [_shown(said[key]) for key in ("type", "mask") if key in said]
     told += [(f"{said['grade']} 级", f"grade {said['grade']}")] if "grade" in said else []
     more_zh, more_en = (" ".join(words) for words in zip(*told, strict=True)) if told else ("", "")
-    name = f" {item}" if item else ""
+    name, looser = f" {item}" if item else "", item_loosens(section, added=added)
     return Change(
         zh=f"{verb[0]}{zh}{name}" + (f"（{more_zh}）" if told else ""),
         en=f"{en}{name} {verb[1]}" + (f" ({more_en})" if told else ""),
-        loosens=item_loosens(section, added=added),
+        loosens=looser,
+        reassess=looser or (added and personal(section, None, said.get("grade"))),
     )
 
 
@@ -98,10 +100,12 @@ def _of_key(section: str, item: str, key: str, was: Any, is_now: Any) -> Change:
     zh, en, _ = _WORDS[section]
     label, name = _label(section, key), f" {item}" if item else ""
     told_zh, told_en = _codes(was, is_now) if section == "codes" else _told(was, is_now)
+    looser = loosens(section, key, was, is_now)
     return Change(
         zh=f"{zh}{name}：{label}{told_zh}",
         en=f"{en}{name}: {key} {told_en}",
-        loosens=loosens(section, key, was, is_now),
+        loosens=looser,
+        reassess=looser or (key == "grade" and personal(section, was, is_now)),
     )
 
 
@@ -121,6 +125,8 @@ def _shown(value: Any) -> tuple[str, str]:
     """A value in words; of one that is not told, and of sets and expressions, how many there are."""
     if value is None:
         return "无", "none"
+    if isinstance(value, dict) and "number" in value:
+        return (f"{value['number']}（{value['day']}）", f"{value['number']} ({value['day']})")
     if _is_digest(value):
         return (f"{value['count']} 项", f"{value['count']} values") if "count" in value else ("…", "…")
     if isinstance(value, dict) and "kind" in value:

@@ -28,14 +28,15 @@ LIMITS: Final = ("release", "k", "l", "t", "below", "of", "context", "suppress",
 Digest = Callable[[Any], str]
 """A keyed digest of a value (`lake.auditlog.AuditLog.digest`)."""
 _TEXTS: Final = {"title", "summary", "conditions", "basis", "sql", "params"}
-_SECTIONS: Final = ("source", "schedule", "merge", "brake", "retention", "share", "open")
+_SECTIONS: Final = ("assessed", "source", "schedule", "merge", "brake", "retention", "share", "open")
 _IN_PLAN: Final = {"fields", "drop", "mask", "disclosure", "policies"}
 """Keys of a publication that `mask` and `limits` tell as they work out."""
 
 
 def contract_hash(entry: Entry) -> str:
-    """Digest of the resolved entry, wherever its file lies, whatever runs it and whatever was granted of it."""
-    return digest(written(entry).model_dump(mode="json", exclude={"file", "engine"}))
+    """Digest of the resolved entry, wherever its file lies, whatever runs it, by which documents it was assessed, and
+    whatever was granted of it: what is published under it is the same."""
+    return digest(written(entry).model_dump(mode="json", exclude={"file", "engine", "assessed"}))
 
 
 def digest(value: Any) -> str:
@@ -44,11 +45,12 @@ def digest(value: Any) -> str:
 
 
 def identity(catalogue: Catalogue, entry: Entry) -> str:
-    """Digest of the whole contract: of the entry, of the code lists that it names, and of the limits to which the
-    policy file holds its publications."""
+    """Digest of the whole contract: of the entry, of the code lists that it names, of the limits to which the policy
+    file holds its publications, and of its assessment where it has one."""
     codes = {name: [code.model_dump() for code in rows] for name, rows in _codes(catalogue, entry).items()}
     said = {"contract": contract_hash(entry), "codes": codes, "limits": _limits(catalogue, entry)}
-    return digest(said)
+    assessed = {"assessed": entry.assessed.model_dump(mode="json")} if entry.assessed else {}
+    return digest(said | assessed)
 
 
 def facts_of(catalogue: Catalogue, entry: Entry, keyed: Digest) -> Facts:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.model import Fpe, Hmac, Mask, Noise
+from schemas.model import PERSONAL, Fpe, Hmac, Mask, Noise
 from schemas.rules.masks import weaker
 
 Value = Any
@@ -47,7 +47,7 @@ _HIGHER: Final = {
     *{("retention", "landing"), ("retention", "standard"), ("retention", "dismissed")},
 }
 _ADDED: Final = {"publication", "mask"}
-_REMOVED: Final = {"check", "limits"}
+_REMOVED: Final = {"assessed", "check", "limits"}
 
 
 def item_loosens(section: str, *, added: bool) -> bool:
@@ -56,10 +56,17 @@ def item_loosens(section: str, *, added: bool) -> bool:
     return section in (_ADDED if added else _REMOVED)
 
 
+def personal(section: str, before: Value, after: Value) -> bool:
+    """Whether a field has come to be graded as personal or commercial: one more to assess (Decree 809, Art. 13)."""
+    return section == "field" and (before or 0) < PERSONAL <= (after or 0)
+
+
 def loosens(section: str, key: str, before: Value, after: Value) -> bool:
     """Whether the value of a key protects less than before; None stands for a key that is not there."""
     if section == "mask":
         return _weaker(before, after)
+    if section == "assessed":
+        return after is None
     if key == _WITH.get(section):
         return _STRICT[key].get(after, 0) < _STRICT[key].get(before, 0)
     if key == "mostly":

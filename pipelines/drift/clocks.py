@@ -1,7 +1,7 @@
 """Until when the catalogue is to follow a change at a source: the department has ten working days (809, Art. 17).
 
 A clock runs from the moment at which a change is first noticed that the entry does not follow, until a batch has landed
-or the entry asks for the column no more:
+or the entry asks for the column no more; longer where the authority has consented to that (`lake.authority`):
 
     missing    a column that the entry collects is not there (from the audit log: the batch was stopped)
     type       a collected column's type changed, and the batch is held for a decision (from the log: the hold)
@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 
 from lake import landing, recordstore
 from lake.auditlog import entries
+from lake.authority import Clock, Extension, extensions
 from lake.batch import Batch
 from lake.records import Standardised
 from pipelines.context import Context
@@ -50,12 +51,21 @@ class Unfollowed:
     since: datetime
     due: date
     late: bool
+    extended: int = 0
+    """Working days of it that the authority has added, by the documents of these numbers."""
+    documents: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, str]:
         """In Chinese and in English."""
         zh, en = _WORDS[self.what]
         return zh.format(self.name), en.format(self.name)
+
+    @property
+    def more(self) -> tuple[str, str]:
+        """What the authority added, in Chinese and in English."""
+        by = ", ".join(self.documents)
+        return f"已延长 {self.extended} 个工作日（{by}）", f"extended by {self.extended} working days ({by})"
 
 
 _Noticed = tuple[datetime, str]
@@ -74,9 +84,16 @@ class Clocks:
         return sorted((self._clock(entry, *key, *noticed) for key, noticed in found.items()), key=_order)
 
     def _clock(self, entry: Entry, what: What, name: str, since: datetime, batch: str) -> Unfollowed:
-        due = deadline(since, self.ctx.catalogue.numbers.catalogue.update_within)
+        given = [each for each in self._extensions if (what, name, batch) in _of(entry, each)]
+        more = sum(each.days for each in given)
+        due = deadline(since, self.ctx.catalogue.numbers.catalogue.update_within + more)
         late = day_of(self.ctx.clock()) > due
-        return Unfollowed(entry.id, entry.owner, what, name, batch, since, due, late)
+        documents = tuple(each.document for each in given)
+        return Unfollowed(entry.id, entry.owner, what, name, batch, since, due, late, more, documents)
+
+    @cached_property
+    def _extensions(self) -> list[Extension]:
+        return extensions(self.ctx.settings.lake_root)
 
     # ── batches that did not land ─────────────────────────────────────────────────────────────────────────
 
@@ -146,6 +163,10 @@ class Clocks:
         attempts = self.ctx.ledger.attempts(batch.id, batch.dataset)
         done = [each.finished for each in attempts if each.stage == "standardise" and each.finished]
         return min(done, default=batch.end)
+
+
+def _of(entry: Entry, extension: Extension) -> tuple[Clock, ...]:
+    return extension.clocks if extension.dataset == entry.id else ()
 
 
 def _counts(field: Field, text: str, rows: int) -> bool:

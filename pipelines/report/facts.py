@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from exchange.errors import Busy
 from lake import progress, quarantine, recordstore, store
-from lake.contracts import Used, history
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
 from pipelines.context import Context
+from pipelines.contracts.reviewing import Form, forms, waiting
 from pipelines.drift.clocks import Clocks, Unfollowed
 from pipelines.objected import Tally, objected, tallies
 from pipelines.quarantine.casework import Load, loads
@@ -110,13 +110,27 @@ class Facts:
     loads: tuple[Load, ...] = ()
     objections: tuple[Tally, ...] | None = ()
     """None where the exchange's database did not answer."""
-    contracts: tuple[Used, ...] = ()
-    """Contracts that changed, the newest first."""
+    contracts: tuple[Form, ...] = ()
+    """Every form of a contract that was in use, the newest first."""
     unfollowed: tuple[Unfollowed, ...] = ()
 
     @property
     def batches(self) -> list[BatchFacts]:
         return [batch for dataset in self.datasets for batch in dataset.batches]
+
+    @property
+    def changed(self) -> list[Form]:
+        """Contracts that changed, the newest first."""
+        return [form for form in self.contracts if form.used.number > 1]
+
+    @property
+    def unreviewed(self) -> list[Form]:
+        return waiting(self.contracts)
+
+    @property
+    def outdated(self) -> list[Form]:
+        """Contracts that have changed since they were assessed."""
+        return [form for form in self.contracts if form.outdated]
 
     @property
     def score(self) -> Indicator:
@@ -159,7 +173,7 @@ def gather(ctx: Context) -> Facts:
         ),
         tuple(loads(ctx)),
         _objections(ctx),
-        tuple(each for each in history(ctx.settings.lake_root) if each.number > 1),
+        tuple(forms(ctx.settings.lake_root, ctx.catalogue.numbers.catalogue.review_within, ctx.clock())),
         _unfollowed(ctx),
     )
 

@@ -46,6 +46,7 @@ def write_report(ctx: Context, path: Path) -> Path:
         departments=ctx.catalogue.departments,
         verify_within=ctx.catalogue.numbers.exchange.verify_within,
         update_within=ctx.catalogue.numbers.catalogue.update_within,
+        review_within=ctx.catalogue.numbers.catalogue.review_within,
         newest_changes=NEWEST,
         titles={name: entry.title.zh for name, entry in ctx.catalogue.entries.items()},
     )

@@ -4,6 +4,7 @@
 stage reads: elements applied, defaults filled in, texts and masks complete. `schemas.load` turns one into the other.
 """
 
+from schemas.model.assessed import PERSONAL, Assessed, Document
 from schemas.model.basics import (
     DatasetId,
     Dimension,
@@ -76,7 +77,9 @@ from schemas.model.written import (
 )
 
 __all__ = [
+    "PERSONAL",
     "SHORT_MASKS",
+    "Assessed",
     "Brake",
     "BrakeFile",
     "Check",
@@ -89,6 +92,7 @@ __all__ = [
     "Department",
     "Dimension",
     "DisclosureNumbers",
+    "Document",
     "Drop",
     "Duration",
     "ElementFile",

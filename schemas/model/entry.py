@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.model.assessed import Assessed
 from schemas.model.basics import Engine, Ladder, Model, Normaliser, Risk, Subject, Title, TypeName
 from schemas.model.masks import Masks
 from schemas.model.numbers import Brake, Retention
@@ -51,6 +52,7 @@ class Entry(Model):
     code: str
     owner: str
     subject: Subject | None = None
+    assessed: Assessed | None = None
     source: Source
     schedule: Schedule | None
     key: tuple[str, ...]

@@ -60,9 +60,13 @@ class DisclosureNumbers(Model):
 
 
 class CatalogueClocks(Model):
-    """Working days within which the catalogue follows a change (Decree 809, Art. 17)."""
+    """From which grade on an entry says that it was assessed (Decree 809, Art. 13), and working days within which the
+    catalogue follows a change, more of them with consent, and within which the authority reviews it (Art. 17)."""
 
+    assess_from: int = Key(ge=1, le=4)
     update_within: int = Key(ge=1)
+    extend_at_most: int = Key(ge=0)
+    review_within: int = Key(ge=1)
 
 
 class Exchange(Model):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Key
 
+from schemas.model.assessed import Assessed
 from schemas.model.basics import (
     DatasetId,
     Dimension,
@@ -139,6 +140,9 @@ class EntryFile(Model):
     owner: Name
     subject: Subject | None = Key(
         default=None, description="what one row is about; the open zone shows no single person; default thing"
+    )
+    assessed: Assessed | None = Key(
+        default=None, description="judged and approved before it was catalogued (Decree 809, Art. 13)"
     )
     source: Source
     schedule: Schedule | None = None

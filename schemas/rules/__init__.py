@@ -14,6 +14,7 @@ from schemas.findings import Finding
 from schemas.house import House
 from schemas.model import EntryFile
 from schemas.rules import (
+    assessed,
     checks,
     circles,
     derived,
@@ -58,6 +59,8 @@ ENTRY_RULES: tuple[tuple[EntryRule, tuple[str, ...]], ...] = (
     (subject.subject_said, ("subject", "fields")),
     (subject.subject_of_derived, ("subject", "source")),
     (subject.risks_said, ("subject", "open", "fields")),
+    (assessed.assessed_said, ("assessed", "fields")),
+    (assessed.assessed_in_order, ("assessed",)),
     (limits.limits_fit, ("share", "open", "subject", "fields")),
     (limits.ladders_fit, ("fields",)),
     (limits.aggregates_counted, ("subject", "source", "open", "fields")),

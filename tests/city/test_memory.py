@@ -27,6 +27,7 @@ title: {zh: 行程, en: Trips}
 summary: {zh: 行程, en: Trips}
 code: "306001/000002"
 owner: transport
+assessed: {secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}}
 source: {kind: file, path: FILE, format: csv, encoding: utf-8}
 schedule: {cron: "0 0 * * *", timezone: UTC, start: "2026-03-01"}
 key: [no]

@@ -30,6 +30,7 @@ title: {{zh: 公园, en: Parks}}
 summary: {{zh: 公园名录, en: Register of parks}}
 code: "308010{number}/000001"
 owner: parks
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source: {{kind: database, connection: parks, table: PARK}}
 schedule: {{cron: "0 2 * * *", start: "2026-03-02", catchup: true}}
 key: [park_no]
@@ -71,6 +72,7 @@ title: {{zh: 设施, en: Things in parks}}
 summary: {{zh: 公园设施, en: What stands in parks}}
 code: "308010{number}/000001"
 owner: parks
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source: {{kind: file, connection: things, path: "{name}_{{date}}.csv", format: csv, encoding: utf-8}}
 schedule: {{cron: "0 2 * * *", start: "2026-03-02", catchup: true}}
 key: [no]

@@ -39,6 +39,7 @@ id: {ID}
 {TITLE}code: "305001/000001"
 owner: health
 subject: person
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source: {{kind: file, connection: health, path: "visit_{{date}}.csv", format: csv}}
 schedule: {{cron: "0 0 * * *", timezone: UTC, start: "2026-03-01"}}
 key: [visit_no]

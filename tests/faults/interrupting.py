@@ -34,6 +34,7 @@ title: {zh: 人员, en: Persons}
 summary: {zh: 人员, en: Persons}
 code: "301001/000001"
 owner: police
+assessed: {secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}}
 source: {kind: database, connection: police, table: person}
 schedule: {cron: "0 0 * * *", timezone: UTC, start: "2026-03-01"}
 key: [no]

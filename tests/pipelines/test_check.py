@@ -33,6 +33,7 @@ title: {zh: 人, en: People}
 summary: {zh: 人, en: People}
 code: "3010203/1"
 owner: civil
+assessed: {secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}}
 source: {kind: file, path: people.csv, format: csv}
 schedule: {cron: "0 2 * * *"}
 key: [no]

@@ -64,6 +64,7 @@ fields:
   updated_at: {type: timestamp, grade: 1, formats: ["%Y-%m-%d %H:%M:%S"], timezone: Asia/Shanghai}
 checks:
   - {expect: expect_column_values_to_be_unique, column: id_no, on_fail: stop}
+assessed: {secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}}
 """,
     MARRIAGE: """\
 id: civil_affairs.marriage
@@ -91,6 +92,7 @@ fields:
 checks:
   - {expect: expect_column_values_to_match_regex, column: reg_no, regex: "^J\\\\d{8}$", on_fail: quarantine}
   - {expect: expect_table_row_count_to_be_between, min_value: 1, on_fail: stop}
+assessed: {secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}}
 """,
     COUPLES: """\
 id: theme.couples
@@ -115,6 +117,7 @@ fields:
   registered: {type: integer, grade: 1}
 checks:
   - {expect: expect_column_values_to_be_unique, column: reg_year, on_fail: stop}
+assessed: {secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}}
 """,
 }
 

@@ -35,6 +35,7 @@ PEOPLE = f"""
 id: police.person
 {_TEXT}code: "301001/000001"
 owner: police
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source: {{kind: file, connection: police, path: "person_{{date}}.csv", format: csv, encoding: utf-8}}
 key: [no]
 merge: {{kind: snapshot}}
@@ -51,6 +52,7 @@ VISITS = f"""
 id: health.visit
 {_TEXT}code: "301002/000001"
 owner: health
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source: SOURCE
 key: [no]
 merge: {{kind: MERGE}}

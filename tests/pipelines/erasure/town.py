@@ -49,6 +49,7 @@ id: police.person
 {_TEXT}code: "301001/000001"
 owner: police
 subject: person
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source: {{kind: database, connection: police, table: PERSON}}
 schedule: {{cron: "0 0 * * *", timezone: UTC, start: "2026-03-01"}}
 key: [id_no]
@@ -65,6 +66,7 @@ id: health.visit
 {_TEXT}code: "305001/000001"
 owner: health
 subject: person
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source: SOURCE
 schedule: {{cron: "0 0 * * *", timezone: UTC, start: "2026-03-01"}}
 key: [no]
@@ -84,6 +86,7 @@ id: base.register
 {_TEXT}code: "101001/000001"
 owner: base
 subject: person
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source:
   kind: lake
   inputs: [police.person, health.visit]
@@ -102,6 +105,7 @@ id: base.ages
 {_TEXT}code: "101002/000001"
 owner: base
 subject: person
+assessed: {{secrecy: {{day: "2026-01-05", number: 保审1号}}, impact: {{day: "2026-01-06", number: 评1号}}, approved: {{day: "2026-01-07", number: 审1号}}}}
 source:
   kind: lake
   inputs: [police.person]

@@ -23,6 +23,7 @@ from schemas.arrow import entry_schema
 from schemas.load import Catalogue
 from schemas.model import Zone
 from schemas.settings import Settings
+from tests.conftest import ASSESSED
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 Row = dict[str, Any]
@@ -70,6 +71,7 @@ def entry(dataset: str, fields: Json, **more: Any) -> str:
         "summary": TEXT,
         "code": serial,
         "owner": dataset.split(".")[0],
+        "assessed": ASSESSED,
         "source": {"kind": "file", "path": "data.csv", "format": "csv"},
         "schedule": {"cron": "0 2 * * *"},
         "key": [next(iter(fields))],

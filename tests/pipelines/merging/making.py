@@ -22,6 +22,7 @@ from schemas.arrow import standard_schema
 from schemas.load import Catalogue
 from schemas.model import Entry
 from schemas.settings import Settings
+from tests.conftest import ASSESSED
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -40,6 +41,7 @@ def entry_yaml(kind: str, fields: dict[str, dict[str, Any]], key: Sequence[str],
             "summary": text,
             "code": "3010203/000017",
             "owner": "dept",
+            "assessed": ASSESSED,
             "source": {"kind": "file", "path": "data.csv", "format": "csv"},
             "schedule": {"cron": "0 2 * * *"},
             "key": list(key),

@@ -23,6 +23,7 @@ from schemas.arrow import entry_schema
 from schemas.load import Catalogue
 from schemas.model import Entry, Zone
 from schemas.settings import Settings
+from tests.conftest import ASSESSED
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -97,6 +98,7 @@ def entry_yaml(fields: dict[str, Any], share: dict[str, Any], open_: dict[str, A
             "summary": text,
             "code": "3010203/000017",
             "owner": "health",
+            "assessed": ASSESSED,
             "source": {"kind": "file", "path": "data.csv", "format": "csv"},
             "schedule": {"cron": "0 2 * * *"},
             "key": ["visit_no"],
