@@ -30,7 +30,10 @@ summary: {zh: 用于性能测试, en: For measuring}
 code: "301001/000001"
 owner: public_security
 subject: person
-assessed: {secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}}
+assessed:
+  secrecy: {day: "2026-01-05", number: 保审1号}
+  impact: {day: "2026-01-06", number: 评1号}
+  approved: {day: "2026-01-07", number: 审1号}
 source: {kind: file, connection: public_security, path: residents.csv, format: csv}
 schedule: {cron: "0 3 * * *"}
 key: [id_no]

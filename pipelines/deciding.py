@@ -104,6 +104,15 @@ def official(text: str, of: str) -> str:
     return _without(text, of, _NUMBERS)
 
 
+def registered(text: str, of: str) -> str:
+    """The number of a document, as it may be logged for ever. XuanwuError where there is none in it, or it holds what
+    looks like a person's name or number."""
+    said = plain(text, of)
+    if not any(sign.isdigit() for sign in said):
+        raise XuanwuError("is no number of a document", field=of, expected="such as 宁数目审〔2026〕3号")
+    return said
+
+
 def _without(text: str, of: str, looked_for: Redact) -> str:
     from pipelines.masks.redact import redact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lake import authority
 from lake.authority import Clock
 from pipelines.context import Context
-from pipelines.deciding import official, plain
+from pipelines.deciding import official, registered
 from pipelines.drift.clocks import Clocks, Unfollowed
 from pipelines.proof.certifying import open_log
 from schemas.errors import XuanwuError
@@ -17,7 +17,7 @@ def extend(ctx: Context, entry: Entry, days: int, *, by: str, document: str) -> 
 
     A clock that has run out is not extended, so that lateness stays lateness; nor beyond `catalogue.extend_at_most` in
     all. XuanwuError where no clock is left, or what is to be logged holds a name or number of a person."""
-    who, number = official(by, "--by"), plain(document, "--reason-document")
+    who, number = official(by, "--by"), registered(document, "--reason-document")
     most = ctx.catalogue.numbers.catalogue.extend_at_most
     running = Clocks(ctx).of(entry)
     chosen = [each for each in running if not each.late and 1 <= days <= most - each.extended]

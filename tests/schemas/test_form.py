@@ -11,7 +11,7 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
         [(RESIDENT, "owner:", "ownr:")],
         [
             "public_security/resident.yaml:1: owner: is missing; expected: a name, of lower-case a-z, 0-9 and _, such as `reg_date`",
-            "public_security/resident.yaml:5: ownr: unknown key; did you mean `owner`?; expected: one of `id`, `title`, `summary`, `code`, `owner`, `subject`, `source`, `schedule`, `key`, `merge`, `brake`, `retention`, `engine`, `share`, `open`, `fields`, `checks`",
+            "public_security/resident.yaml:5: ownr: unknown key; did you mean `owner`?; expected: one of `id`, `title`, `summary`, `code`, `owner`, `subject`, `assessed`, `source`, `schedule`, `key`, `merge`, `brake`, `retention`, `engine`, `share`, `open`, `fields`, `checks`",
         ],
     ),
     "unknown_nested": (
