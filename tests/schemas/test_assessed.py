@@ -39,7 +39,7 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     "no_impact_below_grade_three": ([(COUPLES, IMPACT, "")], []),
     "without_approval": (
         [(RESIDENT, f", {APPROVED}", "")],
-        [f"{AT}.approved: is missing; expected: {day: …, number: …}"],
+        [f"{AT}.approved: is missing; expected: {{day: …, number: …}}"],
     ),
     "approved_before": (
         [(RESIDENT, '"2026-01-06"', '"2026-01-08"')],
