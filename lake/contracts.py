@@ -50,14 +50,19 @@ class Contract(BaseModel):
 
 class Change(BaseModel):
     """What became of one thing, in words. `loosens`: it protects less than before, or nobody can tell that it does
-    not. `reassess`: what was assessed before (Decree 809, Art. 13) does not cover it."""
+    not. `personal`: a field has come to be graded 3 or more."""
 
     model_config = ConfigDict(frozen=True)
 
     zh: str
     en: str
     loosens: bool = False
-    reassess: bool = False
+    personal: bool = False
+
+    @property
+    def reassess(self) -> bool:
+        """Whether what was assessed before it (Decree 809, Art. 13) does not cover it."""
+        return self.loosens or self.personal
 
 
 Compare = Callable[[Contract, Contract], Sequence[Change]]

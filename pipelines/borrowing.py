@@ -21,7 +21,7 @@ from schemas.model import ExchangeSource
 
 HEADER = """# yaml-language-server: $schema=../../entry.schema.json
 # Drafted from what the other platform says of the table. Read it, correct it, and see that `source.key` is the key that
-# they tell you by another way.
+# they tell you by another way. `assessed` is yours to say: what your department reviewed before it is catalogued here.
 """
 _BASIS = {
     "zh": "由其他平台共享取得，未经提供方同意不再提供（《政务数据共享条例》第二十五条）",

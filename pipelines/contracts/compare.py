@@ -87,12 +87,12 @@ def _came_or_went(section: str, item: str, said: Item, *, added: bool) -> Change
     told = [_shown(said[key]) for key in ("type", "mask") if key in said]
     told += [(f"{said['grade']} 级", f"grade {said['grade']}")] if "grade" in said else []
     more_zh, more_en = (" ".join(words) for words in zip(*told, strict=True)) if told else ("", "")
-    name, looser = f" {item}" if item else "", item_loosens(section, added=added)
+    name = f" {item}" if item else ""
     return Change(
         zh=f"{verb[0]}{zh}{name}" + (f"（{more_zh}）" if told else ""),
         en=f"{en}{name} {verb[1]}" + (f" ({more_en})" if told else ""),
-        loosens=looser,
-        reassess=looser or (added and personal(section, None, said.get("grade"))),
+        loosens=item_loosens(section, added=added),
+        personal=added and personal(section, None, said.get("grade")),
     )
 
 
@@ -100,12 +100,11 @@ def _of_key(section: str, item: str, key: str, was: Any, is_now: Any) -> Change:
     zh, en, _ = _WORDS[section]
     label, name = _label(section, key), f" {item}" if item else ""
     told_zh, told_en = _codes(was, is_now) if section == "codes" else _told(was, is_now)
-    looser = loosens(section, key, was, is_now)
     return Change(
         zh=f"{zh}{name}：{label}{told_zh}",
         en=f"{en}{name}: {key} {told_en}",
-        loosens=looser,
-        reassess=looser or (key == "grade" and personal(section, was, is_now)),
+        loosens=loosens(section, key, was, is_now),
+        personal=key == "grade" and personal(section, was, is_now),
     )
 
 

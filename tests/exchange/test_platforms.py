@@ -30,6 +30,7 @@ from pipelines.proof.certifying import open_log
 from pipelines.stages import run_batch
 from schemas.errors import ColumnsMissing, SourceError
 from schemas.load import check_catalogue, load_catalogue
+from tests.conftest import ASSESSED
 from tests.exchange.platform import ID, KEY, PEOPLE, VISIT, Platform, visits
 
 WHOLE = "share.health__visit__default"
@@ -267,6 +268,8 @@ def test_an_entry_is_drafted_from_the_other_platforms_own(peer: tuple[Platform, 
     )
     assert done.returncode == 0, done.stderr
     (second.settings.catalogue / "gulou" / "other.yaml").unlink()
+    assert [each.key for each in check_catalogue(second.settings.catalogue)] == ["assessed"]
+    file.write_text(f"{file.read_text()}assessed: {json.dumps(ASSESSED)}\n")
     assert check_catalogue(second.settings.catalogue) == []
     entry = load_catalogue(second.settings.catalogue).entry("gulou.visit")
     assert (entry.share.type, entry.source.kind, entry.key) == ("none", "exchange", ("visit_no",))

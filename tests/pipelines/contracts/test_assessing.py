@@ -20,7 +20,7 @@ from schemas.model import Assessed, Document
 from tests.pipelines.badinput.town import DATASET, Town, csv_of, rows
 from tests.pipelines.contracts.test_compare import FIELDS, contract, entry, field
 
-LOOSER = Change(zh="甲", en="a", loosens=True, reassess=True)
+LOOSER = Change(zh="甲", en="a", loosens=True)
 STRICTER = Change(zh="甲", en="a")
 SAID = 'secrecy: {day: "2026-01-05", number: 保审1号}, impact: {day: "2026-01-06", number: 评1号}, approved: {day: "2026-01-07", number: 审1号}'
 OPENED = ("grade: 3, mask: {share: {kind: partial, first: 1}, open: drop}", "grade: 2, mask: {open: drop}")
@@ -48,6 +48,10 @@ BOTH = ["secrecy", "impact"]
 CASES: dict[str, tuple[tuple[Used, ...], list[str]]] = {
     "the first form": ((used(1, 20, assessed(5)),), []),
     "a change that protects no less": ((used(1, 10, assessed(5)), used(2, 20, assessed(5), STRICTER)), []),
+    "a field more of persons": (
+        (used(1, 10, assessed(5)), used(2, 20, assessed(5), Change(zh="甲", en="a", personal=True))),
+        BOTH,
+    ),
     "a change that nobody assessed": ((used(1, 10, assessed(5)), used(2, 20, assessed(5), LOOSER)), BOTH),
     "assessed anew before the change": ((used(1, 10, assessed(5)), used(2, 20, assessed(15), LOOSER)), []),
     "assessed afterwards": (

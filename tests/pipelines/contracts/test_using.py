@@ -317,7 +317,7 @@ def test_the_history_on_the_command_line(running: Town, monkeypatch: pytest.Monk
         "zh": "字段 name：分级 3 → 2",
         "en": "field name: grade 3 → 2",
         "loosens": True,
-        "reassess": True,
+        "personal": False,
     }
     assert CliRunner().invoke(app, ["catalogue", "history", "police.nobody"]).exit_code == 1
 
