@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from lake import authority
 from lake.authority import Review
 from lake.contracts import Used, history
-from pipelines.context import Context
 from pipelines.contracts.assessing import Outdated, outdated
-from pipelines.deciding import official, registered
-from pipelines.proof.certifying import open_log
 from schemas.errors import XuanwuError
 from schemas.workdays import day_of, deadline
+
+if TYPE_CHECKING:
+    from pipelines.context import Context
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ def review(ctx: Context, dataset: str | None, *, by: str, document: str = "") ->
     """Log that the authority has reviewed the form in use, of one dataset or of all that wait; what was reviewed.
 
     XuanwuError where no form of the dataset was ever in use, or what is to be logged holds a number of a person."""
+    from pipelines.deciding import official, registered
+    from pipelines.proof.certifying import open_log
+
     who, number = official(by, "--by"), registered(document, "--document") if document else ""
     found = forms(ctx.settings.lake_root, ctx.catalogue.numbers.catalogue.review_within, ctx.clock(), dataset)
     if dataset and not found:
