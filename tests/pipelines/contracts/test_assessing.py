@@ -73,6 +73,10 @@ CASES: dict[str, tuple[tuple[Used, ...], list[str]]] = {
         (used(1, 10, None), used(2, 20, None, LOOSER), used(3, 25, assessed(5))),
         BOTH,
     ),
+    "first said after it, and newer": (
+        (used(1, 10, None), used(2, 20, None, LOOSER), used(3, 25, assessed(24))),
+        [],
+    ),
     "never said": ((used(1, 10, None), used(2, 20, None, LOOSER)), []),
 }
 
