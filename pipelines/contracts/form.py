@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from lake.contracts import Facts
 from pipelines.gates.limits import counts_of, limits_of
 from schemas.load import Catalogue
-from schemas.model import Check, Code, Entry, Policy, Zone
+from schemas.model import BESIDE, Check, Code, Entry, Policy, Zone
 from schemas.policy import ZONES, mask_plan, policies, written
 
 TOLD_UP_TO: Final = 2
@@ -34,9 +34,8 @@ _IN_PLAN: Final = {"fields", "drop", "mask", "disclosure", "policies"}
 
 
 def contract_hash(entry: Entry) -> str:
-    """Digest of the resolved entry, wherever its file lies, whatever runs it, by which documents it was assessed, and
-    whatever was granted of it: what is published under it is the same."""
-    return digest(written(entry).model_dump(mode="json", exclude={"file", "engine", "assessed"}))
+    """Digest of the resolved entry, but for what no publication depends on, whatever was granted of it."""
+    return digest(written(entry).model_dump(mode="json", exclude=set(BESIDE)))
 
 
 def digest(value: Any) -> str:

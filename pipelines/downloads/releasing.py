@@ -35,7 +35,7 @@ from pipelines.publishing import counting
 from pipelines.publishing.counting import TIMES
 from schemas.arrow import published_schema
 from schemas.errors import Unbalanced
-from schemas.model import Entry, Mask
+from schemas.model import BESIDE, Entry, Mask
 
 RULES = 1
 """Raised whenever the files' form changes, so that what was released is released anew."""
@@ -81,7 +81,7 @@ def release(
 def _name(ctx: Context, entry: Entry, published: Published) -> str:
     """`<batch>-<digest>`: the same table, entry and rules have the same release."""
     _, summary = next(ctx.tables.snapshots(identifier("open", entry.id)))
-    made_of = [RULES, published.snapshot, entry.model_dump_json(exclude={"file", "engine"})]
+    made_of = [RULES, published.snapshot, entry.model_dump_json(exclude=set(BESIDE))]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:8]
     return f"{properties.said(summary, 'batch') or published.batch.id}-{digest}"
 

@@ -25,7 +25,7 @@ from schemas.model.basics import (
     TypeName,
     Zone,
 )
-from schemas.model.entry import Code, Entry, Field, SharedFrom
+from schemas.model.entry import BESIDE, Code, Entry, Field, SharedFrom
 from schemas.model.masks import (
     SHORT_MASKS,
     Clip,
@@ -77,6 +77,7 @@ from schemas.model.written import (
 )
 
 __all__ = [
+    "BESIDE",
     "PERSONAL",
     "SHORT_MASKS",
     "Assessed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from schemas.model.assessed import Assessed
 from schemas.model.basics import Engine, Ladder, Model, Normaliser, Risk, Subject, Title, TypeName
 from schemas.model.masks import Masks
@@ -9,6 +11,10 @@ from schemas.model.numbers import Brake, Retention
 from schemas.model.publication import Open, Share
 from schemas.model.sources import LakeSource, Source
 from schemas.model.written import Check, Merge, Schedule
+
+BESIDE: Final = frozenset({"file", "engine", "assessed"})
+"""What an entry says that no published byte depends on: where it lies, what runs it, by which documents it was
+assessed."""
 
 
 class SharedFrom(Model):

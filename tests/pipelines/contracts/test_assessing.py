@@ -142,12 +142,17 @@ def published(town: Town, day: int) -> dict[str, Published]:
     return {each.zone: each for each in town.run(day) if isinstance(each, Published)}
 
 
+def releases(town: Town) -> list[str]:
+    """Every file of every release."""
+    return sorted(map(str, (Path(town.settings.lake_root) / "downloads").rglob("*")))
+
+
 def test_an_upgrade_that_brings_the_key_publishes_nothing_anew(town: Town) -> None:
     """A lake of before, then the same batch again with it: told in the log once, the snapshots stay."""
     town.leave("01", csv_of(rows(1)))
     (town.catalogue / "policy.yaml").write_text("catalogue: {assess_from: 4}\n")
     rewrite(town, (f"assessed: {{{SAID}}}\n", ""))
-    before = published(town, 1)
+    before, released = published(town, 1), releases(town)
     assert [each.assessed for each in history(town.settings.lake_root)] == [None]
     rewrite(town, ("source:", f"assessed: {{{SAID}}}\nsource:"))
     for _ in range(2):
@@ -157,6 +162,7 @@ def test_an_upgrade_that_brings_the_key_publishes_nothing_anew(town: Town) -> No
         assert {zone: each.snapshot for zone, each in after.items()} == {
             zone: each.snapshot for zone, each in before.items()
         }
+        assert releases(town) == released != []
     newest, first = history(town.settings.lake_root)
     assert [change.en for change in newest.changes] == ["assessment added"]
     assert newest.assessed is not None and newest.contract == first.contract
