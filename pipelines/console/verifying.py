@@ -93,7 +93,7 @@ def _requests(copy: Copy, settings: Settings) -> Iterator[Finding]:
     state = State(settings)
     if not state.begun:
         copy.notes.append(
-            "XUANWU_EXCHANGE has no database: requests and objections are not compared with the log"
+            "XUANWU_EXCHANGE has no database: its cases are not compared with the log"
         )
         return
     proved = islice(entries(copy.root), copy.entries)
