@@ -35,7 +35,7 @@ def assessed_in_order(written: EntryFile, draft: Draft, house: House) -> Iterato
     if written.assessed is None:
         return
     approved = written.assessed.approved.day
-    for key, document in documents(written.assessed):
+    for key, document in _documents(written.assessed):
         if document.day > day_of(datetime.now(UTC)):
             yield Finding(("assessed", key, "day"), "is a day to come", "the day of the document")
         elif document.day > approved:
@@ -46,7 +46,7 @@ def assessed_in_order(written: EntryFile, draft: Draft, house: House) -> Iterato
             yield Finding(("assessed", key, "number"), why, "the document's number")
 
 
-def documents(assessed: Assessed) -> Iterator[tuple[str, Document]]:
+def _documents(assessed: Assessed) -> Iterator[tuple[str, Document]]:
     """Each that is there, by its key."""
     for key, document in assessed:
         if document is not None:
