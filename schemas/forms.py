@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from schemas.findings import KeyPath, listed
+from schemas.model.publication import ADDRESS
 
 FORMS = {
     r"^[a-z][a-z0-9]*(_[a-z0-9]+)*(__grant_[0-9]+)?$": "a policy, such as default, or default__grant_12",
@@ -21,6 +22,7 @@ FORMS = {
         "(`__` joins them in the names of tables)"
     ),
     r"^[0-9]{6,}/[0-9]+$": '政务信息资源代码, class digits, `/`, serial: "3010203/000017"',
+    ADDRESS: "an address, `https://…`",
     r"^expect_[a-z0-9_]+$": "the name of an expectation, `expect_…`",
 }
 
