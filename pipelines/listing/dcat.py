@@ -10,7 +10,7 @@ from lake.media import MEDIA
 from lake.releases import Standing
 from pipelines.context import Context
 from pipelines.listing.tables import cycle
-from schemas.model import Entry
+from schemas.model import Entry, Licence
 from schemas.policy import open_fields
 
 Json = dict[str, Any]
@@ -76,9 +76,10 @@ def _dataset(ctx: Context, entry: Entry, found: Standing | None, base: str) -> J
         }
     if found is not None:
         folder, index = found
+        licence = {"dct:license": _licence(entry.open.licence)} if entry.open.licence else {}
         told["dct:modified"] = _typed(index["released_at"], "dateTime")
         told["dcat:distribution"] = [
-            _distribution(file, f"{base.rstrip('/')}/{folder}" if base else folder)
+            _distribution(file, f"{base.rstrip('/')}/{folder}" if base else folder) | licence
             for file in index["files"]
             if file["rows"] is not None
         ]
@@ -101,6 +102,16 @@ def _distribution(file: Mapping[str, Any], folder: str) -> Json:
             "spdx:checksumValue": _typed(file["sha256"], "hexBinary"),
         },
     }
+
+
+def _licence(licence: Licence) -> Json:
+    """By its address where it has one: two of one address are one licence."""
+    told: Json = {"@type": "dct:LicenseDocument", "dct:title": _texts(licence.zh, licence.en)}
+    if licence.url:
+        told["@id"] = licence.url
+    if licence.text:
+        told["dct:description"] = _texts(licence.text.zh, licence.text.en)
+    return told
 
 
 def _texts(zh: str, en: str) -> list[Json]:
