@@ -16,9 +16,9 @@ from lake import progress, quarantine, recordstore, store
 from lake.contracts import Used, history
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
+from pipelines import applied, objected
 from pipelines.context import Context
 from pipelines.drift.clocks import Clocks, Unfollowed
-from pipelines.objected import Tally, objected, tallies
 from pipelines.quarantine.casework import Load, loads
 from pipelines.status import BatchStatus, Lateness, batch_statuses, late_datasets
 from schemas.errors import LakeError
@@ -108,8 +108,9 @@ class Facts:
     written_at: datetime
     datasets: tuple[DatasetFacts, ...]
     loads: tuple[Load, ...] = ()
-    objections: tuple[Tally, ...] | None = ()
-    """None where the exchange's database did not answer."""
+    objections: tuple[objected.Tally, ...] | None = ()
+    applications: tuple[applied.Tally, ...] | None = ()
+    """None of both where the exchange's database did not answer."""
     contracts: tuple[Used, ...] = ()
     """Contracts that changed, the newest first."""
     unfollowed: tuple[Unfollowed, ...] = ()
@@ -158,7 +159,7 @@ def gather(ctx: Context) -> Facts:
             for name, entry in _told(ctx.catalogue.entries)
         ),
         tuple(loads(ctx)),
-        _objections(ctx),
+        *_cases(ctx),
         tuple(each for each in history(ctx.settings.lake_root) if each.number > 1),
         _unfollowed(ctx),
     )
@@ -170,11 +171,17 @@ def _unfollowed(ctx: Context) -> tuple[Unfollowed, ...]:
     return tuple(sorted(found, key=lambda each: each.due))
 
 
-def _objections(ctx: Context) -> tuple[Tally, ...] | None:
+def _cases(
+    ctx: Context,
+) -> tuple[tuple[objected.Tally, ...] | None, tuple[applied.Tally, ...] | None]:
+    """Objections and applications, counted."""
     try:
-        return tuple(tallies(objected(ctx)))
+        return (
+            tuple(objected.tallies(objected.objected(ctx))),
+            tuple(applied.tallies(applied.applied(ctx))),
+        )
     except Busy:
-        return None
+        return None, None
 
 
 def _told(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:

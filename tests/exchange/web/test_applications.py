@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from exchange.accounts import make_token, open_account
 from exchange.usage import usage
 from exchange.web import applications, pieces
 from lake.auditlog import AuditLog
 from lake.releases import SUMS
+from pipelines.applied import Tally, tallies
+from pipelines.applied import applied as listed
+from pipelines.cli import app
 from pipelines.publishing.withdrawal import withdraw
+from pipelines.report import write_report
 from schemas.errors import LakeError
 from schemas.load import Catalogue
 from schemas.settings import Settings
@@ -295,3 +300,38 @@ def test_what_an_application_says(exchange: Exchange, said: dict, status: int) -
 
 def test_a_department_asks_for_it_to_be_shared(exchange: Exchange) -> None:
     assert "POST /api/v1/requests" in problem(exchange.post(PATH, "asker", APPLIED), 403)["next_step"]
+
+
+# ── who looks after it ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_operators_and_the_report_count_them_without_a_word(
+    exchange: Exchange, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    late, declined, open_one = (apply(exchange)["number"] for _ in range(3))
+    for step, who, said in (
+        ("propose", "clerk", {"consent": False, "reason": "用途不符"}),
+        ("confirm", "chief", {}),
+    ):
+        exchange.post(f"{PATH}/{declined}/{step}", who, said)
+    clock.wait(days=20)
+    for step, who, said in (
+        ("propose", "clerk", {"consent": True, "reason": "可"}),
+        ("confirm", "chief", {}),
+    ):
+        exchange.post(f"{PATH}/{late}/{step}", who, said)
+    ctx = exchange.city.ctx
+    assert tallies(listed(ctx)) == [Tally(ID, applied=3, under_way=1, granted=1, declined=1, late=1)]
+    page = write_report(ctx, tmp_path / "report.html").read_text("utf-8")
+    assert "开放申请" in page and "10个工作日内答复（本平台设定）" in page
+    assert WHO not in page and "citizen" not in page
+    monkeypatch.setenv("XUANWU_HOME", str(exchange.city.settings.home))
+    monkeypatch.setenv("XUANWU_CATALOGUE", str(exchange.city.settings.catalogue))
+    told = CliRunner().invoke(app, ["application", "list", "--json"])
+    assert [(each["number"], each["state"], each["late"]) for each in json.loads(told.stdout)] == [
+        (late, "granted", True),
+        (open_one, "submitted", True),  # by the clock of today
+    ]
+    every = CliRunner().invoke(app, ["application", "list", "--all"], env={"COLUMNS": "200"})
+    assert "不予开放 declined" in every.stdout and "逾期 late" in every.stdout
+    assert WHO not in every.stdout and "citizen" not in every.stdout
