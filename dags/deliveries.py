@@ -5,16 +5,15 @@ Each delivery is a task of its own: one that fails keeps no other waiting, and i
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from airflow.sdk import DAG, task
 
 from dags import tasks
+from dags.citywide import citywide
 from dags.due import DUE
 from dags.due import due as due_now
 
-CITY = "Asia/Shanghai"
 AT_ONCE = 4
 """Deliveries that are made at one time."""
 
@@ -43,16 +42,10 @@ def delivery_dag() -> DAG:
         dag_display_name="数据交付 xuanwu_delivery",
         description="New snapshots into departments' own tables and folders",
         doc_md=__doc__,
-        schedule=[DUE],
-        start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(CITY)),
-        catchup=False,
-        max_active_runs=1,
         tags=["exchange"],
-        default_args={
-            "retries": min(1, tasks.retries()),
-            "retry_delay": timedelta(minutes=1),
-            "execution_timeout": timedelta(hours=4),
-        },
+        **citywide(
+            [DUE], retries=min(1, tasks.retries()), pause=timedelta(minutes=1), longest=timedelta(hours=4)
+        ),
     ) as dag:
 
         @task

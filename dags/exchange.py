@@ -3,16 +3,14 @@ due (the first of a new grant, and those that failed), and notices."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
+from airflow.sdk import DAG, TriggerRule, get_current_context, task
 
+from dags.citywide import citywide
 from dags.due import MAYBE, tell
 from dags.tasks import plainly
 from schemas.settings import Settings
-
-CITY = "Asia/Shanghai"
 
 
 @plainly
@@ -38,24 +36,15 @@ def notify() -> dict[str, int]:
 def exchange_dag(settings: Settings) -> DAG:
     """Notices wait for nothing; deliveries for the tables of grants. A missed quarter is not made up for: the next
     one does its work."""
-    day, last = settings.until, datetime.max.time()
-    until = datetime.combine(day, last, ZoneInfo(CITY)) if day else None
     with DAG(
         dag_id="xuanwu_exchange",
         dag_display_name="共享交换 xuanwu_exchange",
         description="Tables of grants, notices to departments, and deliveries that are due",
         doc_md=__doc__,
-        schedule=CronTriggerTimetable("*/15 * * * *", timezone=CITY),
-        start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(CITY)),
-        end_date=until,
-        catchup=False,
-        max_active_runs=1,
         tags=["exchange"],
-        default_args={
-            "retries": 1,
-            "retry_delay": timedelta(minutes=2),
-            "execution_timeout": timedelta(hours=2),
-        },
+        **citywide(
+            "*/15 * * * *", until=settings.until, pause=timedelta(minutes=2), longest=timedelta(hours=2)
+        ),
     ) as dag:
 
         @task

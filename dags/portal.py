@@ -4,15 +4,13 @@ withdrawn goes out. A run that finds nothing new writes nothing."""
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, task
+from airflow.sdk import DAG, task
 
+from dags.citywide import citywide
 from dags.tasks import plainly
 from schemas.settings import Settings
-
-CITY = "Asia/Shanghai"
 
 
 @plainly
@@ -28,24 +26,15 @@ def build() -> dict[str, int]:
 
 def portal_dag(settings: Settings) -> DAG:
     """One task. A missed run is not made up for: the next one does its work."""
-    day, last = settings.until, datetime.max.time()
-    until = datetime.combine(day, last, ZoneInfo(CITY)) if day else None
     with DAG(
         dag_id="xuanwu_portal",
         dag_display_name="开放门户 xuanwu_portal",
         description="The public site of what is open",
         doc_md=__doc__,
-        schedule=CronTriggerTimetable("10,40 * * * *", timezone=CITY),
-        start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(CITY)),
-        end_date=until,
-        catchup=False,
-        max_active_runs=1,
         tags=["open"],
-        default_args={
-            "retries": 1,
-            "retry_delay": timedelta(minutes=2),
-            "execution_timeout": timedelta(hours=2),
-        },
+        **citywide(
+            "10,40 * * * *", until=settings.until, pause=timedelta(minutes=2), longest=timedelta(hours=2)
+        ),
     ) as dag:
 
         @task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,11 +46,17 @@ def draft(
     first = Event("draft", principal.name, "requester", desk.clock())
     row = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
     row |= {"until": moment_text(terms.until), "columns": list(terms.columns)}
-    with desk.state.begin() as connection:
+    with alone(desk, principal.department) as connection:
         request = Request(cases.open_case(connection, "request", row), terms, (first,))
         beside(connection, request)
         cases.add(desk, connection, request, principal, **scope_told(terms))
     return request
+
+
+def alone(desk: Desk, department: str) -> AbstractContextManager[sa.Connection]:
+    """A transaction that takes turns with all others in which the department asks for something: nobody declares
+    beside it a delivery to the place that it found free."""
+    return desk.state.begin_alone(f"requests of {department}")
 
 
 def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:

@@ -22,7 +22,7 @@ from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.people import Principal
 from exchange.process import READABLE, Request
-from exchange.requests import draft, numbered
+from exchange.requests import alone, draft, numbered
 from exchange.schema import SUBSCRIPTIONS
 from exchange.state import moment_text
 from schemas.model import Entry
@@ -103,7 +103,7 @@ def declare(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Subsc
         )
     columns = tuple(mask_plan(entry, "share", policies(entry, "share")[policy]))
     row = fit(entry, policy, columns, str(asked.get("method")), asked)
-    with desk.state.begin() as connection:
+    with alone(desk, principal.department) as connection:
         number = _insert(desk, connection, principal, row)
         desk.log.append(_said(principal, number, "declared", row))
     return find_one(desk, number)
@@ -206,7 +206,7 @@ def _insert(
     row: Mapping[str, Any],
     request: int | None = None,
 ) -> int:
-    """Unfit where another subscription of the department delivers to the same place."""
+    """In a transaction of the department `alone`. Unfit where another subscription of it delivers to the same place."""
     same = sa.and_(
         SUBSCRIPTIONS.c.department == principal.department,
         SUBSCRIPTIONS.c.ended.is_(None),

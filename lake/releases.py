@@ -126,8 +126,9 @@ def sums(files: list[Json]) -> str:
 
 
 def shown(tables: Tables, entry: Entry) -> list[Standing]:
-    """The releases that are certified, and whose every field the entry opens still; the newest first. LakeError where
-    one is not as its certificate says."""
+    """The releases that are certified, and whose every field the entry opens still; the newest first. All have the same
+    fields, as they have the same masks, so that a field that was closed takes all of them. LakeError where one is not
+    as its certificate says."""
     opened = set(open_fields(entry))
     return [
         release

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from schemas.model import Code, Open, Text, Title
+from schemas.model import Code, Licence, Open, Text, Title
 
 Said = Text | Title
 """A text for people in Chinese and, where there is one, in English."""
@@ -107,6 +107,8 @@ class Site:
     datasets: tuple[Dataset, ...]
     address: str = ""
     exchange: str = ""
+    licence: Licence | None = None
+    """The city's own: that of a dataset may be another."""
     lists: Mapping[str, str] = field(default_factory=dict)
     """Lists of it, and what programs read beside its files: path to text."""
 

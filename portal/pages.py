@@ -12,6 +12,7 @@ from typing import Any, Final
 from lake.media import MEDIA
 from portal.content import Dataset, Site
 from portal.rendering import moment, render
+from schemas.model import Licence
 
 LATEST: Final = 8
 """Updates on the first page; the feed and the page of updates have `FED`."""
@@ -66,6 +67,10 @@ def _metadata(site: Site, each: Dataset) -> dict[str, Any]:
         "creator": {"@type": "GovernmentOrganization", "name": provider.title.zh},
         "variableMeasured": [field.title.zh for field in each.fields],
     }
+    if each.opened.licence:
+        told["license"] = _licence(each.opened.licence)
+    if each.opened.conditions:
+        told["conditionsOfAccess"] = each.opened.conditions.zh
     if site.address:
         told["url"] = f"{site.address}/datasets/{each.path}.html"
     if release:
@@ -83,6 +88,15 @@ def _metadata(site: Site, each: Dataset) -> dict[str, Any]:
             }
             for file in release.data
         ]
+    return told
+
+
+def _licence(licence: Licence) -> dict[str, str]:
+    told = {"@type": "CreativeWork", "name": licence.zh, "alternateName": licence.en}
+    if licence.url:
+        told["url"] = licence.url
+    if licence.text:
+        told["text"] = licence.text.zh
     return told
 
 

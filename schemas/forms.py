@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from schemas.findings import KeyPath, listed
+from schemas.model.publication import ADDRESS
 
 FORMS = {
     r"^[a-z][a-z0-9]*(_[a-z0-9]+)*(__grant_[0-9]+)?$": "a policy, such as default, or default__grant_12",
@@ -22,6 +23,7 @@ FORMS = {
     ),
     r"^[0-9]{6,}/[0-9]+$": '政务信息资源代码, class digits, `/`, serial: "3010203/000017"',
     r"^.{0,59}[0-9].{0,59}$": "the number of a document, such as 宁民保审〔2026〕3号",
+    ADDRESS: "an address, `https://…`",
     r"^expect_[a-z0-9_]+$": "the name of an expectation, `expect_…`",
 }
 

@@ -89,7 +89,11 @@ _CHAPTERS: tuple[tuple[str, str, tuple[type[Any], ...]], ...] = (
             *(model.Clip, model.Constant, model.Noise, model.Redact),
         ),
     ),
-    ("Sharing and opening", "共享与开放", (model.Share, model.Policy, model.Open, model.Limits)),
+    (
+        "Sharing and opening",
+        "共享与开放",
+        (model.Share, model.Policy, model.Open, model.Licence, model.Limits),
+    ),
     ("Checks", "质量规则", (model.Check,)),
     ("Shared files", "公共文件", (model.ElementFile, model.Department, model.Code)),
 )

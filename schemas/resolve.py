@@ -16,9 +16,11 @@ from schemas.model import (
     EntryFile,
     Field,
     FieldFile,
+    Licence,
     Masks,
     Model,
     Numbers,
+    Open,
     SharedFrom,
     Title,
 )
@@ -284,6 +286,7 @@ def finished(draft: Draft, written: EntryFile, numbers: Numbers) -> Entry:
         "checks": draft.checks,
         "brake": _over(numbers.brake, written.brake),
         "retention": _over(numbers.retention, written.retention),
+        "open": _licensed(written.open, numbers.open.licence),
         "file": draft.file,
     }
     return Entry(**(sections | resolved))
@@ -293,3 +296,10 @@ def _over(numbers: Section, own: Model | None) -> Section:
     """The policy's section with what the entry says."""
     said = {name: value for name, value in own if value is not None} if own else {}
     return numbers.model_copy(update=said)
+
+
+def _licensed(own: Open, licence: Licence | None) -> Open:
+    """The opening with the city's licence, where it is unconditional and says none of its own."""
+    if own.type != "unconditional" or own.licence or licence is None:
+        return own
+    return own.model_copy(update={"licence": licence})

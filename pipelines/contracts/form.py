@@ -27,7 +27,7 @@ TOLD: Final = "told"
 LIMITS: Final = ("release", "k", "l", "t", "below", "of", "context", "suppress", "suppress_up_to")
 Digest = Callable[[Any], str]
 """A keyed digest of a value (`lake.auditlog.AuditLog.digest`)."""
-_TEXTS: Final = {"title", "summary", "conditions", "basis", "sql", "params"}
+_TEXTS: Final = {"title", "summary", "conditions", "basis", "licence", "sql", "params"}
 _SECTIONS: Final = ("assessed", "source", "schedule", "merge", "brake", "retention", "share", "open")
 _IN_PLAN: Final = {"fields", "drop", "mask", "disclosure", "policies"}
 """Keys of a publication that `mask` and `limits` tell as they work out."""

@@ -79,9 +79,11 @@ def release(
 
 
 def _name(ctx: Context, entry: Entry, published: Published) -> str:
-    """`<batch>-<digest>`: the same table, entry and rules have the same release."""
+    """`<batch>-<digest>`: the same table, entry and rules have the same release. Its files do not tell the licence,
+    which may change without them."""
     _, summary = next(ctx.tables.snapshots(identifier("open", entry.id)))
-    made_of = [RULES, published.snapshot, entry.model_dump_json(exclude=set(BESIDE))]
+    told = entry.model_dump_json(exclude={**dict.fromkeys(BESIDE, True), "open": {"licence"}})
+    made_of = [RULES, published.snapshot, told]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:8]
     return f"{properties.said(summary, 'batch') or published.batch.id}-{digest}"
 

@@ -10,7 +10,7 @@ from lake.media import MEDIA
 from lake.releases import Standing
 from pipelines.context import Context
 from pipelines.listing.tables import cycle
-from schemas.model import Entry
+from schemas.model import Entry, Licence
 from schemas.policy import open_fields
 
 Json = dict[str, Any]
@@ -91,11 +91,12 @@ def _distributions(ctx: Context, entry: Entry, found: Standing, base: str) -> It
     files = [file for file in index["files"] if file["rows"] is not None]
     exchange = ctx.settings.portal_exchange.rstrip("/")
     if entry.open.type == "unconditional":
+        licence = {"dct:license": _licence(entry.open.licence)} if entry.open.licence else {}
         for file in files:
             address = {
                 "@id": f"{base.rstrip('/')}/{folder}/{file['name']}" if base else f"{folder}/{file['name']}"
             }
-            yield _distribution(file) | {"dcat:accessURL": address, "dcat:downloadURL": address}
+            yield _distribution(file) | licence | {"dcat:accessURL": address, "dcat:downloadURL": address}
     elif exchange:
         address = {"@id": f"{exchange}/applications/new?dataset={entry.id}"}
         yield from (_distribution(file) | {"dcat:accessURL": address} for file in files)
@@ -114,6 +115,16 @@ def _distribution(file: Mapping[str, Any]) -> Json:
             "spdx:checksumValue": _typed(file["sha256"], "hexBinary"),
         },
     }
+
+
+def _licence(licence: Licence) -> Json:
+    """By its address where it has one: two of one address are one licence."""
+    told: Json = {"@type": "dct:LicenseDocument", "dct:title": _texts(licence.zh, licence.en)}
+    if licence.url:
+        told["@id"] = licence.url
+    if licence.text:
+        told["dct:description"] = _texts(licence.text.zh, licence.text.en)
+    return told
 
 
 def _texts(zh: str, en: str) -> list[Json]:

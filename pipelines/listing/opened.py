@@ -82,6 +82,7 @@ def opened_site(ctx: Context) -> Opened:
         datasets=datasets,
         address=address,
         exchange=settings.portal_exchange.rstrip("/"),
+        licence=ctx.catalogue.numbers.open.licence,
         lists={"catalog.jsonld": as_json(catalog(ctx, newest, base))} | described,
     )
     return Opened(site, originals, tuple(wrong))

@@ -13,7 +13,7 @@ from croniter import croniter
 from lake import releases
 from pipelines.context import Context
 from schemas.load import Catalogue
-from schemas.model import Entry, Field
+from schemas.model import Entry, Field, Open
 from schemas.policy import open_fields
 from schemas.workdays import HERE, day_of
 
@@ -113,12 +113,23 @@ def opened(ctx: Context, entry: Entry) -> Row:
         "提供方": ctx.catalogue.departments[entry.owner].title.zh,
         "开放属性": OPENS[entry.open.type],
         "开放条件": entry.open.conditions.zh if entry.open.conditions else "",
+        "许可": _licence(entry.open),
         "信息项": "、".join(entry.fields[name].title.zh for name in open_fields(entry)),
         "更新周期": cycle(ctx.catalogue, entry)[0],
         "下载格式": " ".join(file["format"] for file in index.get("files", ()) if file["rows"] is not None),
         "行数": str(index.get("rows", "")),
         "最近发布": day_of(datetime.fromisoformat(index["released_at"])).isoformat() if index else "",
     }
+
+
+def _licence(public: Open) -> str:
+    """Its name, with where it is read or what it says."""
+    if public.type == "conditional":
+        return "见开放条件"
+    if public.licence is None:
+        return "未声明许可"
+    text = public.licence.text.zh if public.licence.text else None
+    return " ".join(filter(None, (public.licence.zh, public.licence.url or text)))
 
 
 def cycle(catalogue: Catalogue, entry: Entry) -> tuple[str, str]:

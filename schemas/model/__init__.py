@@ -47,11 +47,12 @@ from schemas.model.numbers import (
     DisclosureNumbers,
     Exchange,
     Numbers,
+    Opening,
     Quarantine,
     ReleaseRule,
     Retention,
 )
-from schemas.model.publication import Limits, Narrowed, Open, Policy, Share, Territory
+from schemas.model.publication import Licence, Limits, Narrowed, Open, Policy, Share, Territory
 from schemas.model.sources import (
     CursorPaging,
     DatabaseSource,
@@ -113,6 +114,7 @@ __all__ = [
     "Keep",
     "Ladder",
     "LakeSource",
+    "Licence",
     "Limits",
     "Mask",
     "Masks",
@@ -126,6 +128,7 @@ __all__ = [
     "OffsetPaging",
     "OnFail",
     "Open",
+    "Opening",
     "PagePaging",
     "Paging",
     "Partial",

@@ -1,4 +1,5 @@
-"""The rules that are numbers: `policy.yaml`. Defaults stand in that file alone, the one beside this package."""
+"""The rules that are numbers, and the licence of what is open: `policy.yaml`. Defaults stand in that file alone, the
+one beside this package."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Final, Literal
 from pydantic import Field as Key
 
 from schemas.model.basics import Duration, Model, Release
+from schemas.model.publication import Licence
 
 DAY: Final = timedelta(days=1)
 
@@ -59,6 +61,12 @@ class DisclosureNumbers(Model):
     smallest_count: int = Key(ge=1)
 
 
+class Opening(Model):
+    """What the city says of all that it opens unconditionally, where an entry says nothing else. None: nothing."""
+
+    licence: Licence | None
+
+
 class CatalogueClocks(Model):
     """From which grade on an entry says that it was assessed (Decree 809, Art. 13), and working days within which the
     catalogue follows a change, more of them with consent, and within which the authority reviews it (Art. 17)."""
@@ -102,6 +110,7 @@ class Numbers(Model):
     brake: Brake
     quarantine: Quarantine
     disclosure: DisclosureNumbers
+    open: Opening
     retention: Retention
     catalogue: CatalogueClocks
     exchange: Exchange

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, Self
 
 from pydantic import Field as Key
+from pydantic import model_validator
 
-from schemas.model.basics import Model, Name, PolicyName, Release, Text
+from schemas.model.basics import Model, Name, PolicyName, Release, Text, Title
 from schemas.model.masks import Mask
 
 
@@ -85,12 +86,35 @@ class Share(Model):
     policies: dict[PolicyName, Policy] = Key(default={"default": Policy()})
 
 
+ADDRESS: Final = r"^https?://[^\s<>\"{}|\\^`]+$"
+"""An address that may stand in a page's link and be an identifier in RDF (RFC 3987, section 2.2)."""
+
+
+class Licence(Title):
+    """What everybody may do with what is opened: its name, and where it is read or what it says. The city's own is
+    `open.licence` of policy.yaml."""
+
+    url: str | None = Key(default=None, pattern=ADDRESS, description="where the licence is read")
+    text: Text | None = Key(default=None, description="what the licence says, where it is read nowhere else")
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        if self.url is None and self.text is None:
+            raise ValueError("where it is read, url: https://…, or what it says, text: {zh: …, en: …}")
+        return self
+
+
 class Open(Policy):
     """What the public gets. Fields are listed: what is not named is not opened."""
 
     type: Literal["unconditional", "conditional", "none"]
     conditions: Text | None = None
     basis: Text | None = None
+    licence: Licence | None = Key(
+        default=None,
+        exclude_if=lambda licence: licence is None,
+        description="of what is opened unconditionally; default the city's, `open.licence` of policy.yaml",
+    )
     downloads: tuple[Literal["csv", "jsonl", "parquet", "xlsx"], ...] = ("csv", "jsonl", "parquet", "xlsx")
     counts: tuple[Name, ...] | None = Key(
         default=None,

@@ -24,8 +24,14 @@ def share_reasons(written: EntryFile, draft: Draft, house: House) -> Iterator[Fi
 
 
 def open_reasons(written: EntryFile, draft: Draft, house: House) -> Iterator[Finding]:
-    """A conditional opening says its conditions, a refused one its legal basis; what is opened is listed."""
+    """A conditional opening says its conditions, a refused one its legal basis, and only an unconditional one a
+    licence; what is opened is listed."""
     yield from _reasons(written.open, "open")
+    if written.open.licence and written.open.type != "unconditional":
+        why = f"is for what is opened unconditionally, and this is `type: {written.open.type}`"
+        yield Finding(
+            ("open", "licence"), why, "left out: the terms of a conditional opening are its conditions"
+        )
     if written.open.type != "none" and not written.open.fields:
         yield Finding(
             ("open", "fields"), "is missing: what is not named is not opened", "[the fields to open]"

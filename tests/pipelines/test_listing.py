@@ -23,7 +23,9 @@ from schemas.load import Catalogue
 from schemas.model import Entry
 from schemas.model.sources import FileSource
 from schemas.settings import Settings
-from tests.pipelines.publishing.making import ID, KEY, SECRET, City, people
+from tests.pipelines.publishing.making import ID, KEY, OPEN, SECRET, City, people
+
+LICENCE = {"zh": "某市许可", "en": "The city's", "url": "https://data.city.example/licence"}
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -154,6 +156,7 @@ def test_what_dcat_ap_wants_as_nodes_of_a_class_is_such(
 ) -> None:
     """DCAT-AP 3.0.1, SHACL: sh:nodeKind sh:BlankNodeOrIRI and sh:class of these properties."""
     classes = {
+        "dct:license": "dct:LicenseDocument",
         "dct:format": "dct:MediaTypeOrExtent",
         "dcat:mediaType": "dct:MediaType",
         "dct:accrualPeriodicity": "dct:Frequency",
@@ -162,7 +165,7 @@ def test_what_dcat_ap_wants_as_nodes_of_a_class_is_such(
         "dct:publisher": "foaf:Agent",
     }
     monkeypatch.setenv(KEY, SECRET)
-    city = City(settings, make_catalogue)
+    city = City(settings, make_catalogue, open=OPEN | {"licence": LICENCE})
     city.publish(city.curate(1, people(400, 1)), "open")
     told = catalog(city.ctx, {ID: releases.holding(city.ctx.settings.lake_root, ID)}, "downloads")
     found = list(nodes(told))
@@ -179,3 +182,51 @@ def nodes(told: object) -> Iterator[tuple[str, Any]]:
             for name, value in each.items():
                 yield name, value
                 yield from nodes(value)
+
+
+@pytest.mark.parametrize(
+    ("opened", "word", "told"),
+    [
+        (
+            {"licence": LICENCE},
+            "某市许可 https://data.city.example/licence",
+            {
+                "@id": "https://data.city.example/licence",
+                "@type": "dct:LicenseDocument",
+                "dct:title": [
+                    {"@language": "zh", "@value": "某市许可"},
+                    {"@language": "en", "@value": "The city's"},
+                ],
+            },
+        ),
+        (
+            {"licence": {"zh": "甲", "en": "A", "text": {"zh": "须注明来源"}}},
+            "甲 须注明来源",
+            {
+                "@type": "dct:LicenseDocument",
+                "dct:title": [{"@language": "zh", "@value": "甲"}, {"@language": "en", "@value": "A"}],
+                "dct:description": [{"@language": "zh", "@value": "须注明来源"}],
+            },
+        ),
+        ({}, "未声明许可", None),
+        ({"type": "conditional", "conditions": {"zh": "依申请"}}, "见开放条件", None),
+    ],
+)
+def test_each_download_has_its_licence_or_none_is_claimed(
+    settings: Settings,
+    make_catalogue: Callable[[dict[str, str]], Catalogue],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: dict[str, Any],
+    word: str,
+    told: dict[str, Any] | None,
+) -> None:
+    monkeypatch.setenv(KEY, SECRET)
+    at = settings.model_copy(update={"portal_exchange": "https://exchange.example"})
+    city = City(at, make_catalogue, open=OPEN | opened)
+    city.publish(city.curate(1, people(400)), "open")
+    _, _, listed, listing = export(city.ctx, tmp_path / "lists")
+    assert [row["许可"] for row in table(listed)] == [word]
+    (dataset,) = json.loads(listing.read_text("utf-8"))["dcat:dataset"]
+    licences = [each.get("dct:license") for each in dataset["dcat:distribution"]]
+    assert len(licences) == 4 and all(each == told for each in licences)

@@ -231,3 +231,28 @@ def test_an_address_of_nothing_is_no_folder_of_that_name(
     with pytest.raises(SettingsError, match=f"{place} names no place"):
         build_site(city.ctx, place)
     assert not (tmp_path / "s3:").exists()
+
+
+def test_a_licence_changes_the_pages_and_no_release(city: City, tmp_path: Path) -> None:
+    """Files that were released say nothing of it: they need not be made anew."""
+    curated, site = city.curate(1, people(400)), str(tmp_path / "site")
+    before = city.publish(curated, "open").downloads
+    build_site(city.ctx, site)
+    licence = {"zh": "某市许可", "en": "The city's", "url": "https://data.city.example/licence"}
+    city.change(open=OPEN | {"licence": licence})
+    assert city.publish(curated, "open").downloads == before
+    _, _, built = build_site(city.ctx, site)
+    page = Path(site, f"datasets/{ID.replace('.', '/')}.html").read_text()
+    assert built.copied == 0 and 'rel="license" href="https://data.city.example/licence"' in page
+    assert "某市许可" in Path(site, "catalog.jsonld").read_text()
+
+
+def test_the_citys_licence_is_told_once_and_on_every_page(
+    settings: Settings, make_catalogue: Callable[[dict[str, str]], Catalogue], tmp_path: Path
+) -> None:
+    policy = "open: {licence: {zh: 某市许可, en: The city's, url: 'https://data.city.example/licence'}}\n"
+    city = City(settings, lambda files: make_catalogue(files | {"policy.yaml": policy}))
+    place, site, _ = build_site(city.ctx, str(tmp_path / "site"))
+    assert site.licence is not None and site.licence == site.datasets[0].opened.licence
+    for page in ("about.html", f"datasets/{ID.replace('.', '/')}.html"):
+        assert "某市许可" in Path(place, page).read_text(), page

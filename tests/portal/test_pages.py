@@ -18,7 +18,7 @@ import pytest
 from portal import Site
 from portal.pages import FED, texts
 from portal.rendering import kind, size
-from schemas.model import Open, Text
+from schemas.model import Licence, Open, Text
 from tests.portal.making import HOSTILE, dataset, site
 from tests.portal.reading import broken, parsed
 
@@ -54,8 +54,9 @@ def test_every_dataset_has_its_page_and_every_link_leads_somewhere(tmp_path: Pat
 
 
 def test_no_word_of_the_city_becomes_part_of_a_page() -> None:
-    calm = html(site(dataset("school", said="学校")))
-    wild = html(site(dataset("school", said=HOSTILE), said=HOSTILE))
+    calm = html(site(dataset("school", said="学校", opened=licensed(SAID))))
+    hostile = Licence(zh=HOSTILE, en=HOSTILE, text=Text(zh=HOSTILE, en=HOSTILE))
+    wild = html(site(dataset("school", said=HOSTILE, opened=licensed(hostile)), said=HOSTILE))
     assert calm.keys() == wild.keys()
     for path, text in wild.items():
         expected, found = parsed(calm[path]), parsed(text)
@@ -289,3 +290,48 @@ def test_types_are_told_in_chinese_too() -> None:
         "日期时间 timestamp (UTC)",
     )
     assert kind("list") == "list"
+
+
+def licensed(licence: Licence | None, **more: Any) -> Open:
+    return Open(**{"type": "unconditional", "fields": ("no",), "licence": licence} | more)
+
+
+READ = Licence(zh="知识共享 署名", en="CC BY", url="https://creativecommons.example/by/4.0/")
+SAID = Licence(zh="某市许可", en="The city's", text=Text(zh="须注明来源", en="name the source"))
+
+
+def told_of(opened: Open) -> tuple[str, dict[str, Any]]:
+    """A dataset's page, and what search engines read on it."""
+    page = pages(site(dataset("school", opened=opened)))["datasets/education/school.html"]
+    (told,) = [text for text in parsed(page).texts["script"] if "@context" in text]
+    return page, json.loads(told)
+
+
+def test_a_page_leads_to_the_licence_or_has_it_in_full() -> None:
+    page, told = told_of(licensed(READ))
+    assert [a["href"] for a in parsed(page).of("a") if a.get("rel") == "license"] == [READ.url]
+    assert told["license"] == {
+        "@type": "CreativeWork",
+        "name": "知识共享 署名",
+        "alternateName": "CC BY",
+        "url": READ.url,
+    }
+    page, told = told_of(licensed(SAID))
+    assert "某市许可" in page and "须注明来源" in page and "name the source" in page
+    assert told["license"]["text"] == "须注明来源" and "url" not in told["license"]
+
+
+def test_where_there_is_no_licence_none_is_claimed_and_conditions_are_the_terms() -> None:
+    page, told = told_of(licensed(None))
+    assert "未声明许可" in page and "none stated" in page and "license" not in told
+    conditions = Text(zh="须注明来源", en="name the source")
+    page, told = told_of(licensed(None, type="conditional", conditions=conditions))
+    assert "未声明许可" not in page and "使用以该条件为准" in page
+    assert "license" not in told and told["conditionsOfAccess"] == "须注明来源"
+
+
+def test_the_page_about_the_data_names_the_citys_licence() -> None:
+    with_one = pages(replace(site(dataset("school")), licence=READ))["about.html"]
+    assert [a["href"] for a in parsed(with_one).of("a") if a.get("rel") == "license"] == [READ.url]
+    without = pages(site(dataset("school")))["about.html"]
+    assert "没有统一声明的许可" in without and "自由使用" not in without

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schemas.errors import CatalogueError
 from schemas.load import Catalogue, load_catalogue
+from schemas.model import Open
 from schemas.numbers import default_numbers
 from tests.conftest import write_catalogue
 from tests.pipelines.merging.making import entry_yaml
@@ -46,6 +49,9 @@ def test_a_catalogues_own_file_changes_one_number_and_an_entry_another(tmp_path:
         ("retention:\n  curated: 89d\n", 2, "retention.curated"),
         ("retention:\n  landing: 0d\n", 2, "retention.landing"),
         ("retention:\n  landing: for ever\n", 2, "retention.landing"),
+        ("open:\n  licence: {zh: 甲, en: A}\n", 2, "open.licence"),
+        ("open:\n  licence:\n    zh: 甲\n    en: A\n    url: data.city.example\n", 5, "open.licence.url"),
+        ("open:\n  license: null\n", 2, "open.license"),
     ],
 )
 def test_what_is_wrong_has_its_line(tmp_path: Path, policy: str, line: int, key: str | None) -> None:
@@ -66,3 +72,25 @@ def test_how_long_data_are_kept_of_persons_no_longer_than_the_policy_says(tmp_pa
         loaded(tmp_path / "persons", of_persons)
     (problem,) = [each for each in caught.value.problems if each.key.startswith("retention")]
     assert (problem.key, problem.expected) == ("retention.landing", "365d or less")
+
+
+CITY = "open: {licence: {zh: 某市许可, en: The city's, text: {zh: 须注明来源}}}\n"
+OPENED = {"type": "unconditional", "fields": ["id"], "mask": {"id": {"kind": "constant", "value": "x"}}}
+
+
+def opened(root: Path, said: dict[str, Any], policy: str | None = CITY) -> Open:
+    return loaded(root, json.dumps(json.loads(ENTRY) | {"open": said}), policy).entry("dept.data").open
+
+
+def test_the_licence_is_the_citys_where_an_entry_says_none(tmp_path: Path) -> None:
+    citys = opened(tmp_path / "city", OPENED).licence
+    assert citys is not None and citys.zh == "某市许可"
+    licence = {"zh": "甲", "en": "A", "url": "https://data.city.example/a"}
+    own = opened(tmp_path / "own", OPENED | {"licence": licence}).licence
+    assert own is not None and own.zh == "甲"
+
+
+def test_without_a_licence_and_on_conditions_nothing_is_claimed(tmp_path: Path) -> None:
+    assert opened(tmp_path / "none", OPENED, None).licence is None
+    on_conditions = OPENED | {"type": "conditional", "conditions": {"zh": "须注明来源"}}
+    assert opened(tmp_path / "conditions", on_conditions).licence is None

@@ -91,6 +91,41 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
             "civil_affairs/marriage.yaml:14: open.conditions: is missing: `type: conditional` states its scope and use (Decree 809, Art. 14); expected: {zh: …, en: …}"
         ],
     ),
+    "licence_on_conditions": (
+        [
+            (
+                MARRIAGE,
+                "open:\n  type: unconditional\n",
+                "open:\n  type: conditional\n  conditions: {zh: 依申请}\n",
+            ),
+            (
+                MARRIAGE,
+                "reg_date, fee]",
+                'reg_date, fee]\n  licence: {zh: 甲, en: A, url: "https://data.city.example/a"}',
+            ),
+        ],
+        [
+            "civil_affairs/marriage.yaml:18: open.licence: is for what is opened unconditionally, and this is `type: conditional`; expected: left out: the terms of a conditional opening are its conditions"
+        ],
+    ),
+    "licence_that_cannot_be_read": (
+        [(MARRIAGE, "reg_date, fee]", "reg_date, fee]\n  licence: {zh: 甲, en: A}")],
+        [
+            "civil_affairs/marriage.yaml:17: open.licence: has not the right form; expected: where it is read, url: https://…, or what it says, text: {zh: …, en: …}"
+        ],
+    ),
+    "licence_that_is_a_script": (
+        [
+            (
+                MARRIAGE,
+                "reg_date, fee]",
+                'reg_date, fee]\n  licence: {zh: 甲, en: A, url: "javascript:alert(1)"}',
+            )
+        ],
+        [
+            "civil_affairs/marriage.yaml:17: open.licence.url: the value has not the right form; expected: an address, `https://…`"
+        ],
+    ),
     "basis": (
         [(RESIDENT, "open: {type: none, basis: {zh: 个人信息}}", "open: {type: none}")],
         [
