@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import get_args
+from typing import Final, get_args
 
 from pydantic import ValidationError
 
 from exchange.errors import Busy
+from exchange.risks import Risk, recent
+from exchange.state import State
 from lake import progress, quarantine, recordstore, store
 from lake.contracts import Used, history
 from lake.ledger import BatchSum
@@ -24,6 +26,7 @@ from pipelines.status import BatchStatus, Lateness, batch_statuses, late_dataset
 from schemas.errors import LakeError
 from schemas.model import Dimension, Entry
 
+WATCHED: Final = timedelta(days=90)
 DIMENSIONS: tuple[str, ...] = get_args(Dimension)
 
 
@@ -110,6 +113,8 @@ class Facts:
     loads: tuple[Load, ...] = ()
     objections: tuple[Tally, ...] | None = ()
     """None where the exchange's database did not answer."""
+    risks: tuple[Risk, ...] | None = ()
+    """Of the last `WATCHED`, the newest first; None as of objections."""
     contracts: tuple[Used, ...] = ()
     """Contracts that changed, the newest first."""
     unfollowed: tuple[Unfollowed, ...] = ()
@@ -159,6 +164,7 @@ def gather(ctx: Context) -> Facts:
         ),
         tuple(loads(ctx)),
         _objections(ctx),
+        _risks(ctx),
         tuple(each for each in history(ctx.settings.lake_root) if each.number > 1),
         _unfollowed(ctx),
     )
@@ -173,6 +179,14 @@ def _unfollowed(ctx: Context) -> tuple[Unfollowed, ...]:
 def _objections(ctx: Context) -> tuple[Tally, ...] | None:
     try:
         return tuple(tallies(objected(ctx)))
+    except Busy:
+        return None
+
+
+def _risks(ctx: Context) -> tuple[Risk, ...] | None:
+    state = State(ctx.settings)
+    try:
+        return tuple(recent(state, ctx.clock() - WATCHED)) if state.begun else ()
     except Busy:
         return None
 

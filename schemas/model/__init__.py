@@ -49,6 +49,7 @@ from schemas.model.numbers import (
     Quarantine,
     ReleaseRule,
     Retention,
+    Watch,
 )
 from schemas.model.publication import Limits, Narrowed, Open, Policy, Share, Territory
 from schemas.model.sources import (
@@ -143,5 +144,6 @@ __all__ = [
     "Text",
     "Title",
     "TypeName",
+    "Watch",
     "Zone",
 ]
