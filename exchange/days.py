@@ -58,30 +58,30 @@ class Day:
     def _before(
         self, by: Sequence[sa.Column[Any]], value: sa.ColumnElement[Any], today: sa.Subquery, *where: Any
     ) -> dict[tuple[str, ...], Any]:
-        """Of each of today's hits the greatest of a day, how many days, and how many without work, within `history`."""
-        since = (self.day - timedelta(days=self.history)).isoformat()
-        same = sa.and_(*(each == today.c[each.name] for each in by))
-        days = (
-            self._sums([USAGE.c.day, *by], value, USAGE.c.day >= since, USAGE.c.day < self.day.isoformat())
-            .where(*where)
-            .join_from(USAGE, today, same)
-            .subquery()
-        )
-        off = sa.func.sum(sa.case((days.c.day.in_(self.offdays), 1), else_=0))
+        """Of each of today's hits the greatest of a day, how many days, and how many without work. What was before is
+        summed first and then joined: SQLite would else go by the dataset's index to all of its days, for each hit."""
+        days = self._sums([USAGE.c.day, *by], value, USAGE.c.day.in_(self._before_it), *where).subquery()
+        off = sa.func.sum(sa.case((days.c.day.in_(self.offdays), 1), else_=0)).label("off")
         names = [days.c[each.name] for each in by]
-        query = sa.select(
-            *names, sa.func.max(days.c.value), sa.func.count(), off, sa.func.min(days.c.day)
-        ).where(days.c.value > 0)
+        usual = sa.func.max(days.c.value).label("usual"), sa.func.count().label("days"), off
+        first = sa.func.min(days.c.day).label("first")
+        past = sa.select(*names, *usual, first).where(days.c.value > 0).group_by(*names).subquery()
+        same = sa.and_(*(past.c[each.name] == today.c[each.name] for each in by))
         return {
             tuple(row[: len(by)]): (*row[len(by) : -1], date.fromisoformat(row[-1]))
-            for row in self.connection.execute(query.group_by(*names))
+            for row in self.connection.execute(sa.select(past).join(today, same))
         }
+
+    @property
+    def _before_it(self) -> list[str]:
+        """Each day before, named: the primary key begins with it."""
+        days = (self.day - timedelta(days=back) for back in range(self.history, 0, -1))
+        return [each.isoformat() for each in days]
 
     @property
     def offdays(self) -> list[str]:
         """The days without work among those before, the oldest first."""
-        days = (self.day - timedelta(days=back) for back in range(self.history, 0, -1))
-        return [each.isoformat() for each in days if not is_working_day(each)]
+        return [each for each in self._before_it if not is_working_day(date.fromisoformat(each))]
 
     def tables(self, hit: Hit, *where: Any) -> list[Table]:
         """The tables that are in a hit, those with the most first."""
