@@ -82,7 +82,8 @@ def test_by_command_and_in_the_report(
     unusual: Exchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     page = write_report(unusual.city.ctx, tmp_path / "report.html").read_text("utf-8")
-    assert "风险监测" in page and "25,000行" in page and "asker" not in page
+    assert "风险监测" in page and "25,000行" in page
+    assert "asker" not in page and "公众" not in page
     monkeypatch.setenv("XUANWU_HOME", str(unusual.city.settings.home))
     monkeypatch.setenv("XUANWU_CATALOGUE", str(unusual.city.settings.catalogue))
     told = CliRunner().invoke(app, ["risks", "--json"])
