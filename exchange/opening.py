@@ -41,8 +41,8 @@ Step = Literal[
 Use = Literal["innovation", "governance", "service", "other"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 USES: Final[tuple[Use, ...]] = get_args(Use)
-"""What it is for: innovation 创新应用, governance 城市治理, service 社会服务, other 其他. For the first three conditional
-opening mainly is, it was said of Nanjing's Decree 329 on 2019-09-18."""
+"""What it is for: innovation 创新应用, governance 城市治理, service 社会服务, other 其他. Conditional opening is mainly
+for the first three, it was said of Nanjing's Decree 329 on 2019-09-18."""
 
 
 @dataclass(frozen=True)

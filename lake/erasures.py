@@ -40,7 +40,7 @@ class Identifier(Part):
 
 class Place(Part):
     """What was removed of one dataset in one zone: rows, and files that held them (rewritten or gone). Of `exchange`
-    the rows are requests, objections, steps and tokens, in which somebody had written of the subject."""
+    the rows are cases, steps and tokens, in which somebody had written of the subject."""
 
     zone: Zone
     dataset: str

@@ -143,6 +143,7 @@ def place_of(number: int, release: Standing, name: str) -> str:
 class Named(BaseModel):
     """A file of a release in a path."""
 
+    number: int = Field(ge=1, le=2**63 - 1)
     release: str = Field(max_length=200)
     file: str = Field(max_length=200)
 
@@ -151,16 +152,14 @@ class Named(BaseModel):
 @router.get(
     "/{number}/releases/{release}/{file}", summary="下载 A file of a release", response_class=Response
 )
-def download(
-    request: Request, house: TheHouse, caller: Caller, number: Number, named: Annotated[Named, Path()]
-) -> Response:
+def download(request: Request, house: TheHouse, caller: Caller, named: Annotated[Named, Path()]) -> Response:
     """Whole or a range of it. `SHA256SUMS` is the sums of all. Each file is in the audit log before it leaves, once a
     day for each token."""
     try:
-        right = given(house.desk, caller, number)
+        right = given(house.desk, caller, named.number)
         return _file(request, house, caller, right, named)
     except ExchangeError as error:
-        table = _table_of(house, caller, number)
+        table = _table_of(house, caller, named.number)
         if table is not None:
             trail.refused(house.desk, caller, "open", table=table, error=error)
         raise

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from pipelines.cli import (
+    applications,
     catalogue,
     decisions,
     deliveries,
@@ -69,6 +70,7 @@ app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(grants.app, name="grant")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(objections.app, name="objection")
+app.add_typer(applications.app, name="application")
 app.add_typer(notices.app, name="notices")
 app.add_typer(notices.contact_app, name="contact")
 

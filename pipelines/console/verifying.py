@@ -92,9 +92,7 @@ def _requests(copy: Copy, settings: Settings) -> Iterator[Finding]:
 
     state = State(settings)
     if not state.begun:
-        copy.notes.append(
-            "XUANWU_EXCHANGE has no database: requests and objections are not compared with the log"
-        )
+        copy.notes.append("XUANWU_EXCHANGE has no database: its cases are not compared with the log")
         return
     proved = islice(entries(copy.root), copy.entries)
     for case, wrong in unlike(state, (entry for _, entry in proved)):

@@ -1,4 +1,4 @@
-"""What people wrote of the subject in the exchange: in requests, objections and the notes of their tokens."""
+"""What people wrote of the subject in the exchange: in cases and the notes of tokens."""
 
 from __future__ import annotations
 

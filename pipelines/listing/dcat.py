@@ -3,7 +3,7 @@ a node with its class where DCAT takes a word."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lake.media import MEDIA
@@ -24,7 +24,7 @@ CONTEXT: Final = {
 }
 _IANA: Final = "https://www.iana.org/assignments/media-types/"
 _FREQUENCY: Final = "http://publications.europa.eu/resource/authority/frequency/"
-_PUBLIC: Final = "http://publications.europa.eu/resource/authority/access-right/PUBLIC"
+_RIGHTS: Final = "http://publications.europa.eu/resource/authority/access-right/"
 
 
 def catalog(ctx: Context, opened: Mapping[str, Standing | None], base: str) -> Json:
@@ -67,34 +67,47 @@ def _dataset(ctx: Context, entry: Entry, found: Standing | None, base: str) -> J
             {"@language": "zh", "@value": entry.fields[name].title.zh} for name in open_fields(entry)
         ],
     }
-    if entry.open.type == "unconditional":
-        told["dct:accessRights"] = {"@id": _PUBLIC, "@type": "dct:RightsStatement"}
+    free = entry.open.type == "unconditional"
+    told["dct:accessRights"] = {
+        "@id": _RIGHTS + ("PUBLIC" if free else "RESTRICTED"),
+        "@type": "dct:RightsStatement",
+    }
     if conditions:
         told["dct:rights"] = {
             "@type": "dct:RightsStatement",
             "dct:description": _texts(conditions.zh, conditions.en),
         }
     if found is not None:
-        folder, index = found
-        told["dct:modified"] = _typed(index["released_at"], "dateTime")
-        told["dcat:distribution"] = [
-            _distribution(file, f"{base.rstrip('/')}/{folder}" if base else folder)
-            for file in index["files"]
-            if file["rows"] is not None
-        ]
+        told["dct:modified"] = _typed(found[1]["released_at"], "dateTime")
+        if distributions := list(_distributions(ctx, entry, found, base)):
+            told["dcat:distribution"] = distributions
     return told
 
 
-def _distribution(file: Mapping[str, Any], folder: str) -> Json:
-    address = {"@id": f"{folder}/{file['name']}"}
+def _distributions(ctx: Context, entry: Entry, found: Standing, base: str) -> Iterator[Json]:
+    """The files of data. What is opened on conditions has no address to be downloaded from: it is applied for, where
+    there is an exchange that the public comes to."""
+    folder, index = found
+    files = [file for file in index["files"] if file["rows"] is not None]
+    exchange = ctx.settings.portal_exchange.rstrip("/")
+    if entry.open.type == "unconditional":
+        for file in files:
+            address = {
+                "@id": f"{base.rstrip('/')}/{folder}/{file['name']}" if base else f"{folder}/{file['name']}"
+            }
+            yield _distribution(file) | {"dcat:accessURL": address, "dcat:downloadURL": address}
+    elif exchange:
+        address = {"@id": f"{exchange}/applications/new?dataset={entry.id}"}
+        yield from (_distribution(file) | {"dcat:accessURL": address} for file in files)
+
+
+def _distribution(file: Mapping[str, Any]) -> Json:
     return {
         "@type": "dcat:Distribution",
         "dct:title": _texts(file["name"], ""),
         "dct:format": {"@type": "dct:MediaTypeOrExtent", "rdfs:label": file["format"].upper()},
         "dcat:mediaType": {"@id": f"{_IANA}{MEDIA[file['format']]}", "@type": "dct:MediaType"},
         "dcat:byteSize": _typed(str(file["size"]), "nonNegativeInteger"),
-        "dcat:accessURL": address,
-        "dcat:downloadURL": address,
         "spdx:checksum": {
             "@type": "spdx:Checksum",
             "spdx:algorithm": {"@id": "spdx:checksumAlgorithm_sha256", "@type": "spdx:ChecksumAlgorithm"},

@@ -69,7 +69,7 @@ def opened_site(ctx: Context) -> Opened:
     for entry in free:
         originals |= (pair for folder, index in releases[entry.id] for pair in _originals(ctx, folder, index))
         described |= _described(entry.id, releases[entry.id])
-    newest = {entry.id: releases[entry.id][0] for entry in free}
+    newest = {entry.id: releases[entry.id][0] for entry in entries if releases[entry.id]}
     datasets = tuple(_dataset(ctx, entry, releases[entry.id]) for entry in entries)
     address = settings.portal_address.rstrip("/")
     base = f"{address}/downloads" if address else "downloads"

@@ -18,9 +18,9 @@ from lake import progress, quarantine, recordstore, store
 from lake.contracts import Used, history
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
+from pipelines import applied, objected
 from pipelines.context import Context
 from pipelines.drift.clocks import Clocks, Unfollowed
-from pipelines.objected import Tally, objected, tallies
 from pipelines.quarantine.casework import Load, loads
 from pipelines.status import BatchStatus, Lateness, batch_statuses, late_datasets
 from schemas.errors import LakeError
@@ -111,10 +111,11 @@ class Facts:
     written_at: datetime
     datasets: tuple[DatasetFacts, ...]
     loads: tuple[Load, ...] = ()
-    objections: tuple[Tally, ...] | None = ()
-    """None where the exchange's database did not answer."""
+    objections: tuple[objected.Tally, ...] | None = ()
+    applications: tuple[applied.Tally, ...] | None = ()
+    """None of these where the exchange's database did not answer."""
     risks: tuple[Risk, ...] | None = ()
-    """Of the last `WATCHED`, the newest first; None as of objections."""
+    """Of the last `WATCHED`, the newest first; None as of these."""
     contracts: tuple[Used, ...] = ()
     """Contracts that changed, the newest first."""
     unfollowed: tuple[Unfollowed, ...] = ()
@@ -163,7 +164,7 @@ def gather(ctx: Context) -> Facts:
             for name, entry in _told(ctx.catalogue.entries)
         ),
         tuple(loads(ctx)),
-        _objections(ctx),
+        *_cases(ctx),
         _risks(ctx),
         tuple(each for each in history(ctx.settings.lake_root) if each.number > 1),
         _unfollowed(ctx),
@@ -176,11 +177,17 @@ def _unfollowed(ctx: Context) -> tuple[Unfollowed, ...]:
     return tuple(sorted(found, key=lambda each: each.due))
 
 
-def _objections(ctx: Context) -> tuple[Tally, ...] | None:
+def _cases(
+    ctx: Context,
+) -> tuple[tuple[objected.Tally, ...] | None, tuple[applied.Tally, ...] | None]:
+    """Objections and applications, counted."""
     try:
-        return tuple(tallies(objected(ctx)))
+        return (
+            tuple(objected.tallies(objected.objected(ctx))),
+            tuple(applied.tallies(applied.applied(ctx))),
+        )
     except Busy:
-        return None
+        return None, None
 
 
 def _risks(ctx: Context) -> tuple[Risk, ...] | None:

@@ -45,6 +45,7 @@ def write_report(ctx: Context, path: Path) -> Path:
         states=STATE_WORDS,
         types=TYPE_WORDS,
         departments=ctx.catalogue.departments,
+        answer_within=ctx.catalogue.numbers.exchange.answer_within,
         verify_within=ctx.catalogue.numbers.exchange.verify_within,
         update_within=ctx.catalogue.numbers.catalogue.update_within,
         newest_changes=NEWEST,

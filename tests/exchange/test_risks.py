@@ -155,7 +155,9 @@ def test_a_grant_that_nobody_uses_is_told_to_its_two_sides(desk: Desk, clock: Cl
 
 
 def test_who_may_see_what(unusual: Desk) -> None:
-    put(unusual, DAY, refused=30, reads=0, department="transport", account="prober", dataset="0a1b", policy="")
+    put(
+        unusual, DAY, refused=30, reads=0, department="transport", account="prober", dataset="0a1b", policy=""
+    )
     assert watch(unusual) == 2
     seen = {each: [risk.finding.rule for risk in risks(unusual, each)] for each in (CLERK, ASKER, STRANGER)}
     assert seen == {CLERK: ["volume"], ASKER: [], STRANGER: []}

@@ -276,7 +276,9 @@ def test_a_read_by_the_grant_begins_it_anew_and_a_refusal_does_not(desk: Desk, c
     assert unused(desk) == []
 
 
-def test_a_grant_is_used_from_when_it_was_resumed_and_ended_ones_are_not_told(desk: Desk, clock: Clock) -> None:
+def test_a_grant_is_used_from_when_it_was_resumed_and_ended_ones_are_not_told(
+    desk: Desk, clock: Clock
+) -> None:
     suspended, number = granted(desk), granted(desk)
     ended = granted(desk)
     clock.wait(days=50)

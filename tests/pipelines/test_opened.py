@@ -144,13 +144,32 @@ def test_what_is_opened_on_conditions_is_described_and_not_given(city: City, tmp
     assert dataset.release is not None and dataset.release.rows == 400
     assert "申请后提供" in Path(place, f"datasets/{ID.replace('.', '/')}.html").read_text()
     assert not Path(place, "downloads").exists() and broken(Path(place)) == []
-    assert not json.loads(Path(place, "catalog.jsonld").read_text())["dcat:dataset"]
+    (told,) = json.loads(Path(place, "catalog.jsonld").read_text())["dcat:dataset"]
+    assert told["dct:accessRights"]["@id"].endswith("/RESTRICTED") and "dcat:distribution" not in told
     city.change(open=OPEN)
     release(city, 2)
     assert build_site(city.ctx, place)[2].copied > 0
     city.change(open=OPEN | {"type": "conditional", "conditions": text})
     build_site(city.ctx, place)
     assert not Path(place, "downloads").exists(), "what is bound to conditions now goes"
+
+
+def test_what_is_opened_on_conditions_is_applied_for_at_the_exchange(city: City, tmp_path: Path) -> None:
+    text = {"zh": "申请后提供", "en": "on application"}
+    city.settings = city.settings.model_copy(update={"portal_exchange": "https://exchange.example/"})
+    city.change(open=OPEN | {"type": "conditional", "conditions": text})
+    release(city)
+    place, _, _ = build_site(city.ctx, str(tmp_path / "site"))
+    address = f"https://exchange.example/applications/new?dataset={ID}"
+    assert address in Path(place, f"datasets/{ID.replace('.', '/')}.html").read_text()
+    (told,) = json.loads(Path(place, "catalog.jsonld").read_text())["dcat:dataset"]
+    assert {each["dcat:accessURL"]["@id"] for each in told["dcat:distribution"]} == {address}
+    assert "downloadURL" not in json.dumps(told)
+    city.change(open=OPEN)
+    release(city, 2)
+    build_site(city.ctx, place)
+    (told,) = json.loads(Path(place, "catalog.jsonld").read_text())["dcat:dataset"]
+    assert told["dct:accessRights"]["@id"].endswith("/PUBLIC") and "applications" not in json.dumps(told)
 
 
 @pytest.mark.parametrize("place", ["home", "home/lake", "home/lake/site", "home/lake/downloads", ""])

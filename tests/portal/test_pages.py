@@ -137,6 +137,16 @@ def test_what_a_dataset_s_page_says() -> None:
     assert "尚未发布" in announced and "downloads/" not in announced
 
 
+def test_what_is_opened_on_conditions_leads_to_where_it_is_applied_for() -> None:
+    opened = Open(type="conditional", fields=("no",), conditions=Text(zh="须注明来源", en="name the source"))
+    place = "https://exchange.example/applications/new?dataset=education.school"
+    there, page = "https://exchange.example", "datasets/education/school.html"
+    assert html(site(dataset("school", opened=opened), exchange=there))[page].count(place) == 2
+    assert place not in html(site(dataset("school"), exchange=there))[page]  # open to everybody
+    nowhere = html(site(dataset("school", opened=opened)))[page]
+    assert "applications" not in nowhere and "申请后获取" in nowhere
+
+
 def test_the_exchange_is_led_to_where_there_is_one() -> None:
     place = "https://exchange.example/objections/new?table=open/education.school/open"
     with_one = html(site(dataset("school"), exchange="https://exchange.example"))

@@ -10,7 +10,7 @@ import pytest
 from httpx import Response
 
 from exchange.requests import take
-from exchange.web import files
+from exchange.web import pieces as sending
 from tests.exchange.conftest import Clock
 from tests.exchange.web.conftest import PEOPLE, Exchange
 from tests.pipelines.publishing.making import people
@@ -175,8 +175,8 @@ def test_a_piece_is_the_same_bytes_in_one_or_streamed(
     url, ranges = file["file"]["url"], ("bytes=0-", "bytes=4-200", "bytes=-9", "bytes=0-0")
     whole = exchange.client.get(url)
     pieces = [exchange.client.get(url, headers={"Range": each}) for each in ranges]
-    monkeypatch.setattr(files, "SMALL", 0)
-    monkeypatch.setattr(files, "BLOCK", 7)
+    monkeypatch.setattr(sending, "SMALL", 0)
+    monkeypatch.setattr(sending, "BLOCK", 7)
     for before, each in zip(pieces, ranges, strict=True):
         streamed = exchange.client.get(url, headers={"Range": each})
         assert (streamed.status_code, streamed.content) == (206, before.content)

@@ -12,6 +12,7 @@ from exchange.accounts import open_account
 from exchange.notices import gather
 from exchange.objecting import RULES as OF_OBJECTIONS
 from exchange.objections import find as find_objection
+from exchange.opening import RULES as OF_APPLICATIONS
 from exchange.process import RULES as OF_REQUESTS
 from exchange.requests import find
 from exchange.web.workspace import MOST_OVER
@@ -174,14 +175,12 @@ def test_pages_hold_no_script_and_are_framed_by_nobody(people: Workplace) -> Non
 
 
 def test_every_step_state_clock_and_word_of_a_case_has_its_words() -> None:
-    rules = {**OF_REQUESTS, **OF_OBJECTIONS}
-    assert set(STEPS) == set(rules)
-    assert set(SAID) == {
-        need for rule in (*OF_REQUESTS.values(), *OF_OBJECTIONS.values()) for need in rule.needs
-    }
-    states = {rule.to for rule in (*OF_REQUESTS.values(), *OF_OBJECTIONS.values()) if rule.to}
-    assert states | {"granted", "refused"} == set(STATES)
-    assert set(CLOCKS) == {"reply", "supplement", "deliver", "verify", "explain", "dispose"}
+    assert set(STEPS) == {*OF_REQUESTS, *OF_OBJECTIONS, *OF_APPLICATIONS}
+    rules = [*OF_REQUESTS.values(), *OF_OBJECTIONS.values(), *OF_APPLICATIONS.values()]
+    assert set(SAID) == {need for rule in rules for need in rule.needs}
+    states = {rule.to for rule in rules if rule.to}
+    assert states | {"granted", "refused", "declined"} == set(STATES)
+    assert set(CLOCKS) == {"reply", "supplement", "deliver", "verify", "explain", "dispose", "answer"}
     assert set(METHODS) == {"api", "batch", "file"}
 
 

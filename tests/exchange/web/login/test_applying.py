@@ -1,0 +1,98 @@
+"""Applying for what is opened on conditions, in a browser: from the public site's link to the download."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from schemas.load import Catalogue
+from schemas.settings import Settings
+from tests.exchange.clock import Clock
+from tests.exchange.web.conftest import CONDITIONAL, Exchange, opened
+from tests.exchange.web.login.conftest import Workplace
+from tests.exchange.web.test_applications import ON_CONDITIONS
+from tests.pipelines.publishing.making import ID, KEY, SECRET, City, people
+
+FORM = f"/applications/new?dataset={ID}"
+
+
+@pytest.fixture
+def exchange(
+    settings: Settings,
+    make_catalogue: Callable[[dict[str, str]], Catalogue],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Exchange]:
+    monkeypatch.setenv(KEY, SECRET)
+    city = City(settings, make_catalogue, share=CONDITIONAL, open=ON_CONDITIONS)
+    city.publish(city.curate(1, people(400)), "open")
+    with opened(city, clock) as made:
+        yield made
+
+
+def said(clock: Clock, **more: object) -> dict[str, object]:
+    return {
+        "dataset": ID,
+        "applicant": "<b>某某研究所",
+        "use": "governance",
+        "purpose": "就诊人次研究",
+        "safeguards": "内网使用",
+        "until": (clock.now + timedelta(days=60)).date().isoformat(),
+        "accepts": "yes",
+        **more,
+    }
+
+
+def test_from_the_form_to_the_download(people: Workplace, clock: Clock) -> None:
+    assert FORM in people.page("citizen", "/applications/new")
+    assert "限科研与城市治理 For research and governance" in people.page("citizen", FORM)
+    here = people.send("citizen", "/applications", **said(clock))
+    assert people.steps("citizen", here) == {"withdraw"}
+    assert people.steps("clerk", here) == {"return", "propose"}
+    assert here in people.page("clerk", "/workspace") and "<b>某某研究所" in people.page("clerk", here)
+    assert "<b>某某" not in people["clerk"].here.get(here).text
+    people.send("clerk", f"{here}/propose", consent="yes", reason="符合开放条件")
+    people.send("chief", f"{here}/confirm")
+    page = people.page("citizen", here)
+    assert "已授权 granted" in page and "城市治理 city governance" in page and "已接受的条件" in page
+    found = dict(re.findall(r'href="(/api/v1/applications/\d+/releases/[^"]+)" download="([^"]+)"', page))
+    assert {"visit.csv", "visit.parquet", "data_dictionary.json"} <= set(found.values())
+    for place in found:
+        answer = people["citizen"].here.get(place)
+        assert answer.status_code == 200 and hashlib.sha256(answer.content).hexdigest() in page
+    for other in ("clerk", "bureau", "auditor"):
+        assert "/releases/" not in people.page(other, here)
+    assert "某某研究所" not in people.page("auditor", here)
+    people.send("citizen", f"{here}/dispose", disposal="已删除")
+    assert "/releases/" not in people.page("citizen", here)
+
+
+def test_a_refused_form_keeps_what_was_written(people: Workplace, clock: Clock) -> None:
+    answer = people.sent("citizen", "/applications", **said(clock, accepts=""))
+    assert answer.status_code == 422  # type: ignore[attr-defined]
+    text = answer.text  # type: ignore[attr-defined]
+    assert "请阅读并接受开放条件" in text and "就诊人次研究" in text and 'value="governance" selected' in text
+    assert people.exchange.log("application") == []
+
+
+@pytest.mark.parametrize("who", ["asker", "clerk", "bureau", "auditor"])
+def test_who_is_no_member_of_the_public_is_led_elsewhere(people: Workplace, who: str) -> None:
+    page = people.page(who, FORM)
+    assert 'action="/applications"' not in page and "部门请" in page
+    assert "/applications/new" not in people.page(who, "/workspace")
+
+
+def test_the_public_is_not_told_of_share_requests(people: Workplace) -> None:
+    page = people.page("citizen", "/workspace")
+    assert "开放申请" in page and "共享申请" not in page
+    assert "共享申请" in people.page("asker", "/workspace")
+
+
+def test_a_form_that_was_not_given_to_this_browser_does_nothing(people: Workplace, clock: Clock) -> None:
+    people.page("citizen", FORM)
+    answer = people["citizen"].here.post("/applications", data={**said(clock), "csrf": "0" * 64})
+    assert answer.status_code == 403 and people.exchange.log("application") == []
