@@ -50,7 +50,8 @@ def watch(desk: Desk) -> int:
     new = [finding for day in days for finding in found(desk, day)]
     if last != today:
         new += unused(desk)
-    kept = sum(_keep(desk, each) for each in new if each.key not in _known(desk.state, first))
+    known = _known(desk.state, first)
+    kept = sum(_keep(desk, each) for each in new if each.key not in known)
     _move(desk.state, today)
     return kept
 
