@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from exchange import applications, objections, requests
 from exchange.cases import TABLES
+from exchange.risks import recent, told
 from exchange.state import State
 from exchange.steps import Case
 
@@ -18,13 +20,16 @@ Step = tuple[str, str, str]
 
 
 def unlike(state: State, entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
-    """Each case, such as `request 12`, that the database tells otherwise than the log, and how.
+    """Each case, such as `request 12`, and each risk that the database tells otherwise than the log, and how.
     The texts that people wrote are not compared, since the log has digests of them that only the signing key can
     make."""
     logged: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    watched: dict[int, Entry] = {}
     for entry in entries:
         if (kind := entry.get("action")) in TABLES:
             logged[kind, entry[kind]].append(entry)
+        elif kind == "risk":
+            watched[entry["risk"]] = entry
     every: list[Case[Any]] = [
         *requests.every(state),
         *objections.every(state),
@@ -34,6 +39,19 @@ def unlike(state: State, entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
     for kind, number in sorted(kept.keys() | logged.keys()):
         case, told = kept.get((kind, number)), logged.get((kind, number), [])
         yield from ((f"{kind} {number}", wrong) for wrong in _wrong(case, told))
+    yield from _risks(state, watched)
+
+
+def _risks(state: State, logged: Mapping[int, Entry]) -> Iterator[tuple[str, str]]:
+    kept = {each.number: told(each.finding) for each in recent(state, datetime.min.replace(tzinfo=UTC))}
+    for number in sorted(kept.keys() | logged.keys()):
+        entry = logged.get(number)
+        if number not in kept:
+            yield f"risk {number}", "it is in the audit log, and the database does not have it"
+        elif entry is None:
+            yield f"risk {number}", "it is not in the audit log: somebody wrote it into the database"
+        elif any(entry.get(name) != value for name, value in kept[number].items()):
+            yield f"risk {number}", "it is not what the audit log says"
 
 
 def _wrong(case: Case[Any] | None, logged: Sequence[Entry]) -> Iterator[str]:

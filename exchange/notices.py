@@ -3,7 +3,8 @@ and put into the outbox.
 
 A clock that ends soon is told to its side, one that has ended to its side and to the authority; whose turn it became
 by a step is told so, and a requester what became of its request, its grant or its objection; both sides that a delivery
-failed. A notice holds numbers, names of the catalogue and days: never what people wrote.
+failed; providers and the authority that reads were unusual, and the sides of a grant that nobody uses it. A notice
+holds numbers, names of the catalogue and days: never what people wrote.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from exchange import applications, objections, requests
+from exchange import applications, objections, requests, risks
 from exchange.cases import TABLES
 from exchange.deadlines import notices as of_clocks
 from exchange.desk import Desk
@@ -30,7 +31,7 @@ from exchange.steps import Case, Side, possible
 from exchange.subscriptions import lasts, live
 from schemas.workdays import day_of
 
-Kind = Literal["remind", "escalate", "turn", "outcome", "ends", "delivery"]
+Kind = Literal["remind", "escalate", "turn", "outcome", "ends", "delivery", "risk"]
 Channel = Literal["email", "webhook"]
 CHANNELS: Final[tuple[Channel, ...]] = ("email", "webhook")
 AUTHORITY: Final = ""
@@ -93,7 +94,8 @@ it in the workspace."""
 class Notice:
     """`case` is the kind of case that it is about, and `number` the case's. `about` is a clock or a step, `state` the
     case's after it; `due` the day that it is about, if any. Of a delivery that failed `about` holds its number; it may
-    be of no request, where what is shared has no conditions."""
+    be of no request, where what is shared has no conditions. Of a risk it holds the rule and its number; it is of a
+    request where nobody uses that, and of no dataset where it is about none or several."""
 
     department: str
     kind: Kind
@@ -114,6 +116,12 @@ class Notice:
     def delivery(self) -> int | None:
         """The number of the delivery that it is about, if it is about one."""
         return int(self.about.split()[1]) if self.kind == "delivery" else None
+
+    @property
+    def risk(self) -> tuple[str, int] | None:
+        """The rule and the number of the risk that it is about, if it is about one."""
+        rule, _, number = self.about.partition(" ")
+        return (rule, int(number)) if self.kind == "risk" else None
 
     @property
     def key(self) -> str:
@@ -148,6 +156,20 @@ def due(desk: Desk) -> Iterator[Notice]:
         yield from _of_clocks(desk, case, now)
         yield from _of_steps(case, now)
     yield from _of_deliveries(desk, now)
+    yield from _of_risks(desk, now)
+
+
+def _of_risks(desk: Desk, now: datetime) -> Iterator[Notice]:
+    """What was found by watching: to providers and the authority; that a grant is not used to its two sides."""
+    for risk in risks.recent(desk.state, now - BACK):
+        found = risk.finding
+        dataset = found.datasets[0] if len(found.datasets) == 1 else ""
+        about = f"{found.rule} {risk.number}"
+        other = found.department if found.rule == "unused" else AUTHORITY
+        for department in sorted({*risks.owners(desk.catalogue, found), other}):
+            yield Notice(
+                department, "risk", "request", found.request, dataset, found.policy, about, "", found.day
+            )
 
 
 def _of_deliveries(desk: Desk, now: datetime) -> Iterator[Notice]:

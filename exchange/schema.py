@@ -144,7 +144,7 @@ NOTICES = sa.Table(
     sa.Column("read", MOMENT),
 )
 """What a department is told, once: `key` says what it is about. It is of no case where a delivery of what is shared
-without conditions failed."""
+without conditions failed, or reads were unusual."""
 DELIVERIES = sa.Table(
     "deliveries",
     METADATA,
@@ -223,6 +223,24 @@ COUNTED = sa.Table(
     sa.Column("log", sa.String(16), primary_key=True),
     sa.Column("until", sa.BigInteger, nullable=False),
 )
+RISKS = sa.Table(
+    "risks",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.String(400), nullable=False, unique=True),
+    sa.Column("rule", sa.String(16), nullable=False),
+    sa.Column("day", sa.String(10), nullable=False, index=True),
+    sa.Column("department", sa.String(64), nullable=False),
+    sa.Column("account", sa.String(100), nullable=False),
+    sa.Column("policy", sa.String(64), nullable=False),
+    sa.Column("datasets", sa.JSON, nullable=False),
+    sa.Column("request", sa.ForeignKey("requests.number")),
+    sa.Column("counted", sa.BigInteger, nullable=False),
+    sa.Column("usual", sa.BigInteger, nullable=False),
+    sa.Column("bound", sa.BigInteger, nullable=False),
+    sa.Column("at", MOMENT, nullable=False),
+)
+"""What was found by watching the usage (`exchange.watching`), each thing once: `key` says what it is about."""
 LOOKS = sa.Table(
     "looks",
     METADATA,

@@ -256,6 +256,8 @@ def _type(notice: Notice) -> str:
     """What a webhook is about, in a word that receivers sort by."""
     if notice.kind == "delivery":
         return "delivery.failed"
+    if notice.risk is not None:
+        return f"risk.{notice.risk[0]}"
     return f"{notice.case}.{notice.kind}"
 
 

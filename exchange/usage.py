@@ -1,5 +1,8 @@
 """Who read what, how often and for what, by day: counted from the audit log, which stays what holds.
 
+Callers whom nobody knows are counted beside them, by door and reason, as of no account and no dataset: they are not
+told as usage, and are watched (`exchange.watching`).
+
 A count is taken up where the last one ended, by whoever asks next. A department sees who read its data and what it read
 itself; auditors, the authority and the data centre see all.
 """
@@ -13,6 +16,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from exchange.desk import Desk
 from exchange.errors import Busy
@@ -51,7 +55,7 @@ def usage(
     count(desk)
     names = [USAGE.c[name] for name in _NAMES if name != "day"]
     sums = [sa.func.sum(USAGE.c[name]).label(name) for name in _COUNTS]
-    query = sa.select(*names, *sums).where(_seen(desk, principal)).group_by(*names)
+    query = sa.select(*names, *sums).where(_seen(desk, principal), USAGE.c.dataset != "").group_by(*names)
     if since is not None:
         query = query.where(USAGE.c.day >= since.isoformat())
     if until is not None:
@@ -80,14 +84,17 @@ def _seen(desk: Desk, principal: Principal | None) -> sa.ColumnElement[bool]:
 
 def count(desk: Desk) -> None:
     """Count what the log has gained. Of two that count at once one finds it done."""
-    while _counted(desk) == AT_ONCE:
-        pass
+    try:
+        while _counted(desk) == AT_ONCE:
+            pass
+    except IntegrityError:
+        raise Busy("somebody else is counting the usage", next_step="ask again") from None
 
 
 def _counted(desk: Desk) -> int:
     """How many entries were counted by one transaction."""
     with desk.state.begin() as connection:
-        start = connection.execute(sa.select(COUNTED.c.until)).scalar()
+        start = connection.execute(sa.select(COUNTED.c.until).where(COUNTED.c.log == LOG)).scalar()
         if start is None:
             connection.execute(sa.insert(COUNTED).values(log=LOG, until=0))
         found: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -100,16 +107,21 @@ def _counted(desk: Desk) -> int:
         for key, counts in found.items():
             _add(connection, dict(zip(_NAMES, key, strict=True)), dict(zip(_COUNTS, counts, strict=True)))
         end = int(start or 0) + taken
-        moved = sa.update(COUNTED).where(COUNTED.c.until == int(start or 0)).values(until=end)
+        same = sa.and_(COUNTED.c.log == LOG, COUNTED.c.until == int(start or 0))
+        moved = sa.update(COUNTED).where(same).values(until=end)
         if not connection.execute(moved).rowcount:
             raise Busy("somebody else is counting the usage", next_step="ask again")
     return taken
 
 
 def _take(entry: Mapping[str, Any], found: dict[tuple[str, ...], list[int]]) -> None:
-    if entry.get("action") != "read":
+    if entry.get("action") not in ("read", "authenticate"):
         return
     day = day_of(datetime.fromisoformat(entry["at"])).isoformat()
+    if entry["action"] == "authenticate":
+        for door, count in entry.get("doors", {}).items():
+            found[(day, "", "", "", "", door, entry["reason"])][2] += count
+        return
     names = ("department", "by", "dataset", "policy", "door", "purpose")
     counts = found[(day, *(str(entry.get(name, "")) for name in names))]
     counts[0] += entry["phase"] == "attempt"

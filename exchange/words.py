@@ -119,12 +119,33 @@ DELIVERED: Final = {
     "stopped": ("已停止", "stopped"),
 }
 """What became of the newest delivery, where there was one, and why none follows."""
+RISKS: Final = {
+    "volume": ("一天内读取行数远超以往", "far more rows were read in a day than before"),
+    "offday": ("只在工作日读取者在非工作日大量读取", "read in bulk on a day without work, by who never did"),
+    "refused": ("一天内多次读取被拒", "many reads were refused in a day"),
+    "strangers": ("一天内大量身份不明的调用", "many calls by nobody who is known in a day"),
+    "joined": (
+        "一天内读取的可关联数据集多于以往",
+        "more datasets that can be joined were read in a day than before",
+    ),
+    "unused": ("授权长期未使用", "nobody has used the grant for a long time"),
+}
+"""What is found by watching the usage."""
+COUNTED: Final = {
+    "volume": ("{}行", "{} rows"),
+    "offday": ("{}行", "{} rows"),
+    "refused": ("{}次", "{} refusals"),
+    "strangers": ("{}次", "{} calls"),
+    "joined": ("{}个数据集", "{} datasets"),
+    "unused": ("{}天", "{} days"),
+}
+"""What such a finding counts."""
 
 
 def subject(notice: Notice) -> str:
     """One line, of both languages."""
     zh, en = _said(notice)
-    if notice.kind == "delivery":
+    if notice.kind in ("delivery", "risk"):
         return f"{zh} {en}"
     case_zh, case_en = CASES[notice.case]
     return f"{case_zh}{notice.number}：{zh} {case_en} {notice.number}: {en}"
@@ -135,6 +156,8 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
     entry = catalogue.entries.get(notice.dataset)
     zh, en = (entry.title.zh, entry.title.en) if entry else ("", "")
     said_zh, said_en = _said(notice)
+    if notice.risk is not None:
+        return _of_risk(notice, (zh, en))
     if notice.kind == "delivery":
         where = f"/deliveries/{notice.delivery}"
         return "\n".join(
@@ -161,7 +184,33 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
     )
 
 
+def _of_risk(notice: Notice, title: tuple[str, str]) -> str:
+    """Who it is about is told by the page and the API alone."""
+    said_zh, said_en = _said(notice)
+    about_zh = f"，{title[0]}（{notice.dataset}，{notice.policy}）" if notice.dataset else ""
+    about_en = f": {title[1]} ({notice.dataset}, policy {notice.policy})" if notice.dataset else ""
+    where, api = "/risks", "GET /api/v1/risks"
+    todo_zh, todo_en = "请核查", "Look into it"
+    if notice.number is not None:
+        where = f"/requests/{notice.number}"
+        api = f"GET /api/v1{where}"
+        todo_zh = "如不再需要，请需求方报告数据处置并终止授权，或由提供方撤销"
+        todo_en = "Where it is needed no more, its holder reports the disposal, or its provider revokes it"
+    return "\n".join(
+        (
+            f"{said_zh}{about_zh}。{todo_zh}：{where}",
+            "",
+            f"{said_en}{about_en}. {todo_en}: {where}, or {api}",
+            "",
+        )
+    )
+
+
 def _said(notice: Notice) -> tuple[str, str]:
+    if notice.risk is not None:
+        (rule, number), day = notice.risk, notice.due
+        zh, en = RISKS[rule]
+        return f"第{number}号风险提示：{zh}（{day}）", f"Risk {number}: {en} ({day})"
     if notice.kind == "delivery":
         return f"第{notice.delivery}号数据交付失败", f"Delivery {notice.delivery} failed"
     return _of_case(notice)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from exchange.desk import Desk
 from exchange.notices import gather
+from exchange.risks import watch
 from exchange.sending import Post, mail_of, send
 from exchange.state import State
 from pipelines.context import Context
@@ -13,11 +14,11 @@ from pipelines.proof.certifying import open_log
 
 
 def notify(ctx: Context) -> dict[str, int]:
-    """Gather what is new, send what is due; counts of both, none where there is no exchange."""
+    """Watch who read what, gather what is new, send what is due; counts of all, none where there is no exchange."""
     state = State(ctx.settings)
     if not state.begun:
         return {}
     log, signer = open_log(ctx)
     desk = Desk(state, ctx.catalogue, log, ctx.clock)
-    counts = {"new": gather(desk)}
+    counts = {"risks": watch(desk), "new": gather(desk)}
     return counts | asdict(send(desk, Post(mail_of(ctx.connect), signer)))

@@ -6,7 +6,7 @@ entry says `domain:`, its own or through a data element's mask.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.load import Catalogue
@@ -26,7 +26,7 @@ class Published(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """Columns in which equal values are equal, of two tables or more, one of them open."""
+    """Columns in which equal values are equal."""
 
     domain: str
     columns: tuple[Published, ...]
@@ -39,12 +39,17 @@ class Joined(NamedTuple):
 
 def joined(catalogue: Catalogue) -> list[Joined]:
     """Every set of open tables, and of shared ones with them, that join by the same domain and the same mask."""
+    return [each for each in joining(catalogue.entries.values()) if _across(each.columns)]
+
+
+def joining(entries: Iterable[Entry]) -> list[Joined]:
+    """Every set of columns, of shared tables and of open ones, with the same domain and the same mask."""
     found: dict[tuple[str, str], list[Published]] = {}
-    for entry in catalogue.entries.values():
+    for entry in entries:
         for domain, mask, column in _keyed(entry):
             same = mask.model_copy(update={"domain": None})
             found.setdefault((domain, repr(same)), []).append(column)
-    return [Joined(domain, tuple(columns)) for (domain, _), columns in found.items() if _across(columns)]
+    return [Joined(domain, tuple(columns)) for (domain, _), columns in found.items()]
 
 
 def _keyed(entry: Entry) -> Iterator[tuple[str, Mask, Published]]:
@@ -57,6 +62,6 @@ def _keyed(entry: Entry) -> Iterator[tuple[str, Mask, Published]]:
                     yield mask.domain or own, mask, Published(table, entry.id, field)
 
 
-def _across(columns: list[Published]) -> bool:
+def _across(columns: Iterable[Published]) -> bool:
     tables = {(column.table, column.dataset) for column in columns}
     return len(tables) > 1 and any(table == "open" for table, _ in tables)

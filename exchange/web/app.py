@@ -29,6 +29,7 @@ from exchange.web import (
     pages,
     problems,
     requests,
+    risks,
     tables,
     tokens,
     usage,
@@ -73,6 +74,7 @@ def make_app(house: House) -> FastAPI:
     app.include_router(iceberg.router)
     app.include_router(files.router)
     app.include_router(usage.router)
+    app.include_router(risks.router)
     app.include_router(tokens.router)
     app.include_router(pages.router)
     app.include_router(workspace.router)

@@ -77,6 +77,7 @@ _PAGES: Final = frozenset(
         "applications",
         "notices",
         "deliveries",
+        "risks",
     }
 )
 

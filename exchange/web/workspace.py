@@ -72,6 +72,8 @@ def _place(kept: Kept) -> str:
     """The page of what a notice is about; empty where it has none."""
     if kept.notice.delivery is not None:
         return f"/deliveries/{kept.notice.delivery}"
+    if kept.notice.risk is not None and kept.notice.number is None:
+        return f"/risks#risk-{kept.notice.risk[1]}"
     return f"/{kept.notice.case}s/{kept.notice.number}" if kept.notice.number is not None else ""
 
 

@@ -60,6 +60,7 @@ for command in (
     files.sample,
     exchange.serve,
     exchange.usage,
+    exchange.risks,
     exchange.looked,
 ):
     app.command()(command)

@@ -66,6 +66,25 @@ def usage(
     show_usage(found)
 
 
+def risks(
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """风险提示 What is unusual of who read what, as `xuanwu notices send` has found it; the newest first."""
+    from exchange.risks import risks as found_risks
+
+    _, desk = _desk()
+    found = found_risks(desk, None, since=since.date() if since else None)
+    if as_json:
+        from exchange.risks import as_json as told
+
+        typer.echo(json.dumps([told(each) for each in found], ensure_ascii=False, indent=1))
+        return
+    from pipelines.console.exchanged import show_risks
+
+    show_risks(found)
+
+
 def looked(
     file: Annotated[
         Path | None, typer.Option(help="file of identifiers, one a line; default standard input")

@@ -18,7 +18,8 @@ AUTHORITY = "authority"
 
 @app.command("send")
 def send_notices() -> None:
-    """Put what is due into the inboxes, and send it by e-mail (connection xuanwu_smtp) and webhook."""
+    """Watch who read what, put what is due into the inboxes, and send it by e-mail (connection xuanwu_smtp) and
+    webhook."""
     from pipelines.notifying import notify
 
     for name, count in notify(open_context()).items():

@@ -12,6 +12,7 @@ from pipelines.console.show import number, printable, terminal, titled
 if TYPE_CHECKING:
     from exchange.accounts import Account, Token
     from exchange.looks import Look
+    from exchange.risks import Risk
     from exchange.usage import Usage
     from pipelines.publishing.granting import Grant
 
@@ -107,4 +108,28 @@ def show_looks(found: Sequence[Look]) -> None:
         what = "整表，或在其中 a whole table, perhaps" if each.whole else "本人的行 the person's rows"
         names = (each.at[:19], each.department, each.by, each.purpose, f"{each.dataset} {each.policy}")
         table.add_row(*(escape(name) for name in names), what)
+    terminal().print(table)
+
+
+def show_risks(found: Sequence[Risk]) -> None:
+    """A line a risk, the newest first."""
+    from exchange.words import RISKS
+
+    table = titled(
+        "风险提示 Risks",
+        ("编号\nno.", "日期\nday", "提示\nwhat", "读取方\nwho", "数据集\ndata"),
+        ("数量\ncount", "此前最多\nmost before", "提示自\nfrom"),
+    )
+    for each in found:
+        it = each.finding
+        about = [*it.datasets, it.policy, f"request {it.request}" if it.request else ""]
+        names = (
+            " ".join(RISKS[it.rule]),
+            f"{it.department} {it.account}".strip(),
+            " ".join(filter(None, about)),
+        )
+        counts = (f"{count:,}" for count in (it.counted, it.usual, it.bound))
+        table.add_row(
+            str(each.number), it.day.isoformat(), *(escape(printable(name)) for name in names), *counts
+        )
     terminal().print(table)

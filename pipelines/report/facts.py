@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import get_args
+from typing import Final, get_args
 
 from pydantic import ValidationError
 
 from exchange.errors import Busy
+from exchange.risks import Risk, recent
+from exchange.state import State
 from lake import progress, quarantine, recordstore, store
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
@@ -24,6 +26,7 @@ from pipelines.status import BatchStatus, Lateness, batch_statuses, late_dataset
 from schemas.errors import LakeError
 from schemas.model import Dimension, Entry
 
+WATCHED: Final = timedelta(days=90)
 DIMENSIONS: tuple[str, ...] = get_args(Dimension)
 
 
@@ -110,7 +113,9 @@ class Facts:
     loads: tuple[Load, ...] = ()
     objections: tuple[objected.Tally, ...] | None = ()
     applications: tuple[applied.Tally, ...] | None = ()
-    """None of both where the exchange's database did not answer."""
+    """None of these where the exchange's database did not answer."""
+    risks: tuple[Risk, ...] | None = ()
+    """Of the last `WATCHED`, the newest first; None as of these."""
     contracts: tuple[Form, ...] = ()
     """Every form of a contract that was in use, the newest first."""
     unfollowed: tuple[Unfollowed, ...] = ()
@@ -174,6 +179,7 @@ def gather(ctx: Context) -> Facts:
         ),
         tuple(loads(ctx)),
         *_cases(ctx),
+        _risks(ctx),
         tuple(forms(ctx.settings.lake_root, ctx.catalogue.numbers.catalogue.review_within, ctx.clock())),
         _unfollowed(ctx),
     )
@@ -196,6 +202,14 @@ def _cases(
         )
     except Busy:
         return None, None
+
+
+def _risks(ctx: Context) -> tuple[Risk, ...] | None:
+    state = State(ctx.settings)
+    try:
+        return tuple(recent(state, ctx.clock() - WATCHED)) if state.begun else ()
+    except Busy:
+        return None
 
 
 def _told(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:

@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from exchange.words import COUNTED, RISKS
 from lake import store
 from pipelines.context import Context
 from pipelines.report.charts import trend
-from pipelines.report.facts import DIMENSIONS, DatasetFacts, gather
+from pipelines.report.facts import DIMENSIONS, WATCHED, DatasetFacts, gather
 from pipelines.report.proof import proofs
 from pipelines.report.words import (
     CHECK_WORDS,
@@ -23,7 +24,7 @@ from pipelines.report.words import (
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 NEWEST = 50
-"""Changed contracts on the page; `xuanwu catalogue history` tells the others."""
+"""Changed contracts, and risks, on the page; `xuanwu catalogue history` and `xuanwu risks` tell the others."""
 CITY = ZoneInfo("Asia/Shanghai")
 
 
@@ -49,6 +50,9 @@ def write_report(ctx: Context, path: Path) -> Path:
         update_within=ctx.catalogue.numbers.catalogue.update_within,
         review_within=ctx.catalogue.numbers.catalogue.review_within,
         newest_changes=NEWEST,
+        risk_words=RISKS,
+        risk_counts=COUNTED,
+        watched=WATCHED.days,
         titles={name: entry.title.zh for name, entry in ctx.catalogue.entries.items()},
     )
 

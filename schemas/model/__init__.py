@@ -51,6 +51,7 @@ from schemas.model.numbers import (
     Quarantine,
     ReleaseRule,
     Retention,
+    Watch,
 )
 from schemas.model.publication import Licence, Limits, Narrowed, Open, Policy, Share, Territory
 from schemas.model.sources import (
@@ -151,5 +152,6 @@ __all__ = [
     "Text",
     "Title",
     "TypeName",
+    "Watch",
     "Zone",
 ]

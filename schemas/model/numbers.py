@@ -91,6 +91,20 @@ class Exchange(Model):
     remind_before: int = Key(ge=0)
 
 
+class Watch(Model):
+    """When reads are told as unusual (Decree 809, Arts. 25 and 35): a day against the greatest of the `history` days
+    before it."""
+
+    history: int = Key(ge=1, le=366)
+    times: int = Key(ge=1)
+    least: int = Key(ge=0)
+    rows: int = Key(ge=1)
+    refusals: int = Key(ge=1)
+    strangers: int = Key(ge=1)
+    joining: int = Key(ge=2)
+    unused: int = Key(ge=1)
+
+
 class Retention(Model):
     """How long each zone keeps what upkeep may remove: originals, typed rows, dismissed rows, and old snapshots of the
     tables of a zone. What an incomplete batch, a certificate in force or the next batch needs stays longer."""
@@ -114,3 +128,4 @@ class Numbers(Model):
     retention: Retention
     catalogue: CatalogueClocks
     exchange: Exchange
+    watch: Watch
