@@ -48,6 +48,7 @@ for command in (
     drift.drift,
     drift.impact,
     evidence.report,
+    evidence.departments,
     evidence.evaluation,
     portal.portal,
     evidence.verify,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import open_context
+from pipelines.cli.common import AsJson, open_context
 
 
 def report(
@@ -21,6 +21,25 @@ def report(
     with shown():
         path = write_report(ctx, output or ctx.settings.home / "report.html")
     typer.echo(str(path))
+
+
+def departments(as_json: AsJson = False) -> None:
+    """部门评价 How each department does its part in collecting, sharing and opening: indicators, and no total."""
+    import json
+
+    from pipelines.console.showing import shown
+    from pipelines.report.departments import departments as evaluated
+    from pipelines.report.facts import gather
+
+    ctx = open_context()
+    with shown():
+        found = evaluated(ctx, gather(ctx))
+    if as_json:
+        typer.echo(json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=1))
+        return
+    from pipelines.console.departments import show_departments
+
+    show_departments(found, ctx.catalogue)
 
 
 def evaluation(

@@ -11,12 +11,14 @@ from exchange.words import COUNTED, RISKS
 from lake import store
 from pipelines.context import Context
 from pipelines.report.charts import trend
+from pipelines.report.departments import WITHIN, departments
 from pipelines.report.facts import DIMENSIONS, WATCHED, DatasetFacts, gather
 from pipelines.report.proof import proofs
 from pipelines.report.words import (
     CHECK_WORDS,
     DIMENSION_WORDS,
     ON_FAIL_WORDS,
+    SCORE_WORDS,
     STAGE_WORDS,
     STATE_WORDS,
     TYPE_WORDS,
@@ -47,6 +49,9 @@ def write_report(ctx: Context, path: Path) -> Path:
         departments=ctx.catalogue.departments,
         answer_within=ctx.catalogue.numbers.exchange.answer_within,
         verify_within=ctx.catalogue.numbers.exchange.verify_within,
+        scores=departments(ctx, facts),
+        score_words=SCORE_WORDS,
+        score_days=WITHIN.days,
         update_within=ctx.catalogue.numbers.catalogue.update_within,
         review_within=ctx.catalogue.numbers.catalogue.review_within,
         newest_changes=NEWEST,

@@ -14,6 +14,19 @@ DIMENSION_WORDS: Final[dict[str, Pair]] = {
     "timeliness": ("时效性", "Timeliness"),
     "accessibility": ("可访问性", "Accessibility"),
 }
+SCORE_WORDS: Final[dict[str, Pair]] = {
+    "collected": ("按时归集", "collected"),
+    "quality": ("检查合格", "quality"),
+    "corrected": ("隔离处置", "corrected"),
+    "followed": ("目录更新", "followed"),
+    "opened": ("开放发布", "opened"),
+    "replied": ("答复申请", "replied"),
+    "delivered": ("提供数据", "delivered"),
+    "verified": ("核实异议", "verified"),
+    "answered": ("答复开放申请", "answered"),
+    "disposed": ("到期处置", "disposed"),
+}
+"""How each department does its part (`pipelines.report.departments`)."""
 ON_FAIL_WORDS: Final[dict[str, Pair]] = {
     "stop": ("停批", "stop"),
     "quarantine": ("隔离", "quarantine"),
