@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from exchange import accounts, notices
+from exchange import accounts, contacts
 from exchange.accounts import Token
 from exchange.state import State
 from lake.auditlog import AuditLog
@@ -65,15 +65,15 @@ class Shell:
         self._note("token", "revoked", token=ident)
 
     def add_contact(self, department: str, channel: str, address: str) -> None:
-        """As `exchange.notices.add_contact`."""
+        """As `exchange.contacts.add_contact`."""
 
         def beside() -> None:
             self._note("contact", "added", **self._contact(department, channel, address))
 
-        notices.add_contact(self.state, department, channel, address, beside=beside)
+        contacts.add_contact(self.state, department, channel, address, beside=beside)
 
     def remove_contact(self, department: str, channel: str, address: str) -> None:
-        notices.remove_contact(self.state, department, channel, address)
+        contacts.remove_contact(self.state, department, channel, address)
         self._note("contact", "removed", **self._contact(department, channel, address))
 
     def deliver(self, numbers: Iterable[int]) -> None:

@@ -49,7 +49,7 @@ def contact_remove(department: Department, channel: Channel, address: Address) -
 @contact_app.command("list")
 def contact_list() -> None:
     """Every contact."""
-    from exchange.notices import contacts
+    from exchange.contacts import contacts
     from exchange.state import State
     from schemas.settings import Settings
 

@@ -17,9 +17,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from exchange.contacts import add_contact, contacts, remove_contact
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
-from exchange.notices import add_contact, contacts, gather, inbox, mark_read, remove_contact
+from exchange.notices import gather, inbox, mark_read
 from exchange.requests import draft, take
 from exchange.sending import WAITS, Mail, Post, mail_of, send
 from lake.signing import load_signer

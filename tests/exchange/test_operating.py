@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from exchange.accounts import accounts, is_closed, tokens
-from exchange.notices import contacts
+from exchange.contacts import contacts
 from exchange.state import State
 from lake.auditlog import AuditLog
 from lake.signing import canonical, load_signer
