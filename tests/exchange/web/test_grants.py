@@ -153,7 +153,7 @@ def test_the_inbox(exchange: Exchange) -> None:
     gather(exchange.desk)
     (mine,) = exchange.get("/api/v1/notices").json()
     assert (mine["kind"], mine["state"], mine["read"]) == ("outcome", "granted", None)
-    assert mine["subject"].startswith("共享申请1：结果：已授权 Request 1:")
+    assert mine["subject"].startswith("共享申请1：结果：已授权 Share request 1:")
     problem(exchange.post(f"/api/v1/notices/{mine['number']}/read", "other", {}), 404)
     assert exchange.post(f"/api/v1/notices/{mine['number']}/read", "head", {}).status_code == 204
     assert exchange.get("/api/v1/notices?unread=true").json() == []
