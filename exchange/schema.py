@@ -17,6 +17,23 @@ MOMENT = sa.String(32)
 """Aware UTC, ISO 8601 with microseconds: the same text, and the same order, in every database. It is made by
 `exchange.state.moment_text`."""
 
+
+def _events(name: str, kind: str) -> sa.Table:
+    """The events of a kind of case, whose number is in a column that is called after the kind. The primary key makes
+    two people who act on one case at one time take turns: the second is told so."""
+    return sa.Table(
+        name,
+        METADATA,
+        sa.Column(kind, sa.ForeignKey(f"{kind}s.number"), primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("step", sa.String(32), nullable=False),
+        sa.Column("by", sa.String(100), nullable=False),
+        sa.Column("side", sa.String(16), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("said", sa.JSON, nullable=False),
+    )
+
+
 ACCOUNTS = sa.Table(
     "accounts",
     METADATA,
@@ -57,18 +74,7 @@ REQUESTS = sa.Table(
     sa.Column("division", sa.String(6), nullable=False),
     sa.Column("territory", sa.String(63), nullable=False),
 )
-EVENTS = sa.Table(
-    "events",
-    METADATA,
-    sa.Column("request", sa.ForeignKey("requests.number"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("step", sa.String(32), nullable=False),
-    sa.Column("by", sa.String(100), nullable=False),
-    sa.Column("side", sa.String(16), nullable=False),
-    sa.Column("at", MOMENT, nullable=False),
-    sa.Column("said", sa.JSON, nullable=False),
-)
-"""The primary key makes two people who act on one request at one time take turns: the second is told so."""
+EVENTS = _events("events", "request")
 OBJECTIONS = sa.Table(
     "objections",
     METADATA,
@@ -84,17 +90,7 @@ OBJECTIONS = sa.Table(
     sa.Column("wrong", sa.Text, nullable=False),
     sa.Column("proposed", sa.Text, nullable=False),
 )
-OBJECTION_EVENTS = sa.Table(
-    "objection_events",
-    METADATA,
-    sa.Column("objection", sa.ForeignKey("objections.number"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("step", sa.String(32), nullable=False),
-    sa.Column("by", sa.String(100), nullable=False),
-    sa.Column("side", sa.String(16), nullable=False),
-    sa.Column("at", MOMENT, nullable=False),
-    sa.Column("said", sa.JSON, nullable=False),
-)
+OBJECTION_EVENTS = _events("objection_events", "objection")
 APPLICATIONS = sa.Table(
     "applications",
     METADATA,
@@ -110,17 +106,7 @@ APPLICATIONS = sa.Table(
     sa.Column("conditions", sa.Text, nullable=False),
 )
 """`conditions` are those of the catalogue that were accepted, as they stood."""
-APPLICATION_EVENTS = sa.Table(
-    "application_events",
-    METADATA,
-    sa.Column("application", sa.ForeignKey("applications.number"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("step", sa.String(32), nullable=False),
-    sa.Column("by", sa.String(100), nullable=False),
-    sa.Column("side", sa.String(16), nullable=False),
-    sa.Column("at", MOMENT, nullable=False),
-    sa.Column("said", sa.JSON, nullable=False),
-)
+APPLICATION_EVENTS = _events("application_events", "application")
 CONTACTS = sa.Table(
     "contacts",
     METADATA,
