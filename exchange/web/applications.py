@@ -154,7 +154,7 @@ class Named(BaseModel):
 )
 def download(request: Request, house: TheHouse, caller: Caller, named: Annotated[Named, Path()]) -> Response:
     """Whole or a range of it. `SHA256SUMS` is the sums of all. Each file is in the audit log before it leaves, once a
-    day for each token."""
+    day for each token and application."""
     try:
         right = given(house.desk, caller, named.number)
         return _file(request, house, caller, right, named)
@@ -200,14 +200,14 @@ def _file(request: Request, house: House, caller: Session, right: Given, named: 
     return pieces.answer(request, path, headers, lambda: _note(house, caller, right, release, file))
 
 
-_seen = pieces.Seen[tuple[str, str, str, str]]()
+_seen = pieces.Seen[tuple[str, str, str, str, str]]()
 
 
 def _note(house: House, caller: Session, right: Given, release: Standing, file: dict[str, Any]) -> None:
     """Log a download before a byte of it leaves: an attempt, and its rows with it. One in many pieces is one."""
     folder, index = release
     day = house.desk.clock().date().isoformat()
-    with _seen.once((caller.token, day, folder, file["name"])) as new:
+    with _seen.once((caller.token, right.purpose, day, folder, file["name"])) as new:
         if new:
             told = trail.told(house.desk, caller, right, "open") | {"snapshot": str(index["snapshot"])}
             trail.log(house.desk, told, "attempt", release=name_of(release), file=file["name"])

@@ -55,7 +55,7 @@ def exchange(
 ) -> Iterator[Exchange]:
     """An exchange over a dataset that is opened on conditions, with two releases, and two of the public."""
     monkeypatch.setenv(KEY, SECRET)
-    monkeypatch.setattr(applications, "_seen", pieces.Seen[tuple[str, str, str, str]]())
+    monkeypatch.setattr(applications, "_seen", pieces.Seen[tuple[str, str, str, str, str]]())
     city = City(settings, make_catalogue, share=CONDITIONAL, open=ON_CONDITIONS)
     for day in (1, 2):
         city.publish(city.curate(day, people(400, day)), "open")
@@ -155,6 +155,13 @@ def test_a_download_is_in_the_log_once_a_day_and_its_rows_are_counted(
         800,
     )
     assert usage(exchange.desk, PEOPLE["asker"]) == []
+
+
+def test_a_download_by_another_application_is_in_the_log_as_that_ones(exchange: Exchange) -> None:
+    for here in (granted(exchange), granted(exchange)):
+        exchange.get(releases(exchange, here)[0]["files"][0]["url"], "citizen")
+    told = [each["purpose"] for each in exchange.log() if each["phase"] == "attempt"]
+    assert told == ["application 1", "application 2"]
 
 
 def test_nothing_leaves_where_the_log_cannot_be_written(
