@@ -87,9 +87,6 @@ def step(
 def _told(house: House, caller: Session, application: Application) -> dict[str, Any]:
     """What people wrote its sides alone are told."""
     terms, party = application.terms, bool(application.sides(caller.principal))
-    said = moved(house, caller, application)
-    if not party:
-        said["events"] = [{**each, "said": {}} for each in said["events"]]
     return {
         "number": application.number,
         "state": application.state,
@@ -102,7 +99,7 @@ def _told(house: House, caller: Session, application: Application) -> dict[str, 
         "safeguards": terms.safeguards if party else None,
         "until": terms.until.isoformat(),
         "conditions": terms.conditions,
-        **said,
+        **moved(house, caller, application, texts=party),
     }
 
 

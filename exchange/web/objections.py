@@ -83,9 +83,6 @@ def _told(house: House, caller: Session, objection: Objection) -> dict[str, Any]
     """What people wrote, and whose rows they mean, its sides alone are told."""
     claim, party = objection.terms, bool(objection.sides(caller.principal))
     newest = house.published(published_table(claim.dataset, claim.zone, claim.policy))
-    said = moved(house, caller, objection)
-    if not party:
-        said["events"] = [{**each, "said": {}} for each in said["events"]]
     return {
         "number": objection.number,
         "state": objection.state,
@@ -100,5 +97,5 @@ def _told(house: House, caller: Session, objection: Objection) -> dict[str, Any]
         "rows": list(claim.rows) if party else None,
         "wrong": claim.wrong if party else None,
         "proposed": claim.proposed if party else None,
-        **said,
+        **moved(house, caller, objection, texts=party),
     }

@@ -125,8 +125,9 @@ def _told(house: House, caller: Session, request: Request) -> dict[str, Any]:
     }
 
 
-def moved(house: House, caller: Session, case: Case[Any]) -> dict[str, Any]:
-    """The events of a case, its clocks, and what can be done now by somebody of its sides."""
+def moved(house: House, caller: Session, case: Case[Any], *, texts: bool = True) -> dict[str, Any]:
+    """The events of a case, with what was said or without, its clocks, and what can be done now by somebody of its
+    sides."""
     now, numbers = house.desk.clock(), house.desk.catalogue.numbers.exchange
     return {
         "events": [
@@ -135,7 +136,7 @@ def moved(house: House, caller: Session, case: Case[Any]) -> dict[str, Any]:
                 "by": each.by,
                 "side": each.side,
                 "at": each.at.isoformat(),
-                "said": dict(each.said),
+                "said": dict(each.said) if texts else {},
             }
             for each in case.events
         ],
