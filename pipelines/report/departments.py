@@ -3,7 +3,7 @@ those of quality are, over the same facts.
 
     collected    datasets that a schedule collects: those whose newest data is not late          now
     quality      checks of the newest verdicts: what passed them                                 now
-    corrected    rows that were set aside: those that are in time, or done with                  now
+    set_aside    rows in quarantine: those with which nobody is late                              now
     followed     changes at sources that the catalogue is to follow: those in time               now
     opened       datasets that are opened: those of which something was published                now
     replied      share requests to it: answered in time                                          in `WITHIN`
@@ -37,7 +37,7 @@ WITHIN: Final = timedelta(days=365)
 Name = Literal[
     "collected",
     "quality",
-    "corrected",
+    "set_aside",
     "followed",
     "opened",
     "replied",
@@ -99,7 +99,7 @@ def _of_data(facts: Facts) -> Iterator[_Counted]:
         yield from ((dataset.entry.owner, *each) for each in _of_dataset(dataset))
     for load in facts.loads:
         rows = load.rows.total()
-        yield load.department, "corrected", Indicator(rows - load.overdue, rows)
+        yield load.department, "set_aside", Indicator(rows - load.overdue, rows)
     for clock in facts.unfollowed:
         yield clock.owner, "followed", Indicator(int(not clock.late), 1)
 

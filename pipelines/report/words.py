@@ -17,7 +17,7 @@ DIMENSION_WORDS: Final[dict[str, Pair]] = {
 SCORE_WORDS: Final[dict[str, Pair]] = {
     "collected": ("按时归集", "collected"),
     "quality": ("检查合格", "quality"),
-    "corrected": ("隔离处置", "corrected"),
+    "set_aside": ("隔离未逾期", "set aside in time"),
     "followed": ("目录更新", "followed"),
     "opened": ("开放发布", "opened"),
     "replied": ("答复申请", "replied"),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from exchange.requests import draft, take
 from pipelines.cli import app
+from pipelines.drift.clocks import Unfollowed
+from pipelines.quarantine.casework import Load
 from pipelines.report import write_report
 from pipelines.report.departments import NAMES, Department, departments
 from pipelines.report.facts import Indicator, gather
@@ -106,3 +110,21 @@ def test_where_the_exchange_does_not_answer_its_indicators_have_no_share(exchang
     found = {each.name: each for each in departments(ctx, gather(ctx))}
     assert found["health"].indicators["replied"] == Indicator()
     assert found["health"].indicators["opened"].evaluated == 1
+
+
+def test_quarantine_drift_and_checks_count_for_who_answers_for_them(exchange: Exchange) -> None:
+    ctx = replace(exchange.city.ctx, clock=exchange.desk.clock)
+    facts, now = gather(ctx), exchange.desk.clock()
+    ours = Unfollowed(ID, "health", "missing", "FEE", "b", now, now.date(), late=False)
+    (dataset,) = facts.datasets
+    checked = SimpleNamespace(verdict=True, score=Indicator(9, 10))
+    facts = replace(
+        facts,
+        datasets=(replace(dataset, batches=(checked,)),),  # type: ignore[arg-type]
+        loads=(Load("transport", Counter(open=3, dismissed=1), overdue=1),),
+        unfollowed=(ours, replace(ours, late=True), replace(ours, late=True)),
+    )
+    found = {each.name: each.indicators for each in departments(ctx, facts)}
+    assert found["transport"]["set_aside"] == Indicator(3, 4)
+    assert (found["health"]["followed"], found["health"]["quality"]) == (Indicator(1, 3), Indicator(9, 10))
+    assert found["health"]["set_aside"] == Indicator()
