@@ -209,10 +209,14 @@ def _connected(mail: Mail | None) -> smtplib.SMTP:
         smtp: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, mail.port, timeout=TIMEOUT, context=safely)
     else:
         smtp = smtplib.SMTP(mail.host, mail.port, timeout=TIMEOUT)
-        if mail.tls != "none":
+    try:
+        if mail.tls == "starttls":
             smtp.starttls(context=safely)
-    if mail.user:
-        smtp.login(mail.user, mail.password)
+        if mail.user:
+            smtp.login(mail.user, mail.password)
+    except BaseException:
+        smtp.close()
+        raise
     return smtp
 
 

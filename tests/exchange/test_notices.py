@@ -10,10 +10,11 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
@@ -22,6 +23,7 @@ from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.notices import gather, inbox, mark_read
 from exchange.requests import draft, take
+from exchange.schema import DELIVERIES
 from exchange.sending import WAITS, Mail, Post, mail_of, send
 from lake.signing import load_signer
 from pipelines.connections import from_environment
@@ -187,7 +189,7 @@ def postbox() -> Iterator[tuple[Postbox, Mail]]:
 
     def login(server: object, session: object, envelope: object, mechanism: str, data: object) -> AuthResult:
         said = (getattr(data, "login", b""), getattr(data, "password", b""))
-        return AuthResult(success=said == (b"xuanwu", b"p@ss"))
+        return AuthResult(success=said == (b"xuanwu", b"p@ss"), handled=False)
 
     controller = _AnyPort(
         box,
@@ -260,15 +262,32 @@ def test_what_fails_is_tried_again_later_then_given_up(
     assert len(inbox(desk.state, ASKER)) == 1
 
 
-def test_a_server_that_is_away_or_refuses_the_password(desk: Desk, settings: Settings, post: Post) -> None:
+def test_a_server_that_is_away_or_refuses_the_password(
+    desk: Desk, clock: Clock, postbox: tuple[Postbox, Mail], post: Post
+) -> None:
     add_contact(desk.state, "civil_affairs", "email", "office@civil.example")
     submitted(desk)
     gather(desk)
-    assert post.mail is not None
-    assert "p@ss" not in repr(post.mail)
-    wrong = Mail(post.mail.host, post.mail.port, post.mail.sender, "none", "xuanwu", "wrong")
-    assert send(desk, Post(wrong, post.signer)).later == 1
+    mail = postbox[1]
+    assert "p@ss" not in repr(mail)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    for changed, why in (
+        ({"password": "wrong"}, "the mail server said 535"),
+        ({"port": nobody}, "ConnectionRefusedError"),
+        ({"tls": "starttls"}, "SMTPNotSupportedError"),
+    ):
+        assert send(desk, Post(replace(mail, **changed), post.signer)).later == 1
+        assert reasons(desk) == [why]
+        clock.wait(hours=1)
     assert send(desk, Post(None, post.signer)).later == 0
+    assert postbox[0].got == []
+
+
+def reasons(desk: Desk) -> list[str]:
+    """Why each delivery was not sent."""
+    with desk.state.begin() as connection:
+        return list(connection.execute(sa.select(DELIVERIES.c.why)).scalars())
 
 
 def test_who_dies_between_sending_and_noting_it_sends_the_same_message_again(
