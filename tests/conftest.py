@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from stdnum.cn import uscc
 
+from pipelines.loading import SELDOM
 from schemas.load import Catalogue, load_catalogue
 from schemas.settings import Settings
 from tests.s3 import s3
@@ -23,6 +25,25 @@ __all__ = ["s3"]
 hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("untimed")  # no test fails because a machine is slow
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """What is imported are millions of objects that stay: the collector, which took a quarter of the tests' time, need not
+    go through them."""
+    gc.set_threshold(*SELDOM)
+    _keep()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> Iterator[None]:
+    """So are what a module's tests have imported besides."""
+    yield
+    _keep()
+
+
+def _keep() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
