@@ -20,7 +20,8 @@ Entry = dict[str, Any]
 class Log:
     """What follows from the entries. `certificates` lists the digests that a certificate has had, in order; `index` and
     `first` are its last entry and its first; `contracts` has by dataset each contract's first entry; `unfounded` are
-    reviews of forms of which nothing had been said before."""
+    reviews of forms of which nothing had been said before; `incidents` has the last entry of each step by its file, and
+    `cases` the share requests and risks that were told of."""
 
     roots: list[str] = field(default_factory=list)
     checkpoints: list[Entry] = field(default_factory=list)
@@ -44,6 +45,8 @@ class Log:
     contracts: dict[str, dict[str, int]] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
     unfounded: list[Entry] = field(default_factory=list)
+    incidents: dict[str, Entry] = field(default_factory=dict)
+    cases: set[tuple[str, int]] = field(default_factory=set)
 
     def take(self, entry: Entry) -> None:
         if entry.get("action") == "publish" and "certificate" in entry:
@@ -71,9 +74,19 @@ class Log:
             known_form = self.forms.get(entry["form"]["path"], {})
             same = all(known_form.get(key) == entry[key] for key in ("dataset", "number", "contract", "form"))
             self.unfounded += [] if same else [entry]
+        elif entry.get("action") in {"incident", "risk", "request"}:
+            self._case(entry)
         elif verdict := entry.get("verdict"):
             self.verdicts[verdict["path"]] = verdict["sha256"]
         self.removed |= set(entry.get("removed", []))
+
+    def _case(self, entry: Entry) -> None:
+        if entry["action"] != "incident":
+            self.cases.add((entry["action"], entry[entry["action"]]))
+            return
+        self.incidents[entry["record"]] = entry
+        if entry["phase"] == "attempt":
+            self.attempted.add((entry["record"], len(self.roots) - 1))
 
     def _publish(self, entry: Entry) -> None:
         certificate, metadata = entry["certificate"], entry.get("metadata")
