@@ -66,13 +66,13 @@ def owners(catalogue: Catalogue, incident: Incident) -> set[str]:
     return {entry.owner for entry in entries if entry is not None}
 
 
-def of_risks(lake: str) -> dict[int, list[int]]:
-    """The incidents that each risk is part of, the first first; risks without one are left out."""
-    found: dict[int, list[int]] = {}
-    for each in reversed(incidents(lake)):
+def of_risks(found: Iterable[Incident]) -> dict[int, list[int]]:
+    """The incidents of which a risk is part, by its number; a risk without one is left out."""
+    by_risk: dict[int, list[int]] = {}
+    for each in found:
         for risk in each.about.risks:
-            found.setdefault(risk, []).append(each.number)
-    return found
+            by_risk.setdefault(risk, []).append(each.number)
+    return {risk: sorted(numbers) for risk, numbers in by_risk.items()}
 
 
 def as_json(incident: Incident, numbers: Incidents, now: datetime) -> dict[str, Any]:

@@ -3,9 +3,9 @@ and put into the outbox.
 
 A clock that ends soon is told to its side, one that has ended to its side and to the authority; whose turn it became
 by a step is told so, and a requester what became of its request, its grant or its objection; both sides that a delivery
-failed; providers and the authority that reads were unusual, and the sides of a grant that nobody uses it; the same two
-that an incident was opened or closed, and the authority that a report of it is due. A notice holds numbers, names of the
-catalogue and days: never what people wrote.
+failed; providers and the authority that reads were unusual, and the sides of a grant that nobody uses it; providers and
+the authority that an incident was opened or closed, and the latter that a report of it is due. A notice holds numbers,
+names of the catalogue and days: never what people wrote.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from lake.incidents import Incident
+from lake.incidents import Incident, incidents
 from schemas.model import IncidentReport, Incidents, Title
 
 
@@ -40,6 +40,12 @@ def reports(incident: Incident, numbers: Incidents) -> list[Due]:
 def overdue(incident: Incident, numbers: Incidents, now: datetime) -> list[Due]:
     """Those that were not made, and ought to be."""
     return [each for each in reports(incident, numbers) if each.done is None and each.late(now)]
+
+
+def unreported(lake: str, numbers: Incidents, now: datetime) -> list[tuple[int, Due]]:
+    """Of every incident the reports that are overdue, each with the incident's number, the first due first."""
+    found = [(each.number, due) for each in incidents(lake) for due in overdue(each, numbers, now)]
+    return sorted(found, key=lambda each: each[1].due)
 
 
 def _spans(incident: Incident, report: IncidentReport) -> Iterator[tuple[datetime, datetime | None]]:

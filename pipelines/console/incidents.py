@@ -65,6 +65,15 @@ def due_line(due: Due, numbers: Incidents, now: datetime) -> str:
     return f"{said}: {when}" + (" 逾期 late" if due.late(now) else "")
 
 
+def show_unreported(found: Sequence[tuple[int, Due]], numbers: Incidents, now: datetime) -> None:
+    """A line for each report that is late."""
+    for number, due in found:
+        line = escape(due_line(due, numbers, now))
+        terminal().print(
+            f"[red]安全事件 incident {number}[/red] {line}: xuanwu incident show {number}", highlight=False
+        )
+
+
 def show_incident(found: Incident, numbers: Incidents, now: datetime) -> None:
     """What it is, which reports it asks for, and its steps in their order."""
     console = terminal()
