@@ -95,8 +95,10 @@ def _report(due: Due, now: datetime) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    said = step.model_dump(mode="json", exclude={"incident", "place", "salt", "entry"}, exclude_defaults=True)
-    return said | {"when": step.when.isoformat(), "at": step.at.isoformat()}
+    hidden = {"incident", "place", "salt", "entry"}
+    said = step.model_dump(mode="json", exclude=hidden, exclude_defaults=True)
+    moments = {name: _iso(getattr(step, name)) for name in ("when", "since", "at") if name in said}
+    return said | moments
 
 
 def _iso(moment: datetime | None) -> str | None:

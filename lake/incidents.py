@@ -125,13 +125,19 @@ class Incident:
 
 
 def record(
-    settings: Settings, log: AuditLog, said: Said, number: int | None = None, *, now: bool = False
+    settings: Settings,
+    log: AuditLog,
+    said: Said,
+    number: int | None = None,
+    *,
+    at: datetime | None = None,
+    now: bool = False,
 ) -> tuple[Step, bool]:
-    """Write a step of an incident down, of a new one without a number; and whether it was new. One that is the last
-    step already is that step: its process may have been killed before it told so, or before the log's outcome, which
-    is written then. `now`: `when` is the moment of the call, so that a second call's is another. LakeError, with
-    nothing done, where there is no such incident, the step does not follow from those before, one of them is not the
-    log's, or the log cannot be written."""
+    """Write a step of an incident down, of a new one without a number, `at` a moment (default: the log's); and whether
+    it was new. One that is the last step already is that step: its process may have been killed before it told so, or
+    before the log's outcome, which is written then. `now`: `when` is the moment of the call, so that a second call's
+    is another. LakeError, with nothing done, where there is no such incident, the step does not follow from those
+    before, one of them is not the log's, or the log cannot be written."""
     with log.turn() as append:
         if number is None:
             number, standing, last = _opening(settings.lake_root, said, now)
@@ -142,7 +148,7 @@ def record(
         if last is not None:
             _finish(log, append, last)
             return last, False
-        step = _step(log, said, number, len(standing) + 1)
+        step = _step(log, said, number, len(standing) + 1, at or log.clock())
         if wrong := unlike([*standing, step]):
             raise LakeError(f"incident {number}: {wrong}", next_step=f"xuanwu incident show {number}")
         line = told(step)
@@ -166,8 +172,8 @@ def _opening(lake: str, said: Said, now: bool) -> tuple[int, tuple[Step, ...], S
     return newest + 1, (), None
 
 
-def _step(log: AuditLog, said: Said, number: int, place: int) -> Step:
-    at = log.clock().astimezone(UTC)
+def _step(log: AuditLog, said: Said, number: int, place: int, at: datetime) -> Step:
+    at = at.astimezone(UTC)
     salt = log.digest([SALT, number, place, at.isoformat(), dict(said.texts)])
     return Step(**said.model_dump(), incident=number, place=place, at=at, salt=salt, entry=-1)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from lake.incidents import Incident, incidents
+from lake.incidents import Incident, Step, incidents
 from schemas.model import IncidentReport, Incidents, Title
 
 
@@ -31,9 +31,9 @@ def reports(incident: Incident, numbers: Incidents) -> list[Due]:
     return [
         due
         for name, report in numbers.reports.items()
-        for since, until in _spans(incident, report)
-        if until is None or until > since + report.within
-        for due in [_due(incident, name, report, since)]
+        for first, until in _spans(incident, report)
+        if until is None or until > first.when + report.within
+        for due in [_due(incident, name, report, first)]
     ]
 
 
@@ -48,26 +48,27 @@ def unreported(lake: str, numbers: Incidents, now: datetime) -> list[tuple[int, 
     return sorted(found, key=lambda each: each[1].due)
 
 
-def _spans(incident: Incident, report: IncidentReport) -> Iterator[tuple[datetime, datetime | None]]:
-    """From when until when the incident was one that is reported so. It ends when somebody says so, and began when it
-    came to be so: whoever lowers a level, or opens an incident again, does not take away that a report is late."""
-    level, closed, since = "", False, None
+def _spans(incident: Incident, report: IncidentReport) -> Iterator[tuple[Step, datetime | None]]:
+    """From which step until when the incident was one that is reported so. It ends when that is written down, whenever
+    it is said to have happened: whoever lowers a level, or opens an incident again, does not take away that a report
+    is late."""
+    level, closed, first = "", False, None
     for step in incident.steps:
         level = step.level or level
         closed = step.kind == "close" or (closed and not step.reopens)
         asked = level in report.levels and (closed or report.after == "noticed")
-        if asked and since is None:
-            since = step.when
-        elif not asked and since is not None:
-            yield since, step.at
-            since = None
-    if since is not None:
-        yield since, None
+        if asked and first is None:
+            first = step
+        elif not asked and first is not None:
+            yield first, step.at
+            first = None
+    if first is not None:
+        yield first, None
 
 
-def _due(incident: Incident, name: str, report: IncidentReport, since: datetime) -> Due:
-    """What was reported before the level was raised is reported."""
-    begin = since if report.after == "closed" else incident.noticed
-    made = [each.when for each in incident.steps if each.kind == "report" and each.to == report.to]
-    done = min((each for each in made if each >= begin), default=None)
-    return Due(name, report.title, report.to, since, since + report.within, done)
+def _due(incident: Incident, name: str, report: IncidentReport, first: Step) -> Due:
+    """What was reported before the level was raised is reported; what was before the closing is no summary."""
+    rest = incident.steps[first.place :] if report.after == "closed" else incident.steps
+    made = [each.when for each in rest if each.kind == "report" and each.to == report.to]
+    done = min((each for each in made if each >= first.when or report.after == "noticed"), default=None)
+    return Due(name, report.title, report.to, first.when, first.when + report.within, done)

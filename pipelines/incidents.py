@@ -121,10 +121,11 @@ def _record(
     **said: object,
 ) -> tuple[Step, bool]:
     log, _ = open_log(ctx)
-    when = _moment(named.when) if named.when else ctx.clock().astimezone(UTC)
+    at = ctx.clock().astimezone(UTC)
+    when = _moment(named.when) if named.when else at
     who = official(named.by, "--by")
     step = Said.model_validate({"kind": kind, "by": who, "when": when, **asdict(about), **said})
-    return incidents.record(ctx.settings, log, step, number, now=named.when is None)
+    return incidents.record(ctx.settings, log, step, number, at=at, now=named.when is None)
 
 
 def _moment(said: datetime) -> datetime:

@@ -68,10 +68,8 @@ def due_line(due: Due, numbers: Incidents, now: datetime) -> str:
 def show_unreported(found: Sequence[tuple[int, Due]], numbers: Incidents, now: datetime) -> None:
     """A line for each report that is late."""
     for number, due in found:
-        line = escape(due_line(due, numbers, now))
-        terminal().print(
-            f"[red]安全事件 incident {number}[/red] {line}: xuanwu incident show {number}", highlight=False
-        )
+        line = f"{escape(due_line(due, numbers, now))}: xuanwu incident show {number}"
+        terminal().print(f"[red]安全事件 incident {number}[/red] {line}", highlight=False)
 
 
 def show_incident(found: Incident, numbers: Incidents, now: datetime) -> None:

@@ -26,8 +26,8 @@ from pipelines.report.words import (
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 NEWEST = 50
-"""Changed contracts, risks and incidents on the page; `xuanwu catalogue history`, `risks` and `incident list --all` tell
-the others."""
+"""Changed contracts, risks and incidents on the page; `xuanwu catalogue history`, `risks` and `incident list --all`
+tell the others."""
 CITY = ZoneInfo("Asia/Shanghai")
 
 
