@@ -144,16 +144,15 @@ def _one_of(known: Mapping[str, Title] | Collection[str], said: str, of: str) ->
 
 def _known(ctx: Context, about: About) -> About:
     """What was said, with what the named risks are about. XuanwuError for what was never there."""
-    if about.accounts or about.requests or about.risks:
-        state = State(ctx.settings)
-        if not state.begun:
-            raise XuanwuError(
-                "there is no exchange here, and so no account, request or risk of one",
-                expected="datasets alone",
-            )
-        about = known(state, about)
     _require_datasets(ctx, about.datasets)
-    return about
+    if not (about.accounts or about.requests or about.risks):
+        return about
+    state = State(ctx.settings)
+    if not state.begun:
+        raise XuanwuError(
+            "there is no exchange here, and so no account, request or risk of one", expected="datasets alone"
+        )
+    return known(state, about)
 
 
 def _require_datasets(ctx: Context, datasets: Sequence[str]) -> None:
