@@ -30,8 +30,7 @@ from exchange.schema import CONTACTS, DELIVERIES, NOTICES
 from exchange.state import State, moment_text
 from exchange.steps import Case, Side, possible
 from exchange.subscriptions import lasts, live
-from lake.incidents import Incident
-from lake.incidents import incidents as every_incident
+from lake.incidents import Incident, readable
 from lake.reporting import reports
 from schemas.workdays import day_of
 
@@ -173,8 +172,12 @@ def due(desk: Desk) -> Iterator[Notice]:
 
 def _of_incidents(desk: Desk, now: datetime) -> Iterator[Notice]:
     """That one was opened or closed: to the providers and the authority; that a report is due or late: to the latter.
-    Of the place of a step, so that an incident that is opened again is told again."""
-    for incident in every_incident(desk.log.settings.lake_root):
+    Of the place of a step, so that an incident that is opened again is told again. One that cannot be read keeps nobody
+    from being told the rest."""
+    found, damaged = readable(desk.log.settings.lake_root)
+    for number in damaged:
+        yield Notice(AUTHORITY, "incident", "request", None, "", "", f"{number} damaged 0", "")
+    for incident in found:
         sides = sorted({*incidents.owners(desk.catalogue, incident), AUTHORITY})
         for step in incident.steps:
             what = "reopened" if step.reopens else {"open": "opened", "close": "closed"}.get(step.kind)

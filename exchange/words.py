@@ -252,6 +252,7 @@ _OF_INCIDENT: Final = {
     "closed": ("已结案（{}）", "it was closed ({})"),
     "due": ("须报告，期限为{}", "a report is due by {}"),
     "late": ("报告已逾期，期限为{}", "a report is late: it was due by {}"),
+    "damaged": ("台账记录无法读取，请核验数据湖", "its record cannot be read: have the lake verified"),
 }
 """What a notice says of an incident, with its day."""
 

@@ -259,9 +259,23 @@ def numbers(lake: str) -> list[int]:
 
 
 def incidents(lake: str) -> list[Incident]:
-    """Every incident, the newest first; as they lie there, without proving them."""
+    """Every incident, the newest first; as they lie there, without proving them. LakeError where one cannot be read."""
     found = [(number, _steps(lake, number)) for number in reversed(numbers(lake))]
     return [Incident(number, tuple(steps)) for number, steps in found if steps]
+
+
+def readable(lake: str) -> tuple[list[Incident], list[int]]:
+    """The incidents that can be read, the newest first, and the numbers of the others: for who has more to do than to
+    tell of them."""
+    found, damaged = [], []
+    for number in reversed(numbers(lake)):
+        try:
+            steps = tuple(_steps(lake, number))
+        except LakeError:
+            damaged.append(number)
+        else:
+            found += [Incident(number, steps)] if steps else []
+    return found, damaged
 
 
 def incident(lake: str, number: int) -> Incident:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from lake.incidents import Incident, Step, incidents
+from lake.incidents import Incident, Step, readable
 from schemas.model import IncidentReport, Incidents, Title
 
 
@@ -43,8 +43,9 @@ def overdue(incident: Incident, numbers: Incidents, now: datetime) -> list[Due]:
 
 
 def unreported(lake: str, numbers: Incidents, now: datetime) -> list[tuple[int, Due]]:
-    """Of every incident the reports that are overdue, each with the incident's number, the first due first."""
-    found = [(each.number, due) for each in incidents(lake) for due in overdue(each, numbers, now)]
+    """Of every incident that can be read the reports that are overdue, each with the incident's number, the first due
+    first."""
+    found = [(each.number, due) for each in readable(lake)[0] for due in overdue(each, numbers, now)]
     return sorted(found, key=lambda each: each[1].due)
 
 

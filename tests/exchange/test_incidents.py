@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from exchange.notices import AUTHORITY, gather, inbox
 from exchange.people import Principal
 from exchange.risks import risks, watch
 from exchange.words import body, subject
-from lake.incidents import About, Incident, Said, incident, incidents, record
+from lake.incidents import About, Incident, Said, incident, incidents, path_of, record
 from schemas.workdays import day_of
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CLERK, HEAD, STRANGER, Clock, person
 from tests.exchange.test_watching import DAY, MARRIAGE, before, granted, put
@@ -159,6 +160,16 @@ def test_a_notice_in_words_tells_where_to_look_and_nothing_that_somebody_wrote(
         other, desk.catalogue
     )
     assert other.key != first.key and first.incident == (1, "opened", "1")
+
+
+def test_one_that_cannot_be_read_is_told_to_the_authority_and_hides_no_other(desk: Desk) -> None:
+    say(desk)
+    say(desk, level="general")
+    Path(desk.log.settings.lake_root, path_of(1, 1)).write_text("{}")
+    assert told(desk, CLERK) == ["2 opened 1"]
+    assert sorted(told(desk, BUREAU)) == ["1 damaged 0", "2 opened 1"]
+    (notice,) = [each.notice for each in inbox(desk.state, BUREAU) if "damaged" in each.notice.about]
+    assert "无法读取" in subject(notice) and "verified" in body(notice, desk.catalogue)
 
 
 def test_as_json(desk: Desk, clock: Clock) -> None:

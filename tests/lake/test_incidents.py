@@ -204,7 +204,11 @@ def test_what_is_wrong_with_the_newest_keeps_nobody_from_opening_another(
     Path(settings.lake_root, path_of(1, 1)).write_text("{}")
     with pytest.raises(LakeError, match="cannot be read"):
         record(settings, log, said(), 1)
+    with pytest.raises(LakeError, match="cannot be read"):
+        incidents.incidents(settings.lake_root)
     assert record(settings, log, said("open"))[0].incident == 2
+    found, damaged = incidents.readable(settings.lake_root)
+    assert ([each.number for each in found], damaged) == ([2], [1])
 
 
 def test_of_several_at_once_each_has_its_place(settings: Settings, log: AuditLog) -> None:

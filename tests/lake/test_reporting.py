@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lake.auditlog import AuditLog
-from lake.incidents import Incident, Said, Step, incident, record
+from lake.incidents import Incident, Said, Step, incident, path_of, record
 from lake.reporting import overdue, reports, unreported
 from lake.signing import Signer
 from schemas.numbers import default_numbers
@@ -134,3 +135,5 @@ def test_of_the_whole_lake_the_first_due_comes_first(settings: Settings) -> None
     assert incident(settings.lake_root, 1).noticed == at(2)
     assert unreported(settings.lake_root, NUMBERS, at(4)) == []
     assert [number for number, _ in unreported(settings.lake_root, NUMBERS, at(7))] == [2, 1]
+    Path(settings.lake_root, path_of(2, 1)).write_text("{}")
+    assert [number for number, _ in unreported(settings.lake_root, NUMBERS, at(7))] == [1]
