@@ -22,12 +22,10 @@ app = typer.Typer(
 Number = Annotated[int, typer.Argument(min=1, help="of the incident")]
 By = Annotated[str | None, typer.Option(help="who says it, a position; default the user of this machine")]
 Text = Annotated[str, typer.Option(help="one line for the register: no person's name or number in it")]
+_MINUTES = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
 At = Annotated[
     datetime | None,
-    typer.Option(
-        formats=["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"],
-        help="when it happened, in the city's time; default now",
-    ),
+    typer.Option(formats=_MINUTES, metavar="TIME", help="when it happened, in the city's time; default now"),
 ]
 Document = Annotated[str, typer.Option(help="number of the document that has the whole of it")]
 OfDatasets = Annotated[
@@ -50,10 +48,15 @@ def open_incident(
     accounts: OfAccounts = None,
     requests: OfRequests = None,
     risks: OfRisks = None,
-    noticed: At = None,
+    noticed: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=_MINUTES, metavar="TIME", help="such as 2026-03-02 09:30, in the city's time; default now"
+        ),
+    ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"], help="when it began, where that is known"),
+        typer.Option(formats=_MINUTES, metavar="TIME", help="when it began, where that is known"),
     ] = None,
     by: By = None,
 ) -> None:
