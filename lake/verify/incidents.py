@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from lake.incidents import FOLDER, Step, encoded, is_of, path_of, unlike
+from lake.incidents import FOLDER, Step, encoded, is_of, unlike
 from lake.verify.copy import LEFT, Copy, Finding
 from lake.verify.journal import Entry, Log
 
@@ -37,8 +37,8 @@ def _read(copy: Copy, path: str, log: Log, entry: Entry) -> Step | None:
         step = Step.model_validate_json(data)
     except ValidationError:
         return None
-    own = path == path_of(step.incident, step.place) and (path, step.entry) in log.attempted
-    return step if own and encoded(step) == data and is_of(step, entry) else None
+    own = (path, step.entry) in log.attempted and is_of(step, entry)
+    return step if own and encoded(step) == data else None
 
 
 def _missing(copy: Copy, log: Log) -> Iterator[Finding]:

@@ -134,8 +134,14 @@ def test_a_report_is_told_to_the_authority_before_it_is_due_and_when_it_is_late(
 def test_what_was_reported_is_not_told(desk: Desk, clock: Clock) -> None:
     say(desk)
     say(desk, 1, "report", to="cyberspace")
+    say(desk, datasets=())
     clock.wait(hours=9)
-    assert told(desk, BUREAU) == ["1 opened 1"]
+    say(desk, 2, "report", to="cyberspace")
+    say(desk, 1, "close")
+    say(desk, 1, "report", to="cyberspace")
+    assert sorted(told(desk, BUREAU)) == ["1 closed 3", "1 opened 1", "2 opened 1"], "made late is made"
+    clock.wait(days=29)
+    assert not {"1 due summary", "1 late summary"} & set(told(desk, BUREAU))
 
 
 def test_a_notice_in_words_tells_where_to_look_and_nothing_that_somebody_wrote(
@@ -215,4 +221,6 @@ def test_as_json(desk: Desk, clock: Clock) -> None:
             },
         ],
     }
+    closed = as_json(say(desk, 1, "close"), desk.catalogue.numbers.incidents, clock() + timedelta(days=31))
+    assert closed["state"] == "closed" and [each["late"] for each in closed["reports"]] == [False, True]
     assert len(incidents(desk.log.settings.lake_root)) == 1

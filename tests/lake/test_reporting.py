@@ -91,6 +91,15 @@ def test_the_summary_has_thirty_days_from_the_closing() -> None:
     assert told(after, 731)[1] == ("summary", 730, 20, False)
 
 
+def test_what_was_reported_before_the_closing_is_no_summary_be_it_at_the_same_minute() -> None:
+    report = {"kind": "report", "to": "cyberspace", "hours": 3}
+    assert told(made(dict(report), {"kind": "close", "hours": 3}), 4)[1] == ("summary", 723, None, False)
+    after = made({"kind": "close", "hours": 3}, dict(report))
+    assert told(after, 4)[1] == ("summary", 723, 3, False)
+    noted_late = made({"kind": "close", "hours": 3}, {**report, "hours": 2, "written": 9})
+    assert told(noted_late, 9) == [("first", 4, 2, False), ("summary", 723, None, False)]
+
+
 def test_raised_it_has_four_hours_from_then_and_what_was_reported_counts() -> None:
     raised = Incident(
         1, (opened("general").steps[0], made({"kind": "note", "level": "major", "hours": 6}).steps[1])

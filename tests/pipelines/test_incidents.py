@@ -58,6 +58,15 @@ def test_from_the_opening_to_the_closing(ctx: Context) -> None:
     assert list(verify(Copy(ctx.settings.lake_root))) == []
 
 
+def test_the_same_command_again_a_while_later_is_the_same_step(ctx: Context) -> None:
+    opened(ctx)
+    later = replace(ctx, clock=lambda: NOW + timedelta(minutes=5))
+    assert open_incident(later, WHO, "serious", "疑似泄露", About())[1] is False
+    first, _ = note(ctx, WHO, 1, "已暂停授权", About())
+    assert note(later, WHO, 1, "已暂停授权", About()) == (first, False)
+    assert note(later, Named(WHO.by, NOW + timedelta(minutes=1)), 1, "已暂停授权", About())[1] is True
+
+
 def test_a_moment_without_a_zone_is_the_city_s(ctx: Context) -> None:
     noticed = Named("值班", datetime(2026, 3, 5, 9, 30))
     began = datetime(2026, 3, 4, 8)
