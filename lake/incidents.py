@@ -1,5 +1,5 @@
 """The register of security incidents (安全事件台账; Decree 809, Art. 35): each step is written once, logged, and never
-changed.
+changed, but for texts that an erasure takes out.
 
     incidents/00001/00001.json     the opening: how grave, what it concerns, what is known of it
                     00002.json …   what was found and done, to whom it was reported, how it was closed
@@ -83,13 +83,14 @@ class Said(BaseModel):
 
 class Step(Said):
     """A step as it is kept: of which incident, its number among the steps, written at which moment. `entry` is its line
-    in the audit log."""
+    in the audit log; `erasure` the one that took texts out of it."""
 
     incident: int
     place: int
     at: datetime
     salt: str
     entry: int
+    erasure: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,26 @@ def record(
         step = _step(log, said, number, len(standing) + 1, at or log.clock())
         if wrong := unlike([*standing, step]):
             raise LakeError(f"incident {number}: {wrong}", next_step=f"xuanwu incident show {number}")
-        line = told(step)
-        (entry,) = append({**line, "phase": "attempt"})
-        step = step.model_copy(update={"entry": entry})
-        store.write_atomic(store.join(settings.lake_root, path_of(number, step.place)), encoded(step))
-        append({**line, "phase": "outcome"})
-        return step, True
+        return _write(settings, append, step), True
+
+
+def forget(settings: Settings, log: AuditLog, step: Step, texts: Mapping[str, str], erasure: str) -> None:
+    """Write a step anew with these texts in the place of its own, which told of somebody who is erased. All else of it
+    stays, its moment too. May be killed and done again."""
+    with log.turn() as append:
+        require_logged(log, [step])
+        salt = _salt(log, step.incident, step.place, step.at, texts)
+        changed = {"texts": dict(texts), "salt": salt, "erasure": erasure}
+        _write(settings, append, step.model_copy(update=changed))
+
+
+def _write(settings: Settings, append: Callable[..., list[int]], step: Step) -> Step:
+    line = told(step)
+    (entry,) = append({**line, "phase": "attempt"})
+    step = step.model_copy(update={"entry": entry})
+    store.write_atomic(store.join(settings.lake_root, path_of(step.incident, step.place)), encoded(step))
+    append({**line, "phase": "outcome"})
+    return step
 
 
 def _opening(lake: str, said: Said, now: bool) -> tuple[int, tuple[Step, ...], Step | None]:
@@ -174,8 +189,12 @@ def _opening(lake: str, said: Said, now: bool) -> tuple[int, tuple[Step, ...], S
 
 def _step(log: AuditLog, said: Said, number: int, place: int, at: datetime) -> Step:
     at = at.astimezone(UTC)
-    salt = log.digest([SALT, number, place, at.isoformat(), dict(said.texts)])
+    salt = _salt(log, number, place, at, said.texts)
     return Step(**said.model_dump(), incident=number, place=place, at=at, salt=salt, entry=-1)
+
+
+def _salt(log: AuditLog, number: int, place: int, at: datetime, texts: Mapping[str, str]) -> str:
+    return log.digest([SALT, number, place, at.isoformat(), dict(texts)])
 
 
 def _same(step: Step, said: Said, now: bool) -> bool:

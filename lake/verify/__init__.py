@@ -61,7 +61,7 @@ def verify(
     yield from releases.check(copy, log, certificates)
     yield from handled.check(copy, log)
     yield from contracts.check(copy, log, certificates)
-    yield from incidents.check(copy, log)
+    yield from incidents.check(copy, log, erased)
     yield from attested.check(copy, log)
 
 

@@ -3,17 +3,19 @@ from those before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
+from lake.erasures import Erasure
 from lake.incidents import FOLDER, Step, encoded, is_of, unlike
 from lake.verify.copy import LEFT, Copy, Finding
 from lake.verify.journal import Entry, Log
 
 
-def check(copy: Copy, log: Log) -> Iterator[Finding]:
-    """A step that was only attempted need not be there, unless another followed it."""
+def check(copy: Copy, log: Log, erased: Mapping[str, Erasure]) -> Iterator[Finding]:
+    """A step that was only attempted need not be there, unless another followed it. `erased` are the erasures that
+    hold."""
     steps: dict[int, list[Step]] = {}
     for path in (yield from copy.finished(FOLDER)):
         entry = log.incidents.get(path)
@@ -23,8 +25,11 @@ def check(copy: Copy, log: Log) -> Iterator[Finding]:
         step = _read(copy, path, log, entry)
         if step is None:
             yield Finding(path, "the step of an incident is not the one in the audit log: it was changed")
+        elif step.erasure and step.erasure not in erased:
+            yield Finding(path, f"the erasure {step.erasure} has no certificate that holds")
         else:
             steps.setdefault(step.incident, []).append(step)
+    yield from (Finding(path, "the step was written anew after it counted") for path in log.rewritten)
     yield from _missing(copy, log)
     for number, found in steps.items():
         if wrong := unlike(found):

@@ -394,6 +394,37 @@ def test_a_step_that_whoever_has_the_key_wrote_against_the_rules_is_found(
     assert found.startswith("incident 1: it is closed")
 
 
+@pytest.mark.parametrize("more", [{"by": "别人"}, {"when": NOW}, {}])
+def test_a_step_that_whoever_has_the_key_wrote_anew_is_found(
+    settings: Settings, log: AuditLog, more: dict[str, Any]
+) -> None:
+    (step,) = opened(settings, log).steps
+    other = incidents._step(log, said("open", texts={"what": "无事"}, **more), 1, 1, NOW)
+    with log.turn() as append:
+        incidents._write(settings, append, other.model_copy(update={"at": step.at}))
+    assert wrong(log) == ["incidents/00001/00001.json: the step was written anew after it counted"]
+
+
+@pytest.mark.parametrize("changed", [{}, {"by": "别人"}])
+def test_texts_are_taken_out_by_an_erasure_that_holds_and_nothing_else(
+    settings: Settings, log: AuditLog, changed: dict[str, Any]
+) -> None:
+    opened(settings, log, said())
+    step = incident(settings.lake_root, 1).steps[0]
+    incidents.forget(settings, log, step, {"what": "〔已删除〕"}, "20260305T1")
+    if changed:
+        with log.turn() as append:
+            mine = incident(settings.lake_root, 1).steps[0].model_copy(update=changed)
+            incidents._write(settings, append, mine)
+    no_erasure = "incidents/00001/00001.json: the erasure 20260305T1 has no certificate that holds"
+    anew = "incidents/00001/00001.json: the step was written anew after it counted"
+    assert wrong(log) == ([no_erasure, anew] if changed else [no_erasure])
+    now = incident(settings.lake_root, 1).steps[0]
+    assert (now.at, now.place, dict(now.texts)) == (step.at, 1, {"what": "〔已删除〕"})
+    if not changed:
+        assert record(settings, log, said(texts={"what": "另见"}), 1)[0].place == 3
+
+
 @pytest.mark.parametrize("kind", ["risk", "request"])
 def test_what_the_log_never_told_of_is_not_named(settings: Settings, log: AuditLog, kind: str) -> None:
     named = said(**{f"{kind}s": (7,)})
