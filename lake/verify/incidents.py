@@ -25,10 +25,10 @@ def check(copy: Copy, log: Log, erased: Mapping[str, Erasure]) -> Iterator[Findi
         step = _read(copy, path, log, entry)
         if step is None:
             yield Finding(path, "the step of an incident is not the one in the audit log: it was changed")
-        elif step.erasure and step.erasure not in erased:
+            continue
+        steps.setdefault(step.incident, []).append(step)
+        if step.erasure and step.erasure not in erased:
             yield Finding(path, f"the erasure {step.erasure} has no certificate that holds")
-        else:
-            steps.setdefault(step.incident, []).append(step)
     yield from (Finding(path, "the step was written anew after it counted") for path in log.rewritten)
     yield from _missing(copy, log)
     for number, found in steps.items():

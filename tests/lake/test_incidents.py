@@ -405,6 +405,14 @@ def test_a_step_that_whoever_has_the_key_wrote_anew_is_found(
     assert wrong(log) == ["incidents/00001/00001.json: the step was written anew after it counted"]
 
 
+def test_an_erasure_makes_no_step_true_that_is_not_the_log_s(settings: Settings, log: AuditLog) -> None:
+    opened(settings, log)
+    changed(Path(settings.lake_root, path_of(1, 1)), by="别人")
+    (forged,) = incident(settings.lake_root, 1).steps
+    with pytest.raises(LakeError, match="not the one in the audit log"):
+        incidents.forget(settings, log, forged, {}, "20260305T1")
+
+
 @pytest.mark.parametrize("changed", [{}, {"by": "别人"}])
 def test_texts_are_taken_out_by_an_erasure_that_holds_and_nothing_else(
     settings: Settings, log: AuditLog, changed: dict[str, Any]
