@@ -414,13 +414,14 @@ def test_what_was_written_of_them_in_an_incident_goes_and_the_step_stays(
     """The command takes no such text; an identifier that it does not know may stand there all the same."""
     log, now = open_log(town.ctx)[0], town.ctx.clock()
     (token,) = sorted(tokens_of(town.ctx, subject(WHO[0])))[:1]
-    texts = {"found": f"查到{WHO[0]}的记录", "done": "已撤销令牌", "data": f"见{token}"}
-    for kind, more in (
-        ("open", {"level": "major", "texts": {"what": "疑似泄露"}}),
-        ("close", {"texts": texts}),
+    texts = {"found": f"查到{WHO[0]}的记录", "done": "已撤销令牌", "data": "已删除"}
+    for number, kind, more in (
+        (None, "open", {"level": "major", "texts": {"what": "疑似泄露"}}),
+        (1, "note", {"texts": {"what": f"见{token}"}}),
+        (1, "close", {"texts": texts}),
     ):
         said = Said.model_validate({"kind": kind, "by": "值班", "when": now, **more})
-        incidents.record(town.settings, log, said, 1 if kind == "close" else None, at=now)
+        incidents.record(town.settings, log, said, number, at=now)
     planned = {(each.zone, each.dataset): each.rows for each in plan(town.ctx, subject(WHO[0]))}
     assert planned["incidents", "incidents"] == 1
     write = store.write_atomic
@@ -435,10 +436,11 @@ def test_what_was_written_of_them_in_an_incident_goes_and_the_step_stays(
         with pytest.raises(KeyboardInterrupt):
             done(town)
     told = done(town)
-    assert {(each.zone, each.rows) for each in told.erasure.places} >= {("incidents", 1)}
-    opened, closed = incidents.incident(str(town.lake), 1).steps
-    assert closed.texts == {"found": ERASED, "done": "已撤销令牌", "data": ERASED}
+    assert {(each.zone, each.rows) for each in told.erasure.places} >= {("incidents", 2)}
+    opened, noted, closed = incidents.incident(str(town.lake), 1).steps
+    assert closed.texts == {"found": ERASED, "done": "已撤销令牌", "data": "已删除"}
     assert (closed.erasure, opened.erasure, opened.texts["what"]) == (told.erasure.id, "", "疑似泄露")
+    assert noted.texts == {"what": ERASED}
     assert town.places(*WHO, token) == set() and wrong(town) == []
 
 
