@@ -13,8 +13,8 @@ from typing import Final, cast, get_args
 
 from exchange.incidents import known
 from exchange.state import State
-from lake import incidents
 from lake.incidents import About, Did, Kind, Said, Step
+from lake.registering import record
 from pipelines.context import Context
 from pipelines.deciding import official, plain, registered
 from pipelines.proof.certifying import open_log
@@ -125,7 +125,7 @@ def _record(
     when = _moment(named.when) if named.when else at
     who = official(named.by, "--by")
     step = Said.model_validate({"kind": kind, "by": who, "when": when, **asdict(about), **said})
-    return incidents.record(ctx.settings, log, step, number, at=at, now=named.when is None)
+    return record(ctx.settings, log, step, number, at=at, now=named.when is None)
 
 
 def _moment(said: datetime) -> datetime:

@@ -7,9 +7,9 @@ from collections import Counter
 
 from exchange.forgetting import Tells, forget, traces, without
 from exchange.state import State
-from lake import incidents
 from lake.erasures import Place
-from lake.incidents import Step
+from lake.incidents import Step, incidents, path_of
+from lake.registering import forget as forget_texts
 from pipelines.context import Context
 from pipelines.erasure.batches import Work
 from pipelines.erasure.subject import Subject
@@ -42,9 +42,9 @@ def erase_written(work: Work) -> None:
         forget(state, found)
     log, _ = open_log(work.ctx)
     for step in _steps(work.ctx, tells):
-        part = incidents.path_of(step.incident, step.place)
+        part = path_of(step.incident, step.place)
         work.progress.note("incidents", OF_INCIDENTS, part, 1, 0)
-        incidents.forget(work.ctx.settings, log, step, without(dict(step.texts), tells), work.erasure)
+        forget_texts(work.ctx.settings, log, step, without(dict(step.texts), tells), work.erasure)
 
 
 def require_unwritten(work: Work) -> None:
@@ -60,7 +60,7 @@ def require_unwritten(work: Work) -> None:
 
 def _steps(ctx: Context, tells: Tells) -> list[Step]:
     """Steps of incidents with a text that tells."""
-    every = (step for each in incidents.incidents(ctx.settings.lake_root) for step in each.steps)
+    every = (step for each in incidents(ctx.settings.lake_root) for step in each.steps)
     return [step for step in every if any(map(tells, step.texts.values()))]
 
 

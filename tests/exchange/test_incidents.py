@@ -16,7 +16,8 @@ from exchange.notices import AUTHORITY, gather, inbox
 from exchange.people import Principal
 from exchange.risks import risks, watch
 from exchange.words import body, subject
-from lake.incidents import About, Incident, Said, incident, incidents, path_of, record
+from lake.incidents import About, Incident, Said, incident, incidents, path_of
+from lake.registering import record
 from schemas.workdays import day_of
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CLERK, HEAD, STRANGER, Clock, person
 from tests.exchange.test_watching import DAY, MARRIAGE, before, granted, put

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lake import incidents, store
+from lake import incidents, registering, store
 from lake.auditlog import AuditLog
-from lake.incidents import About, Incident, Said, Step, incident, path_of, record, unlike
+from lake.incidents import About, Incident, Said, Step, incident, path_of, unlike
+from lake.registering import record
 from lake.signing import Signer, canonical
 from lake.verify import Copy, verify
 from schemas.errors import LakeError
@@ -93,7 +94,7 @@ def test_what_people_wrote_is_not_in_the_log_and_cannot_be_tried_against_it(
     assert sealed != hashlib.sha256(canonical(tried)).hexdigest()
     assert sealed == hashlib.sha256(canonical({**tried, "salt": step.salt})).hexdigest()
     other = AuditLog(settings, Signer(Ed25519PrivateKey.generate()), lambda: NOW)
-    assert incidents._step(other, said("open"), 1, 1, NOW).salt != step.salt
+    assert registering._step(other, said("open"), 1, 1, NOW).salt != step.salt
 
 
 def test_without_the_log_nothing_is_written(
@@ -299,11 +300,11 @@ def test_an_open_one_is_not_opened_again(settings: Settings, log: AuditLog) -> N
     ],
 )
 def test_an_opening(settings: Settings, log: AuditLog, first: Said, why: str) -> None:
-    assert why in unlike([incidents._step(log, first, 1, 1, NOW)])
+    assert why in unlike([registering._step(log, first, 1, 1, NOW)])
 
 
 def test_the_steps_of_two_incidents_are_not_one_s(log: AuditLog) -> None:
-    steps = [incidents._step(log, said("open"), 1, place, NOW) for place in (1, 2)]
+    steps = [registering._step(log, said("open"), 1, place, NOW) for place in (1, 2)]
     assert "from its opening on" in unlike(steps)
     assert "from its opening on" in unlike([steps[0].model_copy(update={"place": 2})])
 
@@ -388,7 +389,7 @@ def test_a_step_that_whoever_has_the_key_wrote_against_the_rules_is_found(
     settings: Settings, log: AuditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(settings, log, said("close"))
-    monkeypatch.setattr(incidents, "unlike", lambda _: "")
+    monkeypatch.setattr(registering, "unlike", lambda _: "")
     record(settings, log, said(texts={"what": "再看"}), 1)
     (found,) = wrong(log)
     assert found.startswith("incident 1: it is closed")
@@ -399,9 +400,9 @@ def test_a_step_that_whoever_has_the_key_wrote_anew_is_found(
     settings: Settings, log: AuditLog, more: dict[str, Any]
 ) -> None:
     (step,) = opened(settings, log).steps
-    other = incidents._step(log, said("open", texts={"what": "无事"}, **more), 1, 1, NOW)
+    other = registering._step(log, said("open", texts={"what": "无事"}, **more), 1, 1, NOW)
     with log.turn() as append:
-        incidents._write(settings, append, other.model_copy(update={"at": step.at}))
+        registering._write(settings, append, other.model_copy(update={"at": step.at}))
     assert wrong(log) == ["incidents/00001/00001.json: the step was written anew after it counted"]
 
 
@@ -410,7 +411,7 @@ def test_an_erasure_makes_no_step_true_that_is_not_the_log_s(settings: Settings,
     changed(Path(settings.lake_root, path_of(1, 1)), by="别人")
     (forged,) = incident(settings.lake_root, 1).steps
     with pytest.raises(LakeError, match="not the one in the audit log"):
-        incidents.forget(settings, log, forged, {}, "20260305T1")
+        registering.forget(settings, log, forged, {}, "20260305T1")
 
 
 @pytest.mark.parametrize("changed", [{}, {"by": "别人"}])
@@ -419,11 +420,11 @@ def test_texts_are_taken_out_by_an_erasure_that_holds_and_nothing_else(
 ) -> None:
     opened(settings, log, said())
     step = incident(settings.lake_root, 1).steps[0]
-    incidents.forget(settings, log, step, {"what": "〔已删除〕"}, "20260305T1")
+    registering.forget(settings, log, step, {"what": "〔已删除〕"}, "20260305T1")
     if changed:
         with log.turn() as append:
             mine = incident(settings.lake_root, 1).steps[0].model_copy(update=changed)
-            incidents._write(settings, append, mine)
+            registering._write(settings, append, mine)
     no_erasure = "incidents/00001/00001.json: the erasure 20260305T1 has no certificate that holds"
     anew = "incidents/00001/00001.json: the step was written anew after it counted"
     assert wrong(log) == ([no_erasure, anew] if changed else [no_erasure])

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lake.auditlog import AuditLog
-from lake.incidents import Incident, Said, Step, incident, path_of, record
+from lake.incidents import Incident, Said, Step, incident, path_of
+from lake.registering import record
 from lake.reporting import overdue, reports, unreported
 from lake.signing import Signer
 from schemas.numbers import default_numbers

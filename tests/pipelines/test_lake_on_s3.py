@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lake import landing, recordstore, store, upkeep
 from lake import s3 as s3_store
 from lake.auditlog import AuditLog
-from lake.incidents import Said, incidents, path_of, record
+from lake.incidents import Said, incidents, path_of
+from lake.registering import record
 from lake.signing import Signer
 from lake.verify import Copy, verify
 from lake.zones import identifier

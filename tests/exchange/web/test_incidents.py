@@ -14,7 +14,8 @@ from exchange.accounts import open_account
 from exchange.notices import gather
 from exchange.risks import watch
 from exchange.web import incidents as page_of
-from lake.incidents import Said, record
+from lake.incidents import Said
+from lake.registering import record
 from pipelines.cli import app
 from schemas.workdays import day_of
 from tests.exchange.test_watching import put

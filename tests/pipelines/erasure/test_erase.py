@@ -25,6 +25,7 @@ from lake import erasures, incidents, landing, store
 from lake.certificates import FileProof, salted
 from lake.erasures import Located, Search
 from lake.incidents import Said
+from lake.registering import record
 from lake.signing import load_signer
 from lake.verify import Copy, verify
 from lake.zones import identifier
@@ -421,7 +422,7 @@ def test_what_was_written_of_them_in_an_incident_goes_and_the_step_stays(
         (1, "close", {"texts": texts}),
     ):
         said = Said.model_validate({"kind": kind, "by": "值班", "when": now, **more})
-        incidents.record(town.settings, log, said, number, at=now)
+        record(town.settings, log, said, number, at=now)
     planned = {(each.zone, each.dataset): each.rows for each in plan(town.ctx, subject(WHO[0]))}
     assert planned["incidents", "incidents"] == 1
     write = store.write_atomic
@@ -450,7 +451,7 @@ def test_what_is_written_of_them_in_an_incident_meanwhile_keeps_the_erasure_open
     def meanwhile(work: Work) -> Search:
         now = town.ctx.clock()
         said = {"kind": "open", "level": "major", "by": "值班", "when": now, "texts": {"what": WHO[0]}}
-        incidents.record(town.settings, open_log(town.ctx)[0], Said.model_validate(said), at=now)
+        record(town.settings, open_log(town.ctx)[0], Said.model_validate(said), at=now)
         return Search(files=0, unread=0, bytes=0, forms=0, found=0)
 
     monkeypatch.setattr("pipelines.erasure.erase.searched", meanwhile)
