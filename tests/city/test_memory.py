@@ -1,4 +1,4 @@
-"""Law 6: three times the rows, and the memory that the whole way takes stays where it was."""
+"""Law 6: twice the rows, and the memory that the whole way takes stays where it was."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 from tests.city.running import KEY
 from tests.conftest import write_catalogue
 
-ROWS = 120_000
+ROWS = 240_000
 TEXT = 800
+"""Three row groups' bytes, so that the smaller table too has one that is written and one that is made."""
 LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 """Hexadecimal without digits, among which would be telephone numbers."""
 LIMIT = 256 << 20
@@ -46,9 +47,11 @@ checks:
   - {expect: expect_column_values_to_be_between, column: fare, min_value: 0, on_fail: quarantine}
   - {expect: expect_table_row_count_to_be_between, min_value: 1, on_fail: stop}
 """
-# VmHWM is the process's own peak; getrusage's would begin with that of the process which started it
+# VmHWM is the process's own peak; getrusage's would begin with that of the process which started it. What checks need is
+# imported at the start, and not beside whichever stage is at work by then
 RUN = """\
 import json
+import expectations.run
 from pathlib import Path
 from datetime import date
 from pipelines.batches import batch_for
@@ -105,10 +108,10 @@ def run(folder: Path, count: int) -> tuple[int, dict[str, int]]:
     return size, told["peaks"]
 
 
-def test_three_times_the_rows_take_about_the_same_memory(tmp_path: Path) -> None:
+def test_twice_the_rows_take_about_the_same_memory(tmp_path: Path) -> None:
     """Stage by stage. What merge and publish sort or join, DuckDB holds until its limit is reached."""
     small, low = run(tmp_path / "small", ROWS)
-    large, high = run(tmp_path / "large", 3 * ROWS)
+    large, high = run(tmp_path / "large", 2 * ROWS)
     for stage, peak in high.items():
         held = LIMIT if stage.startswith(("merge", "publish")) else 0
         allowed = 0.25 * (large - small) + CONSTANT + held
