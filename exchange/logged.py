@@ -19,33 +19,50 @@ Step = tuple[str, str, str]
 """What was done, by whom, and the state after it."""
 
 
-def unlike(state: State, entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+def unlike(
+    state: State, entries: Iterable[Entry], later: Iterable[Entry] = ()
+) -> Iterator[tuple[str, str]]:
     """Each case, such as `request 12`, and each risk that the database tells otherwise than the log, and how.
     The texts that people wrote are not compared, since the log has digests of them that only the signing key can
-    make."""
-    logged: dict[tuple[str, int], list[Entry]] = defaultdict(list)
-    watched: dict[int, Entry] = {}
-    for entry in entries:
-        if (kind := entry.get("action")) in TABLES:
-            logged[kind, entry[kind]].append(entry)
-        elif kind == "risk":
-            watched[entry["risk"]] = entry
+    make.
+
+    `later` are entries that came while the others were looked at, and are read once the database has been: what it has
+    must be in the one or the other, and it must have what is in the first."""
+    logged, watched = _of_cases_and_risks(entries)
     every: list[Case[Any]] = [
         *requests.every(state),
         *objections.every(state),
         *applications.every(state),
     ]
     kept = {(each.kind, each.number): each for each in every}
+    risks = {each.number: told(each.finding) for each in recent(state, datetime.min.replace(tzinfo=UTC))}
+    logged_since, watched_since = _of_cases_and_risks(later)
     for kind, number in sorted(kept.keys() | logged.keys()):
-        case, told = kept.get((kind, number)), logged.get((kind, number), [])
-        yield from ((f"{kind} {number}", wrong) for wrong in _wrong(case, told))
-    yield from _risks(state, watched)
+        which = (kind, number)
+        wrong = _wrong(kept.get(which), logged.get(which, []), logged_since.get(which, []))
+        yield from ((f"{kind} {number}", each) for each in wrong)
+    yield from _risks(risks, watched, watched_since)
 
 
-def _risks(state: State, logged: Mapping[int, Entry]) -> Iterator[tuple[str, str]]:
-    kept = {each.number: told(each.finding) for each in recent(state, datetime.min.replace(tzinfo=UTC))}
+def _of_cases_and_risks(
+    entries: Iterable[Entry],
+) -> tuple[dict[tuple[str, int], list[Entry]], dict[int, Entry]]:
+    """The steps of each case by its kind and number, and the risks by theirs."""
+    cases: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    risks: dict[int, Entry] = {}
+    for entry in entries:
+        if (kind := entry.get("action")) in TABLES:
+            cases[kind, entry[kind]].append(entry)
+        elif kind == "risk":
+            risks[entry["risk"]] = entry
+    return cases, risks
+
+
+def _risks(
+    kept: Mapping[int, dict[str, Any]], logged: Mapping[int, Entry], since: Mapping[int, Entry]
+) -> Iterator[tuple[str, str]]:
     for number in sorted(kept.keys() | logged.keys()):
-        entry = logged.get(number)
+        entry = logged.get(number) or since.get(number)
         if number not in kept:
             yield f"risk {number}", "it is in the audit log, and the database does not have it"
         elif entry is None:
@@ -54,14 +71,16 @@ def _risks(state: State, logged: Mapping[int, Entry]) -> Iterator[tuple[str, str
             yield f"risk {number}", "it is not what the audit log says"
 
 
-def _wrong(case: Case[Any] | None, logged: Sequence[Entry]) -> Iterator[str]:
-    told: list[Step] = [(each["step"], each["by"], each["state"]) for each in logged]
-    kept = _steps(case) if case else []
-    for step, by, _ in (Counter(kept) - Counter(told)).elements():
+def _wrong(case: Case[Any] | None, logged: Sequence[Entry], since: Sequence[Entry]) -> Iterator[str]:
+    told, told_since = (
+        Counter[Step]((each["step"], each["by"], each["state"]) for each in some) for some in (logged, since)
+    )
+    kept = Counter(_steps(case) if case else [])
+    for step, by, _ in (kept - told - told_since).elements():
         yield f"`{step}` by {by} is not in the audit log: somebody wrote it into the database"
-    for step, by, _ in (Counter(told) - Counter(kept)).elements():
+    for step, by, _ in (told - kept).elements():
         yield f"`{step}` by {by} is in the audit log, and the database does not have it"
-    if case is not None and any(_other(case, each) for each in logged):
+    if case is not None and any(_other(case, each) for each in (*logged, *since)):
         yield "its table, department or scope is not what the audit log says"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -114,6 +116,34 @@ def test_of_two_steps_that_are_alike_one_was_written(desk: Desk, number: int) ->
     assert granted(desk, *WANTED) is not None
     assert [told for _, told in wrong(desk)] == [
         "`resume` by bureau is not in the audit log: somebody wrote it into the database"
+    ]
+
+
+def test_what_is_done_while_it_is_looked_at_is_nobodys_forgery(desk: Desk, number: int) -> None:
+    """The log was proved first, and the exchange goes on: what came since stands in the log behind that."""
+    proved = len(list(desk.log.entries(0)))
+
+    def entries() -> Iterator[dict[str, Any]]:
+        yield from (entry for index, entry in desk.log.entries(0) if index < proved)
+        take(desk, CHIEF, number, "revoke", {"reason": "用途不符"})
+        draft(desk, ASKER, asked())
+
+    def later() -> Iterator[dict[str, Any]]:
+        draft(desk, ASKER, asked())  # the database was read before this one
+        yield from (entry for _, entry in desk.log.entries(proved))
+
+    assert list(unlike(desk.state, entries(), later())) == []
+    found = [told for _, told in unlike(desk.state, (e for i, e in desk.log.entries(0) if i < proved))]
+    assert len(found) == 3 and all("somebody wrote it into the database" in told for told in found)
+
+
+def test_what_is_only_in_the_database_is_one_while_the_exchange_goes_on_too(desk: Desk, number: int) -> None:
+    proved = len(list(desk.log.entries(0)))
+    take(desk, CHIEF, number, "revoke", {"reason": "用途不符"})
+    run(desk, "UPDATE events SET \"by\" = 'head' WHERE request = :number AND number = 5", number=number)
+    entries = [entry for _, entry in desk.log.entries(0)]
+    assert [told for _, told in unlike(desk.state, entries[:proved], iter(entries[proved:]))] == [
+        "`revoke` by head is not in the audit log: somebody wrote it into the database"
     ]
 
 
