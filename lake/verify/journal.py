@@ -162,9 +162,7 @@ def _wrong(line: bytes, frontier: Frontier, trust: Trust) -> str | None:
 
 
 def _strangers(copy: Copy, log: Log) -> Iterator[Finding]:
-    named = {_HEAD} | {
-        f"{LOG}/{segment_name(start)}" for start in range(0, len(log.roots) + 1, SEGMENT)
-    }
+    named = {_HEAD} | {f"{LOG}/{segment_name(start)}" for start in range(0, len(log.roots) + 1, SEGMENT)}
     for path in (yield from copy.finished(LOG)):
         if path not in named:
             yield Finding(path, "this is no part of the log")
@@ -207,7 +205,8 @@ def _head(copy: Copy, log: Log, trust: Trust, data: bytes | None) -> Iterator[Fi
         yield Finding(path, "the newest checkpoint is not the log's")
     elif size < len(log.roots):
         copy.notes.append(
-            "the log's head is not moved yet to the last entries: their process is at it, or was killed; the next one will"
+            "the log's head is not moved to the last entries yet: their process is at it, or was killed; "
+            "the next one will"
         )
 
 
