@@ -23,6 +23,7 @@ from exchange.people import Principal
 from exchange.schema import APPLICATIONS
 from exchange.state import State, moment_text
 from exchange.steps import Event
+from exchange.texts import absent
 from schemas.model import Entry
 
 MOST_OPEN: Final = 20
@@ -74,7 +75,7 @@ def _require_few(connection: sa.Connection, principal: Principal) -> None:
 
 def _undertaken(desk: Desk, principal: Principal, said: Mapping[str, Any]) -> Undertaking:
     needed = ("dataset", *_TEXTS, "use", "until")
-    if missing := [name for name in needed if not said.get(name)]:
+    if missing := [name for name in needed if absent(said.get(name))]:
         raise Unfit(
             f"the application lacks {', '.join(missing)}", expected=", ".join(needed), zh="缺少必填内容"
         )

@@ -19,10 +19,12 @@ from exchange.people import Principal
 from exchange.schema import APPLICATION_EVENTS, APPLICATIONS, EVENTS, OBJECTION_EVENTS, OBJECTIONS, REQUESTS
 from exchange.state import State, keeps, moment_text
 from exchange.steps import Case, Event, Rule, require
+from exchange.texts import reads_as_written
 from schemas.workdays import day_of
 
 LONGEST: Final = 4_000
 """Characters of one text."""
+PLAIN: Final = "without signs that command a terminal or turn the reading direction"
 
 
 C = TypeVar("C", bound=Case[Any])
@@ -103,16 +105,28 @@ def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
             fits = type(value) is int and 1 <= value <= longest
         else:
             fits = isinstance(value, str) and len(value) <= LONGEST and keeps(value)
+            fits = fits and reads_as_written(value)
         if not fits:
             raise Unfit(
                 f"`{name}` is malformed",
-                expected=expected.get(name, f"a text of {LONGEST} characters at most"),
+                expected=expected.get(name, f"a text of {LONGEST} characters at most, {PLAIN}"),
                 zh="填写的内容不合要求",
             )
     return heard
 
 
 def require_texts(*texts: str) -> None:
+    """Unfit for what `require_kept` does not take, and for a text that does not read as it was written."""
+    require_kept(*texts)
+    if not all(reads_as_written(each) for each in texts):
+        raise Unfit(
+            "a text has signs that are not seen",
+            expected=PLAIN,
+            zh="文字中有看不见的控制字符或改变阅读方向的字符",
+        )
+
+
+def require_kept(*texts: str) -> None:
     """Unfit for a text that is too long, or that nothing can keep."""
     if any(len(each) > LONGEST for each in texts):
         raise Unfit(

@@ -19,9 +19,7 @@ Step = tuple[str, str, str]
 """What was done, by whom, and the state after it."""
 
 
-def unlike(
-    state: State, entries: Iterable[Entry], later: Iterable[Entry] = ()
-) -> Iterator[tuple[str, str]]:
+def unlike(state: State, entries: Iterable[Entry], later: Iterable[Entry] = ()) -> Iterator[tuple[str, str]]:
     """Each case, such as `request 12`, and each risk that the database tells otherwise than the log, and how.
     The texts that people wrote are not compared, since the log has digests of them that only the signing key can
     make.

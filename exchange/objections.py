@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from exchange import cases
 from exchange.access import by_grant
-from exchange.cases import require_texts
+from exchange.cases import require_kept, require_texts
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.objecting import Claim, Objection, Step, Zone
@@ -19,6 +19,7 @@ from exchange.requests import listed as requests_of
 from exchange.schema import OBJECTIONS
 from exchange.state import State
 from exchange.steps import Event
+from exchange.texts import absent
 from lake.zones import Identifier, published_table
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies
@@ -82,7 +83,7 @@ def _require_few(connection: sa.Connection, principal: Principal) -> None:
 def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], published: Published) -> Claim:
     zone: Zone = said.get("zone") or "share"
     entry, policy = _entry(desk, principal, zone, said)
-    if not said.get("wrong"):
+    if absent(said.get("wrong")):
         raise Unfit(
             "the objection does not say what is wrong",
             expected="wrong",
@@ -90,7 +91,8 @@ def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], published:
             zh="请说明有什么问题",
         )
     columns, rows = tuple(said.get("columns") or ()), tuple(said.get("rows") or ())
-    require_texts(said["wrong"], said.get("proposed") or "", *columns, *rows)
+    require_texts(said["wrong"], said.get("proposed") or "")
+    require_kept(*columns, *rows)
     if len(rows) > MOST_ROWS or any(not each or len(each) > LONGEST_KEY for each in rows):
         raise Unfit(
             "the rows are malformed",

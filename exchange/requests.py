@@ -19,6 +19,7 @@ from exchange.process import LASTING, READABLE, Request, Step, Terms, was_grante
 from exchange.schema import REQUESTS
 from exchange.state import State, moment_text
 from exchange.steps import Event
+from exchange.texts import absent
 from schemas.policy import policies
 
 METHODS: Final = ("api", "batch", "file")
@@ -61,7 +62,7 @@ def alone(desk: Desk, department: str) -> AbstractContextManager[sa.Connection]:
 
 def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
     needed = ("dataset", "policy", "basis", "scenario", "method", "until")
-    if missing := [name for name in needed if not asked.get(name)]:
+    if missing := [name for name in needed if absent(asked.get(name))]:
         raise Unfit(
             f"the request lacks {', '.join(missing)}",
             expected=", ".join(needed),

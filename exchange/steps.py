@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from exchange.errors import ExchangeError, Forbidden, Unfit
 from exchange.people import Principal, Role
+from exchange.texts import absent
 
 Side = Literal["requester", "provider", "authority"]
 
@@ -133,7 +134,7 @@ def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[st
         raise Unfit(why, next_step=_next(case), zh="现在的状态不能办理这一步")
     if refused := _twice(case, step, principal):
         raise Forbidden(refused, zh="同一人不能办理前后两步，须由第二人办理")
-    if missing := [name for name in rule.needs if said.get(name) in (None, "", ())]:
+    if missing := [name for name in rule.needs if absent(said.get(name))]:
         raise Unfit(f"`{step}` lacks {', '.join(missing)}", expected=", ".join(rule.needs), zh="缺少必填内容")
     return rule
 

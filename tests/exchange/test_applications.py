@@ -171,6 +171,9 @@ def test_the_public_applies_and_nobody_else(desk: Desk, who: Principal) -> None:
         ({"purpose": "据" * 5000}, Unfit, "too long"),
         ({"applicant": "某" * 201}, Unfit, "name is too long"),
         ({"safeguards": "none \0"}, Unfit, "signs"),
+        *[({name: " \u3000\u200b\n"}, Unfit, name) for name in ("applicant", "purpose", "safeguards")],
+        ({"applicant": "\u202e某某大学"}, Unfit, "not seen"),
+        ({"purpose": "研究\x1b[2J"}, Unfit, "not seen"),
         ({"use": "marketing"}, Unfit, "unknown"),
         ({"accepts": False}, Unfit, "not accepted"),
         ({"accepts": "yes"}, Unfit, "not accepted"),
@@ -186,6 +189,25 @@ def test_what_an_application_must_say(desk: Desk, other: dict, error: type[Excha
         applied(desk, **other)
     assert listed(desk, AUDITOR) == []
     assert not store.exists(store.join(desk.log.folder, segment_name(0)))
+
+
+def test_a_text_of_several_lines_and_of_any_script_is_taken(desk: Desk) -> None:
+    text = "一、研究\r\n\t二、Öffnung, بيانات\u200f, 👨\u200d👩\u200d👧"
+    assert applied(desk, purpose=text).terms.purpose == text
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "\u200b\u3000\n"])
+def test_a_refusal_without_a_reason_is_none(desk: Desk, reason: str) -> None:
+    number = applied(desk).number
+    with pytest.raises(Unfit, match="lacks reason"):
+        take(desk, LINES, number, "propose", {"consent": False, "reason": reason})
+
+
+@pytest.mark.parametrize("reason", ["不符\u202e", "不符\x07", "\u2066x", "\x9b31m"])
+def test_what_is_said_reads_as_it_was_written(desk: Desk, reason: str) -> None:
+    number = applied(desk).number
+    with pytest.raises(Unfit, match="malformed"):
+        take(desk, LINES, number, "propose", {"consent": False, "reason": reason})
 
 
 def test_so_many_and_no_more_whoever_comes_at_one_moment(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
