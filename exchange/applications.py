@@ -18,7 +18,7 @@ from exchange.accounts import Session
 from exchange.cases import moment_of, require_texts, to_come
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
-from exchange.opening import USES, Application, Step, Undertaking
+from exchange.opening import RULES, USES, Application, Step, Undertaking
 from exchange.people import Principal
 from exchange.schema import APPLICATIONS
 from exchange.state import State, moment_text
@@ -155,15 +155,26 @@ def find(desk: Desk, principal: Principal, number: int) -> Application:
     return found[0]
 
 
-def listed(desk: Desk, principal: Principal) -> list[Application]:
-    """The applications that the principal has a part in; all of them for the authority, the data centre and
-    auditors."""
+def listed(desk: Desk, principal: Principal, after: int | None = None) -> list[Application]:
+    """The applications that the principal has a part in, or `cases.MOST` of them behind a number; of all for the
+    authority, the data centre and auditors."""
+    return _load(desk.state, cases.behind("application", _own(principal), after))
+
+
+def at_hand(desk: Desk, principal: Principal, over: int) -> tuple[list[Application], int]:
+    """Those of them that somebody looks at first (`cases.at_hand`), and how many there are."""
+    own = _own(principal)
+    found = _load(desk.state, cases.at_hand("application", own, RULES, over))
+    return found, cases.count(desk.state, "application", own)
+
+
+def _own(principal: Principal) -> sa.ColumnElement[bool]:
     if principal.has("authority", "auditor", "data_centre"):
-        return every(desk.state)
+        return sa.true()
     own = APPLICATIONS.c.account == principal.name
     if principal.department:
         own = sa.or_(own, APPLICATIONS.c.provider == principal.department)
-    return _load(desk.state, own)
+    return own
 
 
 def every(state: State) -> list[Application]:

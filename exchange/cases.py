@@ -18,10 +18,12 @@ from exchange.errors import Unfit
 from exchange.people import Principal
 from exchange.schema import APPLICATION_EVENTS, APPLICATIONS, EVENTS, OBJECTION_EVENTS, OBJECTIONS, REQUESTS
 from exchange.state import State, keeps, moment_text
-from exchange.steps import Case, Event, Rule, require
+from exchange.steps import OVER, Case, Event, Rule, require
 from exchange.texts import reads_as_written
 from schemas.workdays import day_of
 
+MOST: Final = 500
+"""Cases that are told at one time."""
 LONGEST: Final = 4_000
 """Characters of one text."""
 PLAIN: Final = "without signs that command a terminal or turn the reading direction"
@@ -165,6 +167,47 @@ def to_come(value: Any, now: datetime) -> datetime:
             "the time limit is beyond the calendar", expected="a year before 9999", zh="使用期限过远"
         ) from None
     return until
+
+
+# ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def behind(kind: str, where: sa.ColumnElement[bool], after: int | None) -> sa.ColumnElement[bool]:
+    """Of the cases of a kind that fit, the first `MOST` behind a number; all without one."""
+    number = TABLES[kind][0].c.number
+    if after is None:
+        return where
+    return number.in_(sa.select(number).where(where, number > after).order_by(number).limit(MOST))
+
+
+def at_hand(
+    kind: str, where: sa.ColumnElement[bool], rules: Mapping[str, Rule], over: int
+) -> sa.ColumnElement[bool]:
+    """Of the cases of a kind that fit, `MOST` that no step ended, the newest of those first in which somebody is to do
+    something, and the newest that are over, so many of them."""
+    table, events = TABLES[kind][0], TABLES[kind][1].alias()
+    of_it = events.c[kind] == table.c.number
+    ending = [step for step, rule in rules.items() if rule.to in OVER]
+    ended = sa.exists().where(of_it, events.c.step.in_(ending))
+    newest = sa.select(events.c.step).where(of_it).order_by(events.c.number.desc()).limit(1).scalar_subquery()
+    chosen = sa.select(table.c.number).where(where)
+    rests = sa.case((newest.in_(_RESTING), 1), else_=0)
+    under_way = chosen.where(~ended).order_by(rests, table.c.number.desc()).limit(MOST)
+    others = chosen.where(ended).order_by(table.c.number.desc()).limit(over)
+    return sa.or_(table.c.number.in_(under_way), table.c.number.in_(others))
+
+
+_RESTING: Final = ("confirm", "decide", "rule", "deliver", "suspend", "resume")
+"""Steps after which nobody has to do anything, as a rule."""
+
+
+def count(state: State, kind: str, where: sa.ColumnElement[bool]) -> int:
+    """How many cases of a kind fit."""
+    table, _ = TABLES[kind]
+    with state.begin() as connection:
+        return int(
+            connection.execute(sa.select(sa.func.count()).select_from(table).where(where)).scalar_one()
+        )
 
 
 def load(

@@ -7,13 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeVar
 
 from exchange.errors import ExchangeError, Forbidden, Unfit
 from exchange.people import Principal, Role
 from exchange.texts import absent
 
 Side = Literal["requester", "provider", "authority"]
+
+
+OVER: Final = frozenset({"ended", "closed"})
+"""States of cases that nothing follows on."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from exchange.cases import LONGEST
 from exchange.errors import ExchangeError, NotThere
 from exchange.opening import Application, Step, Use
 from exchange.web import pieces
-from exchange.web.house import Applicant, Caller, House, Number, TheHouse
+from exchange.web.house import After, Applicant, Caller, House, Number, TheHouse
 from exchange.web.requests import moved
 from lake import store
 from lake.media import MEDIA
@@ -62,8 +62,9 @@ def applied(house: TheHouse, caller: Applicant, applied: Applied) -> dict[str, A
 
 
 @router.get("", summary="清单 Those that you have a part in")
-def applications(house: TheHouse, caller: Applicant) -> list[dict[str, Any]]:
-    return [_told(house, caller, each) for each in listed(house.desk, caller.principal)]
+def applications(house: TheHouse, caller: Applicant, after: After = 0) -> list[dict[str, Any]]:
+    """By number, 500 at a time: those that follow come with the last number as `after`."""
+    return [_told(house, caller, each) for each in listed(house.desk, caller.principal, after)]
 
 
 @router.get("/{number}", summary="一件申请 One application, its events, its clocks and what can be done now")

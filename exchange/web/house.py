@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Annotated, Final
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -131,6 +131,7 @@ async def address(request: Request, house: TheHouse) -> str:
 Address = Annotated[str, Depends(address)]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 """Of a request, a delivery or a notice, as far as a database counts."""
+After = Annotated[int, Query(ge=0, le=2**63 - 1, description="the last number of the list before")]
 
 
 def count_file(house: House, request: Request, who: str) -> None:

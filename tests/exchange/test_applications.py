@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from exchange import applications
+from exchange import applications, cases
 from exchange.accounts import Session
-from exchange.applications import MOST_OPEN, apply_for, find, given, listed, take
+from exchange.applications import MOST_OPEN, apply_for, at_hand, find, given, listed, take
 from exchange.deadlines import clocks
 from exchange.desk import Desk
 from exchange.errors import ExchangeError, Forbidden, NotThere, Unfit
@@ -232,6 +232,34 @@ def test_so_many_and_no_more_whoever_comes_at_one_moment(desk: Desk, monkeypatch
     applied(desk)
     with pytest.raises(Unfit, match="under way"):
         applied(desk)
+
+
+# ── many ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_list_comes_in_parts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases, "MOST", 2)
+    for who in (CITIZEN, OTHER, CITIZEN, CITIZEN, CITIZEN):
+        applied(desk, who)
+    parts = [[each.number for each in listed(desk, CITIZEN, after)] for after in (0, 3, 5)]
+    assert parts == [[1, 3], [4, 5], []]
+    assert [each.number for each in listed(desk, AUDITOR, 3)] == [4, 5]
+    assert len(listed(desk, CITIZEN)) == 4
+
+
+def test_what_waits_is_at_hand_before_what_rests_and_a_few_of_what_is_over(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "MOST", 3)
+    for _ in range(4):
+        went(desk, (CITIZEN, "withdraw"))
+    waits = [applied(desk).number, went(desk, (LINES, "propose")).number]
+    rests = [went(desk, *GRANTED).number, went(desk, *GRANTED, (BUREAU, "suspend")).number]
+    for who in (CITIZEN, LINES, BUREAU):
+        found, count = at_hand(desk, who, 2)
+        assert [each.number for each in found] == [3, 4, *waits, rests[1]]
+        assert count == 8
+    assert at_hand(desk, OTHER, 2) == ([], 0)
 
 
 # ── what is given ─────────────────────────────────────────────────────────────────────────────────────────

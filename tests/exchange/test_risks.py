@@ -16,9 +16,11 @@ from exchange.notices import gather, inbox
 from exchange.people import Principal
 from exchange.refusals import Refusals
 from exchange.risks import Risk, risks, watch
+from exchange.schema import RISKS
 from exchange.usage import usage
 from exchange.watching import Finding, Rule
-from exchange.words import COUNTED, RISKS, body, subject
+from exchange.words import COUNTED, body, subject
+from exchange.words import RISKS as IN_WORDS
 from schemas.errors import LakeError
 from schemas.workdays import day_of
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CLERK, STRANGER, Clock, person
@@ -167,6 +169,35 @@ def test_who_may_see_what(unusual: Desk) -> None:
     assert risks(unusual, person("nobody", "", "public")) == []
 
 
+def test_a_provider_sees_what_is_of_its_datasets_and_of_none_that_is_called_alike(unusual: Desk) -> None:
+    """The names are looked for by the database, to which `_` and `%` may be signs that stand for others."""
+    watch(unusual)
+    names = (
+        "civil_affairsXmarriage",
+        "civilXaffairs.marriage",
+        "civil_affairs.marriage_2",
+        "%",
+        "x.civil_affairs.marriage",
+    )
+    with unusual.state.begin() as connection:
+        (row,) = connection.execute(sa.select(RISKS)).mappings()
+        for number, name in enumerate(names, 2):
+            more = {"number": number, "key": name, "datasets": [name]}
+            connection.execute(sa.insert(RISKS).values({**row} | more))
+    assert [each.number for each in risks(unusual, CLERK)] == [1]
+    assert len(risks(unusual, BUREAU)) == 6
+
+
+def test_the_newest_are_told(unusual: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch(unusual)
+    with unusual.state.begin() as connection:
+        (row,) = connection.execute(sa.select(RISKS)).mappings()
+        for number in (2, 3):
+            connection.execute(sa.insert(RISKS).values({**row} | {"number": number, "key": str(number)}))
+    monkeypatch.setattr(kept_risks, "MOST", 2)
+    assert [each.number for each in risks(unusual, CLERK)] == [3, 2]
+
+
 def test_a_holder_sees_its_grants_that_it_does_not_use(desk: Desk, clock: Clock) -> None:
     granted(desk)
     clock.wait(days=90)
@@ -206,7 +237,7 @@ def test_what_somebody_does_to_them_verify_finds(unusual: Desk, change: str, wro
 
 
 def test_every_rule_has_its_words() -> None:
-    assert set(get_args(Rule)) == set(RISKS) == set(COUNTED)
+    assert set(get_args(Rule)) == set(IN_WORDS) == set(COUNTED)
 
 
 def test_the_numbers_are_the_citys(unusual: Desk) -> None:

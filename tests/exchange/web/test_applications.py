@@ -181,6 +181,16 @@ def test_nothing_leaves_where_the_log_cannot_be_written(
     assert len(exchange.log()) == 2  # what was not told is told the next time
 
 
+def test_a_list_goes_on_behind_a_number(exchange: Exchange) -> None:
+    for _ in range(3):
+        apply(exchange)
+    for path, found in ((PATH, [1, 2, 3]), (f"{PATH}?after=2", [3]), (f"{PATH}?after=3", [])):
+        assert [each["number"] for each in exchange.get(path, "citizen").json()] == found
+    for kind in ("requests", "objections", "applications"):
+        assert exchange.get(f"/api/v1/{kind}?after=7", "bureau").json() == []
+        problem(exchange.get(f"/api/v1/{kind}?after=-1", "bureau"), 422)
+
+
 # ── who has it, and how long ──────────────────────────────────────────────────────────────────────────────
 
 
