@@ -19,6 +19,7 @@ from exchange.web.requests import moved
 from lake import store
 from lake.media import MEDIA
 from lake.releases import SUMS, ZONE, Standing, shown, sums
+from schemas.workdays import day_of
 
 router = APIRouter(prefix="/api/v1/applications", tags=["开放申请 applications"])
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
@@ -204,7 +205,7 @@ _seen = pieces.Seen[tuple[str, str, str, str, str]]()
 def _note(house: House, caller: Session, right: Given, release: Standing, file: dict[str, Any]) -> None:
     """Log a download before a byte of it leaves: an attempt, and its rows with it. One in many pieces is one."""
     folder, index = release
-    day = house.desk.clock().date().isoformat()
+    day = day_of(house.desk.clock()).isoformat()
     with _seen.once((caller.token, right.purpose, day, folder, file["name"])) as new:
         if new:
             told = trail.told(house.desk, caller, right, "open") | {"snapshot": str(index["snapshot"])}

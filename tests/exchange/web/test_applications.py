@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,20 @@ def test_a_download_is_in_the_log_once_a_day_and_its_rows_are_counted(
         800,
     )
     assert usage(exchange.desk, PEOPLE["asker"]) == []
+
+
+def test_a_day_of_downloads_is_the_citys(exchange: Exchange, clock: Clock) -> None:
+    """As the usage counts it: what is fetched after the city's midnight is of the new day, and what is fetched at
+    eight in the morning, when that of UTC begins, is not new."""
+    url = releases(exchange, granted(exchange))[0]["files"][0]["url"]
+    day = clock.now.date()
+    for hour, minute, entries in ((15, 0, 2), (15, 59, 2), (16, 1, 4)):  # 23:00, 23:59, 00:01 in the city
+        clock.now = datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
+        exchange.get(url, "citizen")
+        assert len(exchange.log()) == entries
+    clock.wait(hours=8)
+    exchange.get(url, "citizen")
+    assert len(exchange.log()) == 4
 
 
 def test_a_download_by_another_application_is_in_the_log_as_that_ones(exchange: Exchange) -> None:
