@@ -76,6 +76,9 @@ def test_a_refused_form_keeps_what_was_written(people: Workplace, clock: Clock) 
     assert answer.status_code == 422  # type: ignore[attr-defined]
     text = answer.text  # type: ignore[attr-defined]
     assert "请阅读并接受开放条件" in text and "就诊人次研究" in text and 'value="governance" selected' in text
+    long = people.sent("citizen", "/applications", **said(clock, applicant="某" * 201))
+    assert long.status_code == 422  # type: ignore[attr-defined]
+    assert "申请主体名称过长" in long.text and "就诊人次研究" in long.text  # type: ignore[attr-defined]
     assert people.exchange.log("application") == []
 
 
