@@ -41,9 +41,8 @@ class Risk:
 
 def watch(desk: Desk) -> int:
     """Look at the days since the last look, that day too, and keep what is new; how many are. Two who watch at once
-    keep each once."""
-    with suppress(Busy):  # somebody else is counting
-        count(desk)
+    keep each once. Where somebody else is still counting these days are looked at the next time too."""
+    counted = _counted(desk)
     today, last = day_of(desk.clock()), _watched(desk.state)
     first = max(last or today, today - timedelta(days=AT_ONCE))
     days = [first + timedelta(days=more) for more in range((today - first).days + 1)]
@@ -52,8 +51,18 @@ def watch(desk: Desk) -> int:
         new += unused(desk)
     known = _known(desk.state, first)
     kept = sum(_keep(desk, each) for each in new if each.key not in known)
-    _move(desk.state, today)
+    if counted:
+        _move(desk.state, today)
     return kept
+
+
+def _counted(desk: Desk) -> bool:
+    """Whether all that the log has is counted."""
+    try:
+        count(desk)
+    except Busy:
+        return False
+    return True
 
 
 def _watched(state: State) -> date | None:

@@ -130,7 +130,7 @@ def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[st
     if case.state not in rule.at:
         raise Unfit(
             f"the {case.kind} is {case.state}; `{step}` is not its turn",
-            expected=f"a {case.kind} that is {' or '.join(rule.at)}",
+            expected=f"one that is {' or '.join(rule.at) or 'not there yet'}",
             next_step=_next(case),
             zh="现在的状态不能办理这一步",
         )

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from exchange import risks as kept_risks
 from exchange.desk import Desk
+from exchange.errors import Busy
 from exchange.logged import unlike
 from exchange.notices import gather, inbox
 from exchange.people import Principal
@@ -107,6 +108,26 @@ def test_days_on_which_nobody_watched_are_caught_up_with(desk: Desk, clock: Cloc
     assert [each.finding.day for each in risks(desk, None)] == [DAY]
 
 
+def test_a_day_that_somebody_else_is_still_counting_is_looked_at_again(
+    desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.wait(days=(DAY - day_of(clock())).days)
+    for day in before():
+        put(desk, day, 100)
+    assert watch(desk) == 0
+
+    def at_it(desk: Desk) -> None:
+        raise Busy("somebody else is counting the usage")
+
+    clock.wait(days=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_risks, "count", at_it)
+        assert watch(desk) == 0
+    put(desk, DAY, 50_000)  # the evening of the day before, counted now
+    clock.wait(hours=1)
+    assert watch(desk) == 1
+
+
 def test_who_begins_to_watch_does_not_look_at_a_year(desk: Desk, clock: Clock) -> None:
     clock.wait(days=(DAY - day_of(clock())).days + 3)
     for day in before():
@@ -141,6 +162,29 @@ def test_what_is_of_several_datasets_is_told_to_all_their_providers(desk: Desk, 
     (kept,) = inbox(desk.state, BUREAU)
     assert kept.notice.dataset == "" and kept.notice.numbers["request"] is None
     assert "（，" not in body(kept.notice, desk.catalogue) + subject(kept.notice)
+
+
+@pytest.mark.parametrize(
+    ("tables", "about"),
+    [
+        (
+            [("civil_affairs.marriage", "default"), ("civil_affairs.marriage", "statistics")],
+            "（civil_affairs.marriage）",
+        ),
+        ([("0a1b2c3d", "")], "一天内多次读取被拒（2026-06-11）。"),  # a name of no dataset, as a digest
+    ],
+)
+def test_a_notice_tells_no_policy_and_no_dataset_where_there_is_none(
+    desk: Desk, clock: Clock, tables: list[tuple[str, str]], about: str
+) -> None:
+    clock.wait(days=(DAY - day_of(clock())).days)
+    for dataset, policy in tables:
+        put(desk, DAY, refused=20, reads=0, dataset=dataset, policy=policy)
+    assert watch(desk) == 1
+    gather(desk)
+    (kept,) = inbox(desk.state, BUREAU)
+    text = body(kept.notice, desk.catalogue)
+    assert about in text and "，）" not in text and "policy )" not in text and "0a1b" not in text
 
 
 def test_a_grant_that_nobody_uses_is_told_to_its_two_sides(desk: Desk, clock: Clock) -> None:
