@@ -20,6 +20,7 @@ from exchange.schema import APPLICATION_EVENTS, APPLICATIONS, EVENTS, OBJECTION_
 from exchange.state import State, keeps, moment_text
 from exchange.steps import OVER, Case, Event, Rule, require
 from exchange.texts import reads_as_written
+from exchange.undone import log_beside
 from schemas.workdays import day_of
 
 MOST: Final = 500
@@ -48,7 +49,7 @@ def open_case(connection: sa.Connection, kind: str, row: Mapping[str, Any]) -> i
 
 def add(desk: Desk, connection: sa.Connection, case: Case[Any], principal: Principal, **told: Any) -> None:
     """The newest event, in the database and in the audit log: both or neither. A log that cannot be written ends the
-    transaction; a transaction that fails after it leaves an attempt in the log."""
+    transaction; one that fails after it is told to the log as undone."""
     event = case.events[-1]
     row = {
         case.kind: case.number,
@@ -60,7 +61,9 @@ def add(desk: Desk, connection: sa.Connection, case: Case[Any], principal: Princ
         "said": dict(event.said),
     }
     connection.execute(sa.insert(TABLES[case.kind][1]).values(row))
-    desk.log.append(
+    log_beside(
+        desk,
+        connection,
         {
             "action": case.kind,
             case.kind: case.number,
@@ -72,7 +75,7 @@ def add(desk: Desk, connection: sa.Connection, case: Case[Any], principal: Princ
             "policy": case.terms.policy,
             "said": desk.log.digest(dict(event.said)),
             **told,
-        }
+        },
     )
 
 

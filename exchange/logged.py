@@ -4,7 +4,8 @@ log. Every step stands in the log before it counts (`exchange.cases`), so that t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from exchange.cases import TABLES
 from exchange.risks import recent, told
 from exchange.state import State
 from exchange.steps import Case
+from exchange.undone import UNDONE
 
 Entry = Mapping[str, Any]
 Step = tuple[str, str, str]
@@ -24,9 +26,10 @@ def unlike(state: State, entries: Iterable[Entry], later: Iterable[Entry] = ()) 
     The texts that people wrote are not compared, since the log has digests of them that only the signing key can
     make.
 
-    `later` are entries that came while the others were looked at, and are read once the database has been: what it has
-    must be in the one or the other, and it must have what is in the first."""
-    logged, watched = _of_cases_and_risks(entries)
+    `entries` are those of the log from its first on. `later` are entries that came while the others were looked at, and
+    are read once the database has been: what it has must be in the one or the other, and it must have what is in the
+    first."""
+    proved = _standing(entries, 0)
     every: list[Case[Any]] = [
         *requests.every(state),
         *objections.every(state),
@@ -34,26 +37,46 @@ def unlike(state: State, entries: Iterable[Entry], later: Iterable[Entry] = ()) 
     ]
     kept = {(each.kind, each.number): each for each in every}
     risks = {each.number: told(each.finding) for each in recent(state, datetime.min.replace(tzinfo=UTC))}
-    logged_since, watched_since = _of_cases_and_risks(later)
-    for kind, number in sorted(kept.keys() | logged.keys()):
-        which = (kind, number)
-        wrong = _wrong(kept.get(which), logged.get(which, []), logged_since.get(which, []))
-        yield from ((f"{kind} {number}", each) for each in wrong)
-    yield from _risks(risks, watched, watched_since)
+    came = _standing(later, proved.end)
+    undone = proved.undone | came.undone
+    before, since = proved.steps(undone), came.steps(undone)
+    for which in sorted(kept.keys() | before.keys()):
+        wrong = _wrong(kept.get(which), before.get(which, []), since.get(which, []))
+        yield from ((f"{which[0]} {which[1]}", each) for each in wrong)
+    yield from _risks(risks, proved.risks(undone), came.risks(undone))
 
 
-def _of_cases_and_risks(
-    entries: Iterable[Entry],
-) -> tuple[dict[tuple[str, int], list[Entry]], dict[int, Entry]]:
-    """The steps of each case by its kind and number, and the risks by theirs."""
-    cases: dict[tuple[str, int], list[Entry]] = defaultdict(list)
-    risks: dict[int, Entry] = {}
-    for entry in entries:
-        if (kind := entry.get("action")) in TABLES:
-            cases[kind, entry[kind]].append(entry)
-        elif kind == "risk":
-            risks[entry["risk"]] = entry
-    return cases, risks
+@dataclass(frozen=True)
+class _Told:
+    """Entries of the log about cases and risks, by their index, and where those ended that were looked at."""
+
+    entries: Mapping[int, Entry]
+    end: int
+
+    @property
+    def undone(self) -> set[int]:
+        """The entries of what did not come to be."""
+        return {entry["entry"] for entry in self.entries.values() if entry["action"] == UNDONE}
+
+    def steps(self, undone: Container[int]) -> dict[tuple[str, int], list[Entry]]:
+        """Those of each case, by its kind and number."""
+        found: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+        for index, entry in self.entries.items():
+            if (kind := entry["action"]) in TABLES and index not in undone:
+                found[kind, entry[kind]].append(entry)
+        return found
+
+    def risks(self, undone: Container[int]) -> dict[int, Entry]:
+        entries = (entry for index, entry in self.entries.items() if index not in undone)
+        return {entry["risk"]: entry for entry in entries if entry["action"] == "risk"}
+
+
+def _standing(entries: Iterable[Entry], start: int) -> _Told:
+    about, found, index = {*TABLES, "risk", UNDONE}, {}, start - 1
+    for index, entry in enumerate(entries, start):
+        if entry.get("action") in about:
+            found[index] = entry
+    return _Told(found, index + 1)
 
 
 def _risks(

@@ -15,6 +15,7 @@ from exchange.errors import Busy
 from exchange.people import Principal
 from exchange.schema import COUNTED, RISKS
 from exchange.state import State, moment_text
+from exchange.undone import log_beside
 from exchange.usage import count
 from exchange.watching import Finding, found, unused
 from schemas.load import Catalogue
@@ -93,7 +94,7 @@ def _keep(desk: Desk, finding: Finding) -> bool:
         with desk.state.begin() as connection:
             row = said | {"key": finding.key, "at": moment_text(desk.clock())}
             number = connection.execute(sa.insert(RISKS).values(row).returning(RISKS.c.number)).scalar_one()
-            desk.log.append({"action": "risk", "risk": number, **said})
+            log_beside(desk, connection, {"action": "risk", "risk": number, **said})
     except IntegrityError:
         return False
     return True

@@ -25,6 +25,7 @@ from exchange.words import RISKS as IN_WORDS
 from schemas.errors import LakeError
 from schemas.workdays import day_of
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CLERK, STRANGER, Clock, person
+from tests.exchange.test_logged import full_disk
 from tests.exchange.test_watching import DAY, MARRIAGE, before, granted, put, tables_that_join
 
 CENTRE = person("centre", "", "data_centre")
@@ -106,6 +107,15 @@ def test_days_on_which_nobody_watched_are_caught_up_with(desk: Desk, clock: Cloc
     clock.wait(days=6)
     assert watch(desk) == 1
     assert [each.finding.day for each in risks(desk, None)] == [DAY]
+
+
+def test_a_risk_that_the_database_could_not_keep_is_nobodys_forgery(unusual: Desk) -> None:
+    with full_disk(unusual), pytest.raises(Busy):
+        watch(unusual)
+    assert len(entries(unusual, "undone")) == 1
+    assert list(unlike(unusual.state, (entry for _, entry in unusual.log.entries(0)))) == []
+    assert watch(unusual) == 1
+    assert list(unlike(unusual.state, (entry for _, entry in unusual.log.entries(0)))) == []
 
 
 def test_a_day_that_somebody_else_is_still_counting_is_looked_at_again(
