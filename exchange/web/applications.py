@@ -19,6 +19,7 @@ from exchange.web.requests import moved
 from lake import store
 from lake.media import MEDIA
 from lake.releases import SUMS, ZONE, Standing, shown, sums
+from schemas.errors import LakeError
 from schemas.workdays import day_of
 
 router = APIRouter(prefix="/api/v1/applications", tags=["开放申请 applications"])
@@ -196,6 +197,12 @@ def _file(request: Request, house: House, caller: Session, right: Given, named: 
         "Cache-Control": "private, no-store",
     }
     path = store.join(house.tables.root, ZONE, folder, file["name"])
+    if store.size_of(path) != file["size"]:
+        raise LakeError(
+            "a file of a release is not what was certified: it was changed",
+            file=path,
+            next_step="`xuanwu verify` says what else was",
+        )
     return pieces.answer(request, path, headers, lambda: _note(house, caller, right, release, file))
 
 

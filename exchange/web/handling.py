@@ -26,12 +26,15 @@ from exchange.subscriptions import of_request
 from exchange.web.applications import place_of
 from exchange.web.house import House, Number
 from exchange.web.logged_in import Visit, Visiting
-from exchange.web.problems import status_of, told
+from exchange.web.problems import said_of_lake, status_of, told
 from exchange.web.rendering import Written, to
 from exchange.web.workspace import Kind
 from lake.releases import Standing, shown
 from lake.zones import published_table
+from schemas.errors import LakeError
 
+_Offered = tuple[Standing, list[tuple[dict[str, Any], str]]]
+"""A release, its files, and where each is downloaded."""
 router = APIRouter(include_in_schema=False)
 
 
@@ -165,18 +168,20 @@ def _reads(visit: Visit, case: Case[Any]) -> tuple[Access, bool] | None:
     return (right, visit.house.published(right.table) is not None) if right else None
 
 
-def _downloads(
-    visit: Visit, case: Case[Any]
-) -> list[tuple[Standing, list[tuple[dict[str, Any], str]]]] | None:
-    """What a granted application gives the visitor to download now: each release, its files and where they are; None
-    where it gives nothing."""
+def _downloads(visit: Visit, case: Case[Any]) -> list[_Offered] | str | None:
+    """What a granted application gives the visitor to download now; None where it gives nothing. Where the lake does
+    not tell, in words: what else can be done with the case is shown all the same."""
     if not isinstance(case, Application):
         return None
     try:
         right = applications.given(visit.desk, visit.who, case.number)
     except ExchangeError:
         return None
+    try:
+        releases = shown(visit.house.tables, right.entry)
+    except (LakeError, OSError) as error:
+        return said_of_lake(error)
     return [
         (release, [(file, place_of(case.number, release, file["name"])) for file in release[1]["files"]])
-        for release in shown(visit.house.tables, right.entry)
+        for release in releases
     ]

@@ -196,6 +196,26 @@ def test_nothing_leaves_where_the_log_cannot_be_written(
     assert len(exchange.log()) == 2  # what was not told is told the next time
 
 
+@pytest.mark.parametrize("how", ["shorter", "longer", "a link"])
+def test_a_file_of_another_size_is_not_given(exchange: Exchange, how: str, tmp_path: Path) -> None:
+    url = releases(exchange, granted(exchange))[0]["files"][0]["url"]
+    file = newest(exchange) / url.rpartition("/")[2]
+    if how == "a link":
+        (tmp_path / "other").write_text("somebody else's")
+        file.unlink()
+        file.symlink_to(tmp_path / "other")
+    else:
+        data = file.read_bytes()
+        file.write_bytes(data[:100] if how == "shorter" else data + b"more")
+    for answer in (
+        exchange.get(url, "citizen"),
+        exchange.get(url, "citizen", headers={"Range": "bytes=0-9"}),
+    ):
+        problem(answer, 500)
+        assert b"V00" not in answer.content and b"somebody" not in answer.content
+    assert exchange.log() == []
+
+
 def test_a_list_goes_on_behind_a_number(exchange: Exchange) -> None:
     for _ in range(3):
         apply(exchange)

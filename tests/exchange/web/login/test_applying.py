@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,20 @@ def test_from_the_form_to_the_download(people: Workplace, clock: Clock) -> None:
     assert "某某研究所" not in people.page("auditor", here)
     people.send("citizen", f"{here}/dispose", disposal="已删除")
     assert "/releases/" not in people.page("citizen", here)
+
+
+@pytest.mark.parametrize("name", ["data_dictionary.json", "index.json"])
+def test_a_release_that_cannot_be_read_takes_nothing_else_of_the_page(
+    people: Workplace, clock: Clock, name: str
+) -> None:
+    here = people.send("citizen", "/applications", **said(clock))
+    people.send("clerk", f"{here}/propose", consent="yes", reason="符合开放条件")
+    people.send("chief", f"{here}/confirm")
+    (file,) = Path(people.exchange.city.settings.lake_root, "downloads").rglob(name)
+    file.write_text("{")
+    page = people.page("citizen", here)
+    assert "数据暂时无法读取" in page and "/releases/" not in page and str(file) not in page
+    people.send("citizen", f"{here}/dispose", disposal="已删除")
 
 
 def test_a_refused_form_keeps_what_was_written(people: Workplace, clock: Clock) -> None:
