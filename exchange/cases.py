@@ -90,12 +90,17 @@ def take(desk: Desk, case: C, principal: Principal, step: str, said: Mapping[str
         with desk.state.begin() as connection:
             add(desk, connection, moved, principal)
     except IntegrityError:
-        raise Unfit(
-            f"somebody took a step of {case.kind} {case.number} at the same moment",
-            next_step="look at it again",
-            zh="他人刚刚办理了一步，请再看一遍",
-        ) from None
+        raise overtaken(case) from None
     return moved
+
+
+def overtaken(case: Case[Any]) -> Unfit:
+    """What is said to whom somebody else was quicker than."""
+    return Unfit(
+        f"somebody took a step of {case.kind} {case.number} at the same moment",
+        next_step="look at it again",
+        zh="他人刚刚办理了一步，请再看一遍",
+    )
 
 
 def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from exchange import applications, objections, requests
 from exchange.access import Access, by_grant
+from exchange.cases import overtaken
 from exchange.deadlines import clocks
 from exchange.errors import ExchangeError, NotThere
 from exchange.narrowing import name_of
@@ -39,9 +40,10 @@ router = APIRouter(include_in_schema=False)
 
 
 class Said(BaseModel):
-    """The form of a step, as it came."""
+    """The form of a step, as it came. `seen` is how many steps the page showed."""
 
     csrf: str = ""
+    seen: str = Field(default="", max_length=10)
     reason: Written = ""
     missing: Written = ""
     supplement: Written = ""
@@ -54,7 +56,7 @@ class Said(BaseModel):
         """As the API is told it."""
         truth = {"yes": True, "no": False}.get(self.consent)
         days = int(self.working_days) if self.working_days.isdecimal() else self.working_days
-        return self.model_dump(exclude={"csrf"}) | {"consent": truth, "working_days": days}
+        return self.model_dump(exclude={"csrf", "seen"}) | {"consent": truth, "working_days": days}
 
 
 @router.get("/requests/{number:int}")
@@ -106,10 +108,14 @@ _FIND: Final[dict[Kind, Callable[..., Case[Any]]]] = {
 
 
 def _taken(visit: Visit, what: tuple[Kind, int, str], said: Said) -> Response:
-    """Back to the page of the case; where the step is refused the page again, with what was written."""
+    """Back to the page of the case; where the step is refused the page again, with what was written. Nobody confirms
+    another answer than the one that they were shown."""
     kind, number, step = what
     visit.require_csrf(said.csrf)
+    found = _found(visit, kind, number)
     try:
+        if said.seen not in ("", str(len(found.events))):
+            raise overtaken(found)
         _TAKE[kind](visit.desk, visit.person, number, step, said.words())
     except NotThere:
         raise

@@ -72,6 +72,20 @@ def test_from_the_form_to_the_download(people: Workplace, clock: Clock) -> None:
     assert "/releases/" not in people.page("citizen", here)
 
 
+def test_nobody_confirms_another_answer_than_was_shown(people: Workplace, clock: Clock) -> None:
+    here = people.send("citizen", "/applications", **said(clock))
+    people.send("clerk", f"{here}/propose", consent="yes", reason="符合开放条件")
+    (seen,) = set(re.findall(r'name="seen" value="(\d+)"', people.page("chief", here)))
+    people.send("chief", f"{here}/send_back", reason="再议", seen=seen)
+    people.send("clerk", f"{here}/propose", consent="no", reason="用途不符")
+    late = people.sent("chief", f"{here}/confirm", seen=seen)
+    assert late.status_code == 422 and "请再看一遍" in late.text  # type: ignore[attr-defined]
+    assert "待确认 proposed" in people.page("citizen", here)
+    (seen,) = set(re.findall(r'name="seen" value="(\d+)"', people.page("chief", here)))
+    people.send("chief", f"{here}/confirm", seen=seen)
+    assert "不予开放 declined" in people.page("citizen", here)
+
+
 @pytest.mark.parametrize("name", ["data_dictionary.json", "index.json"])
 def test_a_release_that_cannot_be_read_takes_nothing_else_of_the_page(
     people: Workplace, clock: Clock, name: str
