@@ -223,7 +223,8 @@ def test_a_list_goes_on_behind_a_number(exchange: Exchange) -> None:
         assert [each["number"] for each in exchange.get(path, "citizen").json()] == found
     for kind in ("requests", "objections", "applications"):
         assert exchange.get(f"/api/v1/{kind}?after=7", "bureau").json() == []
-        problem(exchange.get(f"/api/v1/{kind}?after=-1", "bureau"), 422)
+        for after in (-1, 2**31, "x"):
+            problem(exchange.get(f"/api/v1/{kind}?after={after}", "bureau"), 422)
 
 
 # ── who has it, and how long ──────────────────────────────────────────────────────────────────────────────
