@@ -14,7 +14,7 @@ from exchange.cases import LONGEST
 from exchange.errors import ExchangeError, NotThere
 from exchange.opening import Application, Step, Use
 from exchange.web import pieces
-from exchange.web.house import After, Applicant, Caller, House, Number, TheHouse
+from exchange.web.house import COUNTED, After, Applicant, Caller, House, Number, TheHouse
 from exchange.web.requests import moved
 from lake import store
 from lake.media import MEDIA
@@ -143,7 +143,7 @@ def place_of(number: int, release: Standing, name: str) -> str:
 class Named(BaseModel):
     """A file of a release in a path."""
 
-    number: int = Field(ge=1, le=2**63 - 1)
+    number: int = Field(ge=1, le=COUNTED)
     release: str = Field(max_length=200)
     file: str = Field(max_length=200)
 

@@ -227,6 +227,14 @@ def test_a_list_goes_on_behind_a_number(exchange: Exchange) -> None:
             problem(exchange.get(f"/api/v1/{kind}?after={after}", "bureau"), 422)
 
 
+@pytest.mark.parametrize("number", [2**31, 2**62])
+def test_a_number_that_not_every_database_counts_is_malformed(exchange: Exchange, number: int) -> None:
+    for path in (f"{PATH}/{number}", f"{PATH}/{number}/releases", f"{PATH}/{number}/releases/x/visit.csv"):
+        answer = exchange.get(path, "citizen")
+        problem(answer, 422)
+        assert "path.number" in answer.text or "path.named.number" in answer.text, answer.text
+
+
 # ── who has it, and how long ──────────────────────────────────────────────────────────────────────────────
 
 
