@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from exchange.desk import Desk
 from exchange.errors import Busy, Unfit
 from exchange.logged import unlike
 from exchange.requests import draft, find, granted, take
+from exchange.state import State
 from pipelines.cli import app
 from schemas.settings import Settings
 from tests.exchange.conftest import ASKER, BUREAU, CHIEF, CLERK, HEAD, asked
@@ -171,6 +173,30 @@ def test_what_is_undone_while_it_is_looked_at(desk: Desk, number: int) -> None:
     assert entries[-1]["action"] == "undone" and "用途" not in str(entries[-1])
     assert list(unlike(desk.state, entries[:-1], entries[-1:])) == []
     assert len(list(unlike(desk.state, entries[:-1]))) == 1
+
+
+def test_what_was_kept_before_is_not_undone_with_what_fails_on_the_same_connection(
+    desk: Desk, settings: Settings, exchange_url: str
+) -> None:
+    """A server keeps its connections."""
+    state = State(settings.model_copy(update={"exchange": exchange_url}), kept=True)
+    kept = replace(desk, state=state)
+    for _ in range(3):
+        draft(kept, ASKER, asked())
+    with full_disk(kept), pytest.raises(Busy):
+        draft(kept, ASKER, asked())
+    undone = [entry["entry"] for _, entry in desk.log.entries(0) if entry["action"] == "undone"]
+    assert undone == [3] and wrong(kept) == []
+    state._engine.dispose()
+
+
+def test_an_undone_entry_is_told_by_its_place_in_the_whole_log(desk: Desk, number: int) -> None:
+    with full_disk(desk), pytest.raises(Busy):
+        take(desk, CHIEF, number, "revoke", {"reason": "用途不符"})
+    draft(desk, ASKER, asked())
+    entries = [entry for _, entry in desk.log.entries(0)]
+    for proved in range(len(entries) + 1):
+        assert list(unlike(desk.state, entries[:proved], entries[proved:])) == []
 
 
 def test_what_is_undone_hides_nothing_else(desk: Desk, number: int) -> None:
