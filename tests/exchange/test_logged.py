@@ -245,6 +245,14 @@ def test_what_is_only_in_the_database_is_one_while_the_exchange_goes_on_too(desk
     ]
 
 
+def test_what_came_since_is_compared_too(desk: Desk, number: int) -> None:
+    entries = [entry for _, entry in desk.log.entries(0)]
+    run(desk, "UPDATE requests SET department = 'education' WHERE number = :number", number=number)
+    assert [told for _, told in unlike(desk.state, [], entries)] == [
+        "its table, department or scope is not what the audit log says"
+    ]
+
+
 def test_an_entry_that_does_not_tell_the_scope(desk: Desk, number: int) -> None:
     """As entries were before they told it: what is not told is not compared, and what is told is."""
     told = ("until", "columns", "division", "territory")

@@ -109,6 +109,15 @@ def test_days_on_which_nobody_watched_are_caught_up_with(desk: Desk, clock: Cloc
     assert [each.finding.day for each in risks(desk, None)] == [DAY]
 
 
+def test_a_risk_that_was_found_while_the_log_was_looked_at_is_nobodys_forgery(unusual: Desk) -> None:
+    watch(unusual)
+    log = [entry for _, entry in unusual.log.entries(0)]
+    assert list(unlike(unusual.state, [], log)) == []
+    assert [told for _, told in unlike(unusual.state, [], [])] == [
+        "it is not in the audit log: somebody wrote it into the database"
+    ]
+
+
 def test_a_risk_that_the_database_could_not_keep_is_nobodys_forgery(unusual: Desk) -> None:
     with full_disk(unusual), pytest.raises(Busy):
         watch(unusual)
