@@ -64,7 +64,8 @@ def apply_for(desk: Desk, principal: Principal, said: Mapping[str, Any]) -> Appl
 
 
 def _require_few(connection: sa.Connection, principal: Principal) -> None:
-    own = cases.read(connection, "application", APPLICATIONS.c.account == principal.name)
+    mine = sa.and_(APPLICATIONS.c.account == principal.name, ~cases.ended_by_a_step("application", RULES))
+    own = cases.read(connection, "application", mine)
     if sum(_application(row, events).state not in _OVER for row, events in own) >= MOST_OPEN:
         raise Unfit(
             f"{MOST_OPEN} applications of yours are under way or granted",

@@ -194,15 +194,27 @@ def at_hand(
     """Of the cases of a kind that fit, `MOST` that no step ended, the newest of those first in which somebody is to do
     something, and the newest that are over, so many of them."""
     table, events = TABLES[kind][0], TABLES[kind][1].alias()
-    of_it = events.c[kind] == table.c.number
-    ending = [step for step, rule in rules.items() if rule.to in OVER]
-    ended = sa.exists().where(of_it, events.c.step.in_(ending))
-    newest = sa.select(events.c.step).where(of_it).order_by(events.c.number.desc()).limit(1).scalar_subquery()
+    ended = ended_by_a_step(kind, rules)
+    newest = (
+        sa.select(events.c.step)
+        .where(events.c[kind] == table.c.number)
+        .order_by(events.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     chosen = sa.select(table.c.number).where(where)
     rests = sa.case((newest.in_(_RESTING), 1), else_=0)
     under_way = chosen.where(~ended).order_by(rests, table.c.number.desc()).limit(MOST)
     others = chosen.where(ended).order_by(table.c.number.desc()).limit(over)
     return sa.or_(table.c.number.in_(under_way), table.c.number.in_(others))
+
+
+def ended_by_a_step(kind: str, rules: Mapping[str, Rule]) -> sa.ColumnElement[bool]:
+    """Cases with a step that leads to an end and nowhere else, which the database finds: of who begins and withdraws
+    again and again no case is read to say how many are under way."""
+    table, events = TABLES[kind][0], TABLES[kind][1].alias()
+    ending = [step for step, rule in rules.items() if rule.to in OVER]
+    return sa.exists().where(events.c[kind] == table.c.number, events.c.step.in_(ending))
 
 
 _RESTING: Final = ("confirm", "decide", "rule", "deliver", "suspend", "resume")

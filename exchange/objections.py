@@ -70,7 +70,8 @@ def raise_objection(
 def _require_few(connection: sa.Connection, principal: Principal) -> None:
     """Unfit where `MOST_OPEN` of the principal's department are under way, or of its own where it has none."""
     own = OBJECTIONS.c.department == principal.department if principal.department else _raised_by(principal)
-    mine = [_objection(row, events) for row, events in cases.read(connection, "objection", own)]
+    live = sa.and_(own, ~cases.ended_by_a_step("objection", RULES))
+    mine = [_objection(row, events) for row, events in cases.read(connection, "objection", live)]
     if sum(each.state != "closed" for each in mine) >= MOST_OPEN:
         raise Unfit(
             f"{MOST_OPEN} objections of yours are under way",

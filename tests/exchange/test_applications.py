@@ -248,6 +248,25 @@ def test_a_list_comes_in_parts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     assert listed(desk, AUDITOR, 2**31 - 1) == []
 
 
+def test_who_applies_and_withdraws_is_counted_by_what_is_under_way_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        went(desk, (CITIZEN, "withdraw"))
+    applied(desk)
+    rows: list[int] = []
+    read = cases.read
+
+    def reading(*what: Any) -> Any:
+        found = read(*what)
+        rows.append(len(found))
+        return found
+
+    monkeypatch.setattr(cases, "read", reading)
+    applied(desk)
+    assert rows == [1]
+
+
 def test_what_waits_is_at_hand_before_what_rests_and_a_few_of_what_is_over(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
