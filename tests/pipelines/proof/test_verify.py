@@ -209,6 +209,24 @@ def test_a_log_that_grows_while_it_is_looked_at(
     assert looked.entries == before + more + 2
 
 
+def test_a_wrong_line_among_those_that_came_meanwhile_is_told_by_its_place(
+    copy: Path, town: Town, trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog(Settings(home=copy, lake=str(copy)), signing.load_signer(town.settings, lambda _: ""))
+    read, before = Copy.read, len(log_lines(copy))
+
+    def reading(self: Copy, path: str) -> bytes:
+        if path.endswith("head.json") and len(log_lines(copy)) == before:
+            log.append({"action": "approve", "by": "someone"})
+            with (copy / "proof/log/00000000.jsonl").open("ab") as file:
+                file.write(b"nothing\n")
+        return read(self, path)
+
+    monkeypatch.setattr(Copy, "read", reading)
+    (found, *_) = verify(Copy(str(copy)), trust)
+    assert found.place == f"proof/log/00000000.jsonl line {before + 2}"
+
+
 def test_a_line_that_is_being_written_is_read_again(
     copy: Path, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
