@@ -69,18 +69,18 @@ def _traces(connection: sa.Connection, kind: str, tells: Tells) -> Iterator[Trac
 def _trace(
     table: sa.Table, row: sa.RowMapping, names: tuple[str, ...], dataset: str, tells: Tells
 ) -> Iterator[Trace]:
-    cleared = {name: _without(row[name], tells) for name in names}
+    cleared = {name: without(row[name], tells) for name in names}
     if any(cleared[name] != row[name] for name in names):
         same = (column == row[column.name] for column in table.primary_key.columns)
         yield Trace(dataset, sa.update(table).where(*same).values(cleared))
 
 
-def _without(value: Any, tells: Tells) -> Any:
+def without(value: Any, tells: Tells) -> Any:
     """A text, or a list or mapping of texts, without those that tell."""
     if isinstance(value, str):
         return ERASED if tells(value) else value
     if isinstance(value, list):
-        return [_without(each, tells) for each in value]
+        return [without(each, tells) for each in value]
     if isinstance(value, dict):
-        return {name: _without(each, tells) for name, each in value.items()}
+        return {name: without(each, tells) for name, each in value.items()}
     return value

@@ -3,8 +3,9 @@ and put into the outbox.
 
 A clock that ends soon is told to its side, one that has ended to its side and to the authority; whose turn it became
 by a step is told so, and a requester what became of its request, its grant or its objection; both sides that a delivery
-failed; providers and the authority that reads were unusual, and the sides of a grant that nobody uses it. A notice
-holds numbers, names of the catalogue and days: never what people wrote.
+failed; providers and the authority that reads were unusual, and the sides of a grant that nobody uses it; providers and
+the authority that an incident was opened or closed, and the latter that a report of it is due. A notice holds numbers,
+names of the catalogue and days: never what people wrote.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from exchange import applications, objections, requests, risks
+from exchange import applications, incidents, objections, requests, risks
 from exchange.cases import TABLES
 from exchange.deadlines import notices as of_clocks
 from exchange.desk import Desk
@@ -29,9 +30,11 @@ from exchange.schema import CONTACTS, DELIVERIES, NOTICES
 from exchange.state import State, moment_text
 from exchange.steps import Case, Side, possible
 from exchange.subscriptions import lasts, live
+from lake.incidents import Incident, readable
+from lake.reporting import reports
 from schemas.workdays import day_of
 
-Kind = Literal["remind", "escalate", "turn", "outcome", "ends", "delivery", "risk"]
+Kind = Literal["remind", "escalate", "turn", "outcome", "ends", "delivery", "risk", "incident"]
 AUTHORITY: Final = ""
 """The authority's own people have no department."""
 ENDS_BEFORE: Final = timedelta(days=14)
@@ -93,7 +96,8 @@ class Notice:
     """`case` is the kind of case that it is about, and `number` the case's. `about` is a clock or a step, `state` the
     case's after it; `due` the day that it is about, if any. Of a delivery that failed `about` holds its number; it may
     be of no request, where what is shared has no conditions. Of a risk it holds the rule and its number; it is of a
-    request where nobody uses that, and of no dataset where it is about none or several."""
+    request where nobody uses that, and of no dataset where it is about none or several. Of an incident it holds the
+    incident's number, and what became of it, or which report is due or late."""
 
     department: str
     kind: Kind
@@ -120,6 +124,14 @@ class Notice:
         """The rule and the number of the risk that it is about, if it is about one."""
         rule, _, number = self.about.partition(" ")
         return (rule, int(number)) if self.kind == "risk" else None
+
+    @property
+    def incident(self) -> tuple[int, str, str] | None:
+        """Of an incident its number, what is told of it, and of which report, if it is about one."""
+        if self.kind != "incident":
+            return None
+        number, what, of = self.about.split()
+        return int(number), what, of
 
     @property
     def key(self) -> str:
@@ -155,6 +167,40 @@ def due(desk: Desk) -> Iterator[Notice]:
         yield from _of_steps(case, now)
     yield from _of_deliveries(desk, now)
     yield from _of_risks(desk, now)
+    yield from _of_incidents(desk, now)
+
+
+def _of_incidents(desk: Desk, now: datetime) -> Iterator[Notice]:
+    """That one was opened or closed: to the providers and the authority; that a report is due or late: to the latter.
+    Of the place of a step, so that an incident that is opened again is told again. One that cannot be read keeps nobody
+    from being told the rest."""
+    found, damaged = readable(desk.log.settings.lake_root)
+    for number in damaged:
+        yield Notice(AUTHORITY, "incident", "request", None, "", "", f"{number} damaged 0", "")
+    for incident in found:
+        sides = sorted({*incidents.owners(desk.catalogue, incident), AUTHORITY})
+        for step in incident.steps:
+            what = "reopened" if step.reopens else {"open": "opened", "close": "closed"}.get(step.kind)
+            if what and step.at >= now - BACK:
+                for department in sides:
+                    yield _of_incident(incident, department, what, str(step.place), day_of(step.when))
+        yield from _of_reports(desk, incident, now)
+
+
+def _of_reports(desk: Desk, incident: Incident, now: datetime) -> Iterator[Notice]:
+    """A report that has less time than the reminder is told of by the incident itself."""
+    numbers = desk.catalogue.numbers.incidents
+    for each in reports(incident, numbers):
+        if each.done is None and each.due + BACK > now >= each.due - numbers.remind_before:
+            what = "late" if each.late(now) else "due"
+            if what == "late" or each.due - each.since > numbers.remind_before:
+                yield _of_incident(incident, AUTHORITY, what, each.name, day_of(each.due))
+
+
+def _of_incident(incident: Incident, department: str, what: str, of: str, day: date) -> Notice:
+    names = incident.about.datasets
+    dataset, about = (names[0] if len(names) == 1 else ""), f"{incident.number} {what} {of}"
+    return Notice(department, "incident", "request", None, dataset, "", about, "", day)
 
 
 def _of_risks(desk: Desk, now: datetime) -> Iterator[Notice]:

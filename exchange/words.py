@@ -141,11 +141,33 @@ COUNTED: Final = {
 }
 """What such a finding counts."""
 
+INCIDENTS: Final = {"open": ("处置中", "open"), "closed": ("已结案", "closed")}
+"""States of security incidents."""
+INCIDENT_STEPS: Final = {
+    "open": ("立案", "opened"),
+    "note": ("记录", "noted"),
+    "report": ("报告", "reported"),
+    "close": ("结案", "closed"),
+    "reopen": ("重新立案", "opened again"),
+}
+DIDS: Final = {
+    "found": ("查明", "found out"),
+    "contained": ("遏制", "contained"),
+    "mended": ("修复", "mended"),
+}
+"""What was done about an incident."""
+INCIDENT_TEXTS: Final = {
+    "what": ("情况", "what"),
+    "found": ("查明情况", "what was found"),
+    "done": ("处置措施", "what was done"),
+    "data": ("数据去向", "what became of the data"),
+}
+
 
 def subject(notice: Notice) -> str:
     """One line, of both languages."""
     zh, en = _said(notice)
-    if notice.kind in ("delivery", "risk"):
+    if notice.kind in ("delivery", "risk", "incident"):
         return f"{zh} {en}"
     case_zh, case_en = CASES[notice.case]
     return f"{case_zh}{notice.number}：{zh} {case_en} {notice.number}: {en}"
@@ -158,6 +180,8 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
     said_zh, said_en = _said(notice)
     if notice.risk is not None:
         return _of_risk(notice, (zh, en))
+    if notice.incident is not None:
+        return _of_incident(notice, (zh, en))
     if notice.kind == "delivery":
         where = f"/deliveries/{notice.delivery}"
         return "\n".join(
@@ -207,7 +231,38 @@ def _of_risk(notice: Notice, title: tuple[str, str]) -> str:
     )
 
 
+def _of_incident(notice: Notice, title: tuple[str, str]) -> str:
+    """What happened, and what was done, the page and the API tell, to whom they may."""
+    said_zh, said_en = _said(notice)
+    about_zh = f"，{title[0]}（{notice.dataset}）" if notice.dataset else ""
+    about_en = f": {title[1]} ({notice.dataset})" if notice.dataset else ""
+    number = notice.incident[0] if notice.incident else 0
+    return "\n".join(
+        (
+            f"{said_zh}{about_zh}。详情：/incidents#incident-{number}",
+            "",
+            f"{said_en}{about_en}. See /incidents#incident-{number}, or GET /api/v1/incidents",
+            "",
+        )
+    )
+
+
+_OF_INCIDENT: Final = {
+    "opened": ("已立案（{}发现）", "it was opened (noticed on {})"),
+    "reopened": ("已重新立案（{}）", "it was opened again ({})"),
+    "closed": ("已结案（{}）", "it was closed ({})"),
+    "due": ("须报告，期限为{}", "a report is due by {}"),
+    "late": ("报告已逾期，期限为{}", "a report is late: it was due by {}"),
+    "damaged": ("台账记录无法读取，请核验数据湖", "its record cannot be read: have the lake verified"),
+}
+"""What a notice says of an incident, with its day."""
+
+
 def _said(notice: Notice) -> tuple[str, str]:
+    if notice.incident is not None:
+        number, what, _ = notice.incident
+        zh, en = (each.format(notice.due) for each in _OF_INCIDENT[what])
+        return f"第{number}号安全事件：{zh}", f"Incident {number}: {en}"
     if notice.risk is not None:
         (rule, number), day = notice.risk, notice.due
         zh, en = RISKS[rule]

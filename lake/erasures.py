@@ -25,7 +25,16 @@ FOLDER: Final = "proof/erasures"
 PURPOSE: Final = "erasure"
 LIFTED: Final = ".lifted.json"
 Zone = Literal[
-    "landing", "standard", "quarantine", "handling", "curated", "share", "open", "downloads", "exchange"
+    "landing",
+    "standard",
+    "quarantine",
+    "handling",
+    "curated",
+    "share",
+    "open",
+    "downloads",
+    "exchange",
+    "incidents",
 ]
 
 
@@ -40,7 +49,7 @@ class Identifier(Part):
 
 class Place(Part):
     """What was removed of one dataset in one zone: rows, and files that held them (rewritten or gone). Of `exchange`
-    the rows are cases, steps and tokens, in which somebody had written of the subject."""
+    the rows are cases, steps and tokens, in which somebody had written of the subject; of `incidents` steps."""
 
     zone: Zone
     dataset: str

@@ -21,7 +21,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 
-from lake import commits, progress, scratch, store
+from lake import commits, incidents, progress, scratch, store
 from lake.catalogue import TRIES, reachable, wait
 from lake.properties import said
 from lake.tables import Tables
@@ -151,7 +151,9 @@ def _plain(path: str) -> str:
 
 def _unfinished(settings: Settings, before: datetime) -> int:
     """Files that were being written when their process was killed. A table's own are among its orphans."""
-    folders = [store.join(settings.lake_root, zone) for zone in (*get_args(FileZone), "proof")]
+    folders = [
+        store.join(settings.lake_root, zone) for zone in (*get_args(FileZone), "proof", incidents.FOLDER)
+    ]
     files = [path for folder in folders for path in store.files_unchanged_since(folder, before)]
     unfinished = [path for path in files if store.is_unfinished(path)]
     for path in unfinished:

@@ -119,7 +119,7 @@ def _without(text: str, of: str, looked_for: Redact) -> str:
     said = " ".join(text.split())
     if not said or len(said) > LONGEST:
         raise XuanwuError(
-            "who decides and why is missing, or too long", field=of, expected=f"1 to {LONGEST} characters"
+            "what is to be logged is missing, or too long", field=of, expected=f"1 to {LONGEST} characters"
         )
     if one_line(said) != said:
         raise XuanwuError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,12 @@ NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 """What every test's clock says."""
 
 
+@cache
+def the_catalogue() -> Catalogue:
+    """The repository's own, which nobody changes: read once."""
+    return load_catalogue()
+
+
 @pytest.fixture
 def ctx(settings: Settings) -> Context:
     """A context on an empty home with the repository's catalogue; connections come from XUANWU_CONN_* variables."""
@@ -79,7 +86,7 @@ def ctx(settings: Settings) -> Context:
 
     return Context(
         settings=settings,
-        catalogue=load_catalogue(),
+        catalogue=the_catalogue(),
         ledger=Ledger(settings.database_url, clock=lambda: NOW),
         connect=from_environment,
         clock=lambda: NOW,

@@ -24,6 +24,7 @@ from exchange.web import (
     files,
     handling,
     iceberg,
+    incidents,
     notices,
     objections,
     pages,
@@ -75,6 +76,7 @@ def make_app(house: House) -> FastAPI:
     app.include_router(files.router)
     app.include_router(usage.router)
     app.include_router(risks.router)
+    app.include_router(incidents.router)
     app.include_router(tokens.router)
     app.include_router(pages.router)
     app.include_router(workspace.router)

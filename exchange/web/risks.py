@@ -8,6 +8,9 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 
 from exchange.access import require_official
+from exchange.desk import Desk
+from exchange.incidents import of_risks, visible
+from exchange.people import Principal
 from exchange.risks import MOST, as_json, risks
 from exchange.web.house import Caller, TheHouse
 from exchange.web.logged_in import Visiting
@@ -23,9 +26,11 @@ SHOWN: Final = timedelta(days=90)
 def listed(house: TheHouse, caller: Caller, since: Day = None) -> list[dict[str, Any]]:
     """500 at most: all for the authority, auditors and the data centre; for a provider what is about its datasets.
     `counted` is what the day had when it was found, `usual` the greatest of the days before, and `bound` what it should
-    have stayed below: rows, refusals, calls, datasets, or days without a read."""
+    have stayed below: rows, refusals, calls, datasets, or days without a read. `incidents` it became part of."""
     require_official(caller)
-    return [as_json(each) for each in risks(house.desk, caller.principal, since=since)]
+    known = _incidents(house.desk, caller.principal)
+    found = risks(house.desk, caller.principal, since=since)
+    return [as_json(each) | {"incidents": known.get(each.number, [])} for each in found]
 
 
 @router.get("/risks", include_in_schema=False)
@@ -33,4 +38,10 @@ def page(visit: Visiting) -> Response:
     require_official(visit.who)
     since = day_of(visit.desk.clock() - SHOWN)
     found = risks(visit.desk, visit.person, since=since)
-    return visit.page("risks", risks=found, days=SHOWN.days, most=MOST)
+    known = _incidents(visit.desk, visit.person)
+    return visit.page("risks", risks=found, incidents=known, days=SHOWN.days, most=MOST)
+
+
+def _incidents(desk: Desk, principal: Principal) -> dict[int, list[int]]:
+    """By risk, of those that the principal may see."""
+    return of_risks(visible(desk.log.settings.lake_root, desk.catalogue, principal))

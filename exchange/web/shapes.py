@@ -78,6 +78,7 @@ _PAGES: Final = frozenset(
         "notices",
         "deliveries",
         "risks",
+        "incidents",
     }
 )
 

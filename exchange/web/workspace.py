@@ -75,6 +75,8 @@ def _place(kept: Kept) -> str:
         return f"/deliveries/{kept.notice.delivery}"
     if kept.notice.risk is not None and kept.notice.number is None:
         return f"/risks#risk-{kept.notice.risk[1]}"
+    if kept.notice.incident is not None:
+        return f"/incidents#incident-{kept.notice.incident[0]}"
     return f"/{kept.notice.case}s/{kept.notice.number}" if kept.notice.number is not None else ""
 
 

@@ -3,8 +3,8 @@
 `keys` and the log (`journal`) first, since all else hangs on them; then every certificate, every published table with
 its metadata and manifests (`published`), what was erased (`erasures`), the evidence of the batches, the downloads, the
 releases that the public has, what people did about rows set aside (`handled`), the forms of the catalogue that were in
-use (`contracts`), the inner tables (`attested`); last what lies in a published place and is named nowhere. Every step
-yields what it finds wrong and goes on where it can.
+use (`contracts`), the register of incidents, the inner tables (`attested`); last what lies in a published place and is
+named nowhere. Every step yields what it finds wrong and goes on where it can.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lake.verify import (
     erasures,
     evidence,
     handled,
+    incidents,
     journal,
     keys,
     published,
@@ -60,6 +61,7 @@ def verify(
     yield from releases.check(copy, log, certificates)
     yield from handled.check(copy, log)
     yield from contracts.check(copy, log, certificates)
+    yield from incidents.check(copy, log, erased)
     yield from attested.check(copy, log)
 
 

@@ -21,7 +21,9 @@ _HEAD: Final = f"{LOG}/{HEAD}"
 class Log:
     """What follows from the entries. `certificates` lists the digests that a certificate has had, in order; `index` and
     `first` are its last entry and its first; `contracts` has by dataset each contract's first entry; `unfounded` are
-    reviews of forms of which nothing had been said before."""
+    reviews of forms of which nothing had been said before; `incidents` has the last entry of each step by its file, and
+    `cases` the share requests and risks that were told of; `rewritten` are steps that were written anew otherwise than
+    by an erasure."""
 
     roots: list[str] = field(default_factory=list)
     checkpoints: list[Entry] = field(default_factory=list)
@@ -45,6 +47,9 @@ class Log:
     contracts: dict[str, dict[str, int]] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
     unfounded: list[Entry] = field(default_factory=list)
+    incidents: dict[str, Entry] = field(default_factory=dict)
+    cases: set[tuple[str, int]] = field(default_factory=set)
+    rewritten: list[str] = field(default_factory=list)
 
     def take(self, entry: Entry) -> None:
         if entry.get("action") == "publish" and "certificate" in entry:
@@ -72,9 +77,23 @@ class Log:
             known_form = self.forms.get(entry["form"]["path"], {})
             same = all(known_form.get(key) == entry[key] for key in ("dataset", "number", "contract", "form"))
             self.unfounded += [] if same else [entry]
+        elif entry.get("action") in {"incident", "risk", "request"}:
+            self._case(entry)
         elif verdict := entry.get("verdict"):
             self.verdicts[verdict["path"]] = verdict["sha256"]
         self.removed |= set(entry.get("removed", []))
+
+    def _case(self, entry: Entry) -> None:
+        if entry["action"] != "incident":
+            self.cases.add((entry["action"], entry[entry["action"]]))
+            return
+        before = self.incidents.get(entry["record"])
+        self.incidents[entry["record"]] = entry
+        if entry["phase"] == "attempt":
+            counted = before is not None and before["phase"] == "outcome"
+            if counted and not ("erasure" in entry and _but_texts(entry) == _but_texts(before or {})):
+                self.rewritten.append(entry["record"])
+            self.attempted.add((entry["record"], len(self.roots) - 1))
 
     def _publish(self, entry: Entry) -> None:
         certificate, metadata = entry["certificate"], entry.get("metadata")
@@ -92,6 +111,11 @@ class Log:
         """Whether the log says that what lay there was removed, as retention and erasure do."""
         above = accumulate(path.split("/"), lambda folder, name: f"{folder}/{name}")
         return not self.removed.isdisjoint(above)
+
+
+def _but_texts(entry: Entry) -> Entry:
+    """What an erasure leaves of a step of an incident."""
+    return {name: said for name, said in entry.items() if name not in {"at", "phase", "texts", "erasure"}}
 
 
 def replay(copy: Copy, trust: Trust, kept: Mapping[str, Any] | None) -> Generator[Finding, None, Log]:

@@ -19,6 +19,7 @@ from pipelines.cli import (
     exchange,
     files,
     grants,
+    incidents,
     interrupting,
     keys,
     notices,
@@ -73,6 +74,7 @@ app.add_typer(grants.app, name="grant")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(objections.app, name="objection")
 app.add_typer(applications.app, name="application")
+app.add_typer(incidents.app, name="incident")
 app.add_typer(notices.app, name="notices")
 app.add_typer(notices.contact_app, name="contact")
 

@@ -71,18 +71,22 @@ def risks(
     as_json: AsJson = False,
 ) -> None:
     """风险提示 What is unusual of who read what, as `xuanwu notices send` has found it; the newest first."""
+    from exchange.incidents import of_risks
     from exchange.risks import risks as found_risks
+    from lake.incidents import incidents
 
-    _, desk = _desk()
+    ctx, desk = _desk()
     found = found_risks(desk, None, since=since.date() if since else None)
+    known = of_risks(incidents(ctx.settings.lake_root))
     if as_json:
         from exchange.risks import as_json as told
 
-        typer.echo(json.dumps([told(each) for each in found], ensure_ascii=False, indent=1))
+        body = [told(each) | {"incidents": known.get(each.number, [])} for each in found]
+        typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
     from pipelines.console.exchanged import show_risks
 
-    show_risks(found)
+    show_risks(found, known)
 
 
 def looked(

@@ -113,8 +113,9 @@ def status(
     every: Annotated[bool, typer.Option("--all", help="every batch, not just each dataset's newest")] = False,
     stages: Annotated[bool, typer.Option("--stages", help="a line for every stage of each batch")] = False,
 ) -> None:
-    """状态 Rows in and out of every stage of every batch; what failed and why; what is late or overdue; what is left of
-    datasets that are in the catalogue no more."""
+    """状态 Rows in and out of every stage of every batch; what failed and why; what is late or overdue, reports of
+    incidents too; what is left of datasets that are in the catalogue no more."""
+    from lake.reporting import unreported
     from pipelines.leftover import left_over
     from pipelines.quarantine.casework import loads
     from pipelines.status import batch_statuses, late_datasets, stage_statuses
@@ -126,6 +127,9 @@ def status(
     late = late_datasets(ctx, wanted)
     overdue = [load for load in loads(ctx, wanted) if load.overdue]
     left = [] if wanted else left_over(ctx)
+    late_reports = (
+        [] if wanted else unreported(ctx.settings.lake_root, ctx.catalogue.numbers.incidents, ctx.clock())
+    )
     if as_json:
         body = {
             "batches": [row.as_json() for row in rows],
@@ -136,6 +140,10 @@ def status(
                 for load in overdue
             ],
             "removed": [each.as_json() for each in left],
+            "unreported": [
+                {"incident": number, "report": due.name, "to": due.to, "due": due.due.isoformat()}
+                for number, due in late_reports
+            ],
         }
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
@@ -147,6 +155,10 @@ def status(
         show_status(shown, late)
         show_overdue(overdue)
         show_left(left)
+    if late_reports:
+        from pipelines.console.incidents import show_unreported
+
+        show_unreported(late_reports, ctx.catalogue.numbers.incidents, ctx.clock())
 
 
 def upkeep() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -111,8 +111,8 @@ def show_looks(found: Sequence[Look]) -> None:
     terminal().print(table)
 
 
-def show_risks(found: Sequence[Risk]) -> None:
-    """A line a risk, the newest first."""
+def show_risks(found: Sequence[Risk], incidents: Mapping[int, Sequence[int]]) -> None:
+    """A line a risk, the newest first, with the incidents that it is part of."""
     from exchange.words import RISKS
 
     table = titled(
@@ -123,8 +123,12 @@ def show_risks(found: Sequence[Risk]) -> None:
     for each in found:
         it = each.finding
         about = [*it.datasets, it.policy, f"request {it.request}" if it.request else ""]
+        what = [
+            *RISKS[it.rule],
+            *(f"安全事件 incident {number}" for number in incidents.get(each.number, ())),
+        ]
         names = (
-            " ".join(RISKS[it.rule]),
+            " ".join(what),
             f"{it.department} {it.account}".strip(),
             " ".join(filter(None, about)),
         )

@@ -15,8 +15,10 @@ from exchange.errors import Busy
 from exchange.risks import Risk, recent
 from exchange.state import State
 from lake import progress, quarantine, recordstore, store
+from lake.incidents import Incident, incidents
 from lake.ledger import BatchSum
 from lake.records import Checked, CheckResult, Published, Verdict
+from lake.reporting import Due, reports
 from pipelines import applied, objected
 from pipelines.context import Context
 from pipelines.contracts.reviewing import Form, forms, waiting
@@ -116,6 +118,8 @@ class Facts:
     """None of these where the exchange's database did not answer."""
     risks: tuple[Risk, ...] | None = ()
     """Of the last `WATCHED`, the newest first; None as of these."""
+    incidents: tuple[tuple[Incident, tuple[Due, ...]], ...] = ()
+    """Every security incident with the reports that it asks for, the newest first."""
     contracts: tuple[Form, ...] = ()
     """Every form of a contract that was in use, the newest first."""
     unfollowed: tuple[Unfollowed, ...] = ()
@@ -160,6 +164,7 @@ def gather(ctx: Context) -> Facts:
     ]
     tried = Counter(attempt.batch.dataset for attempt in attempts)
     reached = Counter(attempt.batch.dataset for attempt in attempts if attempt.state == "done")
+    asked = ctx.catalogue.numbers.incidents
     return Facts(
         ctx.clock(),
         tuple(
@@ -180,6 +185,7 @@ def gather(ctx: Context) -> Facts:
         tuple(loads(ctx)),
         *_cases(ctx),
         _risks(ctx),
+        tuple((each, tuple(reports(each, asked))) for each in incidents(ctx.settings.lake_root)),
         tuple(forms(ctx.settings.lake_root, ctx.catalogue.numbers.catalogue.review_within, ctx.clock())),
         _unfollowed(ctx),
     )

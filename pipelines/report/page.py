@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from exchange.words import COUNTED, RISKS
+from exchange.words import COUNTED, INCIDENTS, RISKS
 from lake import store
 from pipelines.context import Context
 from pipelines.report.charts import trend
@@ -26,7 +26,8 @@ from pipelines.report.words import (
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 NEWEST = 50
-"""Changed contracts, and risks, on the page; `xuanwu catalogue history` and `xuanwu risks` tell the others."""
+"""Changed contracts, risks and incidents on the page; `xuanwu catalogue history`, `risks` and `incident list --all`
+tell the others."""
 CITY = ZoneInfo("Asia/Shanghai")
 
 
@@ -58,6 +59,8 @@ def write_report(ctx: Context, path: Path) -> Path:
         risk_words=RISKS,
         risk_counts=COUNTED,
         watched=WATCHED.days,
+        incident_words=INCIDENTS,
+        incident_numbers=ctx.catalogue.numbers.incidents,
         titles={name: entry.title.zh for name, entry in ctx.catalogue.entries.items()},
     )
 

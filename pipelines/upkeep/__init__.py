@@ -6,6 +6,7 @@ import logging
 from dataclasses import asdict, dataclass
 from functools import partial
 
+from lake.reporting import unreported
 from lake.upkeep import Removed, clean
 from pipelines.context import Context
 from pipelines.proof.attesting import attest_table
@@ -20,13 +21,15 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Upkeep:
     """What was removed: names of the tables that the catalogue grants no more, and counts of the rest; what was
-    compacted; how many rows of the quarantine are overdue, by department; and what retention has removed."""
+    compacted; how many rows of the quarantine are overdue, by department; what retention has removed; and how many
+    reports of security incidents are overdue."""
 
     withdrawn: tuple[str, ...]
     removed: Removed
     compacted: Compacted
     overdue: dict[str, int]
     expired: Expired
+    unreported: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -41,6 +44,7 @@ class Upkeep:
             "expired typed batches": self.expired.typed,
             "expired dismissed rows": self.expired.dismissed,
             "overdue in quarantine": sum(self.overdue.values()),
+            "overdue reports": self.unreported,
         }
 
 
@@ -58,4 +62,7 @@ def upkeep(ctx: Context) -> Upkeep:
         log.warning(
             "隔离逾期 %s has %s rows in quarantine that are overdue: xuanwu quarantine list", department, rows
         )
-    return Upkeep(withdrawn, removed, compacted, overdue, expired)
+    late = unreported(ctx.settings.lake_root, ctx.catalogue.numbers.incidents, ctx.clock())
+    for number, due in late:
+        log.warning("报告逾期 %s of incident %s is overdue: xuanwu incident show", due.title.en, number)
+    return Upkeep(withdrawn, removed, compacted, overdue, expired, len(late))

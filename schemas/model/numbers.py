@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from pydantic import Field as Key
+from pydantic import model_validator
 
-from schemas.model.basics import Duration, Model, Release
+from schemas.model.basics import Duration, Model, Name, Release, Title
 from schemas.model.publication import Licence
 
 DAY: Final = timedelta(days=1)
@@ -105,6 +106,38 @@ class Watch(Model):
     unused: int = Key(ge=1)
 
 
+class IncidentReport(Model):
+    """A report of an incident that has a clock: to whom, of which levels, and how long after the incident was noticed,
+    or closed."""
+
+    title: Title
+    to: Name
+    levels: tuple[Name, ...] = Key(min_length=1)
+    after: Literal["noticed", "closed"]
+    within: Duration = Key(gt=timedelta(0))
+
+
+class Incidents(Model):
+    """The levels of security incidents, the gravest first, whom they are reported to, and the reports that have a
+    clock. Whoever watches over the reports is reminded of one so long before it is due."""
+
+    levels: dict[Name, Title] = Key(min_length=1)
+    told: dict[Name, Title] = Key(min_length=1)
+    reports: dict[Name, IncidentReport]
+    remind_before: Duration = Key(ge=timedelta(0))
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for name, report in self.reports.items():
+            if report.to not in self.told:
+                raise ValueError(f"the report `{name}` goes to `{report.to}`, which `told` does not name")
+            if unknown := sorted(set(report.levels) - self.levels.keys()):
+                raise ValueError(
+                    f"the report `{name}` is of the level `{unknown[0]}`, which `levels` does not name"
+                )
+        return self
+
+
 class Retention(Model):
     """How long each zone keeps what upkeep may remove: originals, typed rows, dismissed rows, and old snapshots of the
     tables of a zone. What an incomplete batch, a certificate in force or the next batch needs stays longer."""
@@ -129,3 +162,4 @@ class Numbers(Model):
     catalogue: CatalogueClocks
     exchange: Exchange
     watch: Watch
+    incidents: Incidents

@@ -143,17 +143,37 @@ class Lake:
             os.waitpid(self._waiting.pop(), 0)
 
     def put_aside(self, name: str) -> None:
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-        shutil.copytree(self.home, self.folder / name, symlinks=True)
+        mirror(self.home, self.folder / name)
 
     def take_back(self, name: str) -> None:
-        for each in self.home.iterdir():
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-        shutil.copytree(self.folder / name, self.home, symlinks=True, dirs_exist_ok=True)
+        mirror(self.folder / name, self.home)
 
     def steps(self, dataset: str, day: int) -> list[Step]:
         entry = self._catalogue.entry(dataset)
         return [Step(dataset, day, stage, part) for stage in STAGES for part in parts(entry, stage)]
+
+
+def mirror(source: Path, target: Path) -> None:
+    """Make `target` as `source` is. A file of the same size and time is the same, but for those of databases, which write
+    through memory."""
+    target.mkdir(exist_ok=True)
+    wanted = {each.name: each for each in os.scandir(source)}
+    for there in os.scandir(target):
+        if there.name not in wanted or there.is_dir() != wanted[there.name].is_dir():
+            shutil.rmtree(there) if there.is_dir() else Path(there).unlink()
+    for name, each in wanted.items():
+        own = target / name
+        if each.is_dir():
+            mirror(Path(each), own)
+        elif ".db" in name or not own.exists() or stamp(own) != stamp(Path(each)):
+            own.unlink(missing_ok=True)  # whoever has it open still keeps what it was
+            shutil.copy2(each, own)
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Bytes of a file, and when it was last written, in nanoseconds."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 @contextmanager

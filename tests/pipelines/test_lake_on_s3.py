@@ -6,9 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lake import landing, recordstore, store, upkeep
 from lake import s3 as s3_store
+from lake.auditlog import AuditLog
+from lake.incidents import Said, incidents, path_of
+from lake.registering import record
+from lake.signing import Signer
+from lake.verify import Copy, verify
 from lake.zones import identifier
 from schemas.settings import Settings
 from tests.lake.making import batch_of, landed
@@ -50,6 +56,19 @@ def test_landing_and_records(on_s3: Settings) -> None:
     assert list(landing.history(on_s3, "dept.data")) == [record]
     recordstore.save(on_s3, record, "collect")
     assert recordstore.load(on_s3, batch, "collect") == record
+
+
+def test_incidents(on_s3: Settings) -> None:
+    now = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    log = AuditLog(on_s3, Signer(Ed25519PrivateKey.generate()), lambda: now)
+    said = {"by": "值班", "when": now, "texts": {"what": "疑似泄露"}}
+    record(on_s3, log, Said(kind="open", level="major", **said))
+    record(on_s3, log, Said(kind="close", **said), 1)
+    assert record(on_s3, log, Said(kind="open", level="general", **said))[0].incident == 2
+    assert [(each.number, len(each.steps)) for each in incidents(on_s3.lake_root)] == [(2, 1), (1, 2)]
+    assert list(verify(Copy(on_s3.lake_root), log.signer.trust)) == []
+    store.remove_file(store.join(on_s3.lake_root, path_of(1, 2)))
+    assert [each.place for each in verify(Copy(on_s3.lake_root), log.signer.trust)] == [path_of(1, 2)]
 
 
 def test_tables_and_merges(on_s3: Settings, make_catalogue: MakeCatalogue) -> None:

@@ -52,6 +52,10 @@ def test_a_catalogues_own_file_changes_one_number_and_an_entry_another(tmp_path:
         ("open:\n  licence: {zh: 甲, en: A}\n", 2, "open.licence"),
         ("open:\n  licence:\n    zh: 甲\n    en: A\n    url: data.city.example\n", 5, "open.licence.url"),
         ("open:\n  license: null\n", 2, "open.license"),
+        ("incidents:\n  remind_before: soon\n", 2, "incidents.remind_before"),
+        ("incidents:\n  levels: {}\n", 2, "incidents.levels"),
+        ("incidents:\n  levels: {red: {zh: 红, en: red}}\n", 1, "incidents"),
+        ("incidents:\n  told: {press: {zh: 媒体, en: press}}\n", 1, "incidents"),
     ],
 )
 def test_what_is_wrong_has_its_line(tmp_path: Path, policy: str, line: int, key: str | None) -> None:

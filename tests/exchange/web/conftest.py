@@ -34,6 +34,7 @@ from pipelines.connections import from_environment
 from schemas.load import Catalogue
 from schemas.settings import Settings
 from tests.exchange.conftest import START, Clock, person
+from tests.exchange.database import laid
 from tests.pipelines.publishing.making import ID, KEY, SECRET, City, people
 
 
@@ -189,6 +190,7 @@ def exchange(
 @contextmanager
 def opened(city: City, clock: Clock) -> Iterator[Exchange]:
     """An exchange of the city's, with an account and a token of everybody's."""
+    laid(city.settings.exchange_url)
     log = AuditLog(city.settings, load_signer(city.settings, from_environment), clock)
     desk = Desk(State(city.settings), city.ctx.catalogue, log, clock)
     tokens = {name: _account(desk.state, principal) for name, principal in PEOPLE.items()}

@@ -49,6 +49,7 @@ def test_over_the_api(unusual: Exchange) -> None:
         "usual": 200,
         "bound": 10_000,
         "request": None,
+        "incidents": [],
     }
     for who, count in (("bureau", 1), ("auditor", 1), ("asker", 0), ("other", 0)):
         assert len(unusual.get("/api/v1/risks", who).json()) == count

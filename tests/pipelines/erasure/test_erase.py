@@ -21,9 +21,11 @@ from exchange.forgetting import ERASED
 from exchange.objections import find, raise_objection, take
 from exchange.people import Principal
 from exchange.state import State
-from lake import erasures, landing, store
+from lake import erasures, incidents, landing, store
 from lake.certificates import FileProof, salted
 from lake.erasures import Located, Search
+from lake.incidents import Said
+from lake.registering import record
 from lake.signing import load_signer
 from lake.verify import Copy, verify
 from lake.zones import identifier
@@ -405,6 +407,56 @@ def test_what_is_written_of_them_meanwhile_keeps_the_erasure_open(
         done(town)
     monkeypatch.setattr("pipelines.erasure.erase.searched", searched)
     assert done(town).erasure.state == "completed"
+
+
+def test_what_was_written_of_them_in_an_incident_goes_and_the_step_stays(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command takes no such text; an identifier that it does not know may stand there all the same."""
+    log, now = open_log(town.ctx)[0], town.ctx.clock()
+    (token,) = sorted(tokens_of(town.ctx, subject(WHO[0])))[:1]
+    texts = {"found": f"查到{WHO[0]}的记录", "done": "已撤销令牌", "data": "已删除"}
+    for number, kind, more in (
+        (None, "open", {"level": "major", "texts": {"what": "疑似泄露"}}),
+        (1, "note", {"texts": {"what": f"见{token}"}}),
+        (1, "close", {"texts": texts}),
+    ):
+        said = Said.model_validate({"kind": kind, "by": "值班", "when": now, **more})
+        record(town.settings, log, said, number, at=now)
+    planned = {(each.zone, each.dataset): each.rows for each in plan(town.ctx, subject(WHO[0]))}
+    assert planned["incidents", "incidents"] == 1
+    write = store.write_atomic
+
+    def kill(uri: str, data: bytes, media: str = "") -> None:
+        if "/incidents/" in uri:
+            raise KeyboardInterrupt
+        write(uri, data, media)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(store, "write_atomic", kill)
+        with pytest.raises(KeyboardInterrupt):
+            done(town)
+    told = done(town)
+    assert {(each.zone, each.rows) for each in told.erasure.places} >= {("incidents", 2)}
+    opened, noted, closed = incidents.incident(str(town.lake), 1).steps
+    assert closed.texts == {"found": ERASED, "done": "已撤销令牌", "data": "已删除"}
+    assert (closed.erasure, opened.erasure, opened.texts["what"]) == (told.erasure.id, "", "疑似泄露")
+    assert noted.texts == {"what": ERASED}
+    assert town.places(*WHO, token) == set() and wrong(town) == []
+
+
+def test_what_is_written_of_them_in_an_incident_meanwhile_keeps_the_erasure_open(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(work: Work) -> Search:
+        now = town.ctx.clock()
+        said = {"kind": "open", "level": "major", "by": "值班", "when": now, "texts": {"what": WHO[0]}}
+        record(town.settings, open_log(town.ctx)[0], Said.model_validate(said), at=now)
+        return Search(files=0, unread=0, bytes=0, forms=0, found=0)
+
+    monkeypatch.setattr("pipelines.erasure.erase.searched", meanwhile)
+    with pytest.raises(LakeError, match="1 texts tell of the subject again"):
+        done(town)
 
 
 # ── the command ───────────────────────────────────────────────────────────────────────────────────────────
