@@ -18,11 +18,12 @@ from exchange.accounts import Session
 from exchange.cases import moment_of, require_texts, to_come
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
-from exchange.opening import USES, Application, Step, Undertaking
+from exchange.opening import RULES, USES, Application, Step, Undertaking
 from exchange.people import Principal
 from exchange.schema import APPLICATIONS
 from exchange.state import State, moment_text
 from exchange.steps import Event
+from exchange.texts import absent
 from schemas.model import Entry
 
 MOST_OPEN: Final = 20
@@ -63,7 +64,8 @@ def apply_for(desk: Desk, principal: Principal, said: Mapping[str, Any]) -> Appl
 
 
 def _require_few(connection: sa.Connection, principal: Principal) -> None:
-    own = cases.read(connection, "application", APPLICATIONS.c.account == principal.name)
+    mine = sa.and_(APPLICATIONS.c.account == principal.name, ~cases.ended_by_a_step("application", RULES))
+    own = cases.read(connection, "application", mine)
     if sum(_application(row, events).state not in _OVER for row, events in own) >= MOST_OPEN:
         raise Unfit(
             f"{MOST_OPEN} applications of yours are under way or granted",
@@ -74,7 +76,7 @@ def _require_few(connection: sa.Connection, principal: Principal) -> None:
 
 def _undertaken(desk: Desk, principal: Principal, said: Mapping[str, Any]) -> Undertaking:
     needed = ("dataset", *_TEXTS, "use", "until")
-    if missing := [name for name in needed if not said.get(name)]:
+    if missing := [name for name in needed if absent(said.get(name))]:
         raise Unfit(
             f"the application lacks {', '.join(missing)}", expected=", ".join(needed), zh="缺少必填内容"
         )
@@ -154,15 +156,26 @@ def find(desk: Desk, principal: Principal, number: int) -> Application:
     return found[0]
 
 
-def listed(desk: Desk, principal: Principal) -> list[Application]:
-    """The applications that the principal has a part in; all of them for the authority, the data centre and
-    auditors."""
+def listed(desk: Desk, principal: Principal, after: int | None = None) -> list[Application]:
+    """The applications that the principal has a part in, or `cases.MOST` of them behind a number; of all for the
+    authority, the data centre and auditors."""
+    return _load(desk.state, cases.behind("application", _own(principal), after))
+
+
+def at_hand(desk: Desk, principal: Principal, over: int) -> tuple[list[Application], int]:
+    """Those of them that somebody looks at first (`cases.at_hand`), and how many there are."""
+    own = _own(principal)
+    found = _load(desk.state, cases.at_hand("application", own, RULES, over))
+    return found, cases.count(desk.state, "application", own)
+
+
+def _own(principal: Principal) -> sa.ColumnElement[bool]:
     if principal.has("authority", "auditor", "data_centre"):
-        return every(desk.state)
+        return sa.true()
     own = APPLICATIONS.c.account == principal.name
     if principal.department:
         own = sa.or_(own, APPLICATIONS.c.provider == principal.department)
-    return _load(desk.state, own)
+    return own
 
 
 def every(state: State) -> list[Application]:

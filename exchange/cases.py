@@ -18,11 +18,16 @@ from exchange.errors import Unfit
 from exchange.people import Principal
 from exchange.schema import APPLICATION_EVENTS, APPLICATIONS, EVENTS, OBJECTION_EVENTS, OBJECTIONS, REQUESTS
 from exchange.state import State, keeps, moment_text
-from exchange.steps import Case, Event, Rule, require
+from exchange.steps import OVER, Case, Event, Rule, require
+from exchange.texts import reads_as_written
+from exchange.undone import log_beside
 from schemas.workdays import day_of
 
+MOST: Final = 500
+"""Cases that are told at one time."""
 LONGEST: Final = 4_000
 """Characters of one text."""
+PLAIN: Final = "without signs that command a terminal or turn the reading direction"
 
 
 C = TypeVar("C", bound=Case[Any])
@@ -44,7 +49,7 @@ def open_case(connection: sa.Connection, kind: str, row: Mapping[str, Any]) -> i
 
 def add(desk: Desk, connection: sa.Connection, case: Case[Any], principal: Principal, **told: Any) -> None:
     """The newest event, in the database and in the audit log: both or neither. A log that cannot be written ends the
-    transaction; a transaction that fails after it leaves an attempt in the log."""
+    transaction; one that fails after it is told to the log as undone."""
     event = case.events[-1]
     row = {
         case.kind: case.number,
@@ -56,7 +61,9 @@ def add(desk: Desk, connection: sa.Connection, case: Case[Any], principal: Princ
         "said": dict(event.said),
     }
     connection.execute(sa.insert(TABLES[case.kind][1]).values(row))
-    desk.log.append(
+    log_beside(
+        desk,
+        connection,
         {
             "action": case.kind,
             case.kind: case.number,
@@ -68,7 +75,7 @@ def add(desk: Desk, connection: sa.Connection, case: Case[Any], principal: Princ
             "policy": case.terms.policy,
             "said": desk.log.digest(dict(event.said)),
             **told,
-        }
+        },
     )
 
 
@@ -83,12 +90,17 @@ def take(desk: Desk, case: C, principal: Principal, step: str, said: Mapping[str
         with desk.state.begin() as connection:
             add(desk, connection, moved, principal)
     except IntegrityError:
-        raise Unfit(
-            f"somebody took a step of {case.kind} {case.number} at the same moment",
-            next_step="look at it again",
-            zh="他人刚刚办理了一步，请再看一遍",
-        ) from None
+        raise overtaken(case) from None
     return moved
+
+
+def overtaken(case: Case[Any]) -> Unfit:
+    """What is said to whom somebody else was quicker than."""
+    return Unfit(
+        f"somebody took a step of {case.kind} {case.number} at the same moment",
+        next_step="look at it again",
+        zh="他人刚刚办理了一步，请再看一遍",
+    )
 
 
 def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
@@ -103,16 +115,28 @@ def _heard(rule: Rule, said: Mapping[str, Any], longest: int) -> dict[str, Any]:
             fits = type(value) is int and 1 <= value <= longest
         else:
             fits = isinstance(value, str) and len(value) <= LONGEST and keeps(value)
+            fits = fits and reads_as_written(value)
         if not fits:
             raise Unfit(
                 f"`{name}` is malformed",
-                expected=expected.get(name, f"a text of {LONGEST} characters at most"),
+                expected=expected.get(name, f"a text of {LONGEST} characters at most, {PLAIN}"),
                 zh="填写的内容不合要求",
             )
     return heard
 
 
 def require_texts(*texts: str) -> None:
+    """Unfit for what `require_kept` does not take, and for a text that does not read as it was written."""
+    require_kept(*texts)
+    if not all(reads_as_written(each) for each in texts):
+        raise Unfit(
+            "a text has signs that are not seen",
+            expected=PLAIN,
+            zh="文字中有看不见的控制字符或改变阅读方向的字符",
+        )
+
+
+def require_kept(*texts: str) -> None:
     """Unfit for a text that is too long, or that nothing can keep."""
     if any(len(each) > LONGEST for each in texts):
         raise Unfit(
@@ -151,6 +175,59 @@ def to_come(value: Any, now: datetime) -> datetime:
             "the time limit is beyond the calendar", expected="a year before 9999", zh="使用期限过远"
         ) from None
     return until
+
+
+# ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def behind(kind: str, where: sa.ColumnElement[bool], after: int | None) -> sa.ColumnElement[bool]:
+    """Of the cases of a kind that fit, the first `MOST` behind a number; all without one."""
+    number = TABLES[kind][0].c.number
+    if after is None:
+        return where
+    return number.in_(sa.select(number).where(where, number > after).order_by(number).limit(MOST))
+
+
+def at_hand(
+    kind: str, where: sa.ColumnElement[bool], rules: Mapping[str, Rule], over: int
+) -> sa.ColumnElement[bool]:
+    """Of the cases of a kind that fit, `MOST` that no step ended, the newest of those first in which somebody is to do
+    something, and the newest that are over, so many of them."""
+    table, events = TABLES[kind][0], TABLES[kind][1].alias()
+    ended = ended_by_a_step(kind, rules)
+    newest = (
+        sa.select(events.c.step)
+        .where(events.c[kind] == table.c.number)
+        .order_by(events.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    chosen = sa.select(table.c.number).where(where)
+    rests = sa.case((newest.in_(_RESTING), 1), else_=0)
+    under_way = chosen.where(~ended).order_by(rests, table.c.number.desc()).limit(MOST)
+    others = chosen.where(ended).order_by(table.c.number.desc()).limit(over)
+    return sa.or_(table.c.number.in_(under_way), table.c.number.in_(others))
+
+
+def ended_by_a_step(kind: str, rules: Mapping[str, Rule]) -> sa.ColumnElement[bool]:
+    """Cases with a step that leads to an end and nowhere else, which the database finds: of who begins and withdraws
+    again and again no case is read to say how many are under way."""
+    table, events = TABLES[kind][0], TABLES[kind][1].alias()
+    ending = [step for step, rule in rules.items() if rule.to in OVER]
+    return sa.exists().where(events.c[kind] == table.c.number, events.c.step.in_(ending))
+
+
+_RESTING: Final = ("confirm", "decide", "rule", "deliver", "suspend", "resume")
+"""Steps after which nobody has to do anything, as a rule."""
+
+
+def count(state: State, kind: str, where: sa.ColumnElement[bool]) -> int:
+    """How many cases of a kind fit."""
+    table, _ = TABLES[kind]
+    with state.begin() as connection:
+        return int(
+            connection.execute(sa.select(sa.func.count()).select_from(table).where(where)).scalar_one()
+        )
 
 
 def load(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
@@ -19,13 +19,15 @@ _Started = tuple[Name, Side, int, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Clock:
-    """`due` is the last day in time. `done` is when it was met, None while it runs."""
+    """`due` is the last day in time. `done` is when it ended, None while it runs; `by` is the side that ended it, which
+    may be the other one: what is withdrawn nobody has answered."""
 
     name: Name
     of: Side
     since: datetime
     due: date
     done: datetime | None
+    by: Side | None = None
 
     def late(self, now: datetime) -> bool:
         return day_of(self.done or now) > self.due
@@ -37,10 +39,16 @@ def clocks(case: Case[Any], numbers: Exchange, now: datetime) -> list[Clock]:
     for place, event in enumerate(case.events):
         clock, rest = _STARTED[case.kind](case, place, numbers), case.events[place + 1 :]
         if clock is not None:
-            name, of, days, ends = clock
-            done = next((each.at for each in rest if each.step in ends), None)
-            found.append(Clock(name, of, event.at, deadline(event.at, days), done))
+            found.append(_clock(clock, event.at, rest))
     return [*found, *_of_end(case, numbers, now)] if isinstance(case, Request) else found
+
+
+def _clock(started: _Started, since: datetime, rest: Sequence[Event]) -> Clock:
+    """As it is with the steps that came after it."""
+    name, of, days, ends = started
+    end = next((each for each in rest if each.step in ends), None)
+    due = deadline(since, days)
+    return Clock(name, of, since, due, end.at, end.side) if end else Clock(name, of, since, due, None)
 
 
 def _of_request(case: Case[Any], place: int, numbers: Exchange) -> _Started | None:
@@ -66,8 +74,8 @@ def _of_end(request: Request, numbers: Exchange, now: datetime) -> Iterator[Cloc
     )
     if until <= now and request.until(place).state in LASTING:
         after = request.events[place:]
-        done = next((each.at for each in after if each.step in ("dispose", "revoke")), None)
-        yield Clock("dispose", "requester", until, deadline(until, numbers.dispose_within), done)
+        started: _Started = ("dispose", "requester", numbers.dispose_within, ("dispose", "revoke"))
+        yield _clock(started, until, after)
 
 
 def _of_objection(case: Case[Any], place: int, numbers: Exchange) -> _Started | None:

@@ -207,7 +207,8 @@ def _of_risks(desk: Desk, now: datetime) -> Iterator[Notice]:
     """What was found by watching: to providers and the authority; that a grant is not used to its two sides."""
     for risk in risks.recent(desk.state, now - BACK):
         found = risk.finding
-        dataset = found.datasets[0] if len(found.datasets) == 1 else ""
+        named = [each for each in found.datasets if each in desk.catalogue.entries]
+        dataset = named[0] if len(named) == len(found.datasets) == 1 else ""
         about = f"{found.rule} {risk.number}"
         other = found.department if found.rule == "unused" else AUTHORITY
         for department in sorted({*risks.owners(desk.catalogue, found), other}):

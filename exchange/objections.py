@@ -9,16 +9,17 @@ import sqlalchemy as sa
 
 from exchange import cases
 from exchange.access import by_grant
-from exchange.cases import require_texts
+from exchange.cases import require_kept, require_texts
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
-from exchange.objecting import Claim, Objection, Step, Zone
+from exchange.objecting import RULES, Claim, Objection, Step, Zone
 from exchange.people import Principal
 from exchange.process import Request, was_granted
 from exchange.requests import listed as requests_of
-from exchange.schema import OBJECTIONS
+from exchange.schema import OBJECTION_EVENTS, OBJECTIONS
 from exchange.state import State
 from exchange.steps import Event
+from exchange.texts import absent
 from lake.zones import Identifier, published_table
 from schemas.model import Entry
 from schemas.policy import mask_plan, policies
@@ -68,9 +69,9 @@ def raise_objection(
 
 def _require_few(connection: sa.Connection, principal: Principal) -> None:
     """Unfit where `MOST_OPEN` of the principal's department are under way, or of its own where it has none."""
-    same = cases.read(connection, "objection", OBJECTIONS.c.department == principal.department)
-    found = [_objection(row, events) for row, events in same]
-    mine = [each for each in found if principal.department or each.events[0].by == principal.name]
+    own = OBJECTIONS.c.department == principal.department if principal.department else _raised_by(principal)
+    live = sa.and_(own, ~cases.ended_by_a_step("objection", RULES))
+    mine = [_objection(row, events) for row, events in cases.read(connection, "objection", live)]
     if sum(each.state != "closed" for each in mine) >= MOST_OPEN:
         raise Unfit(
             f"{MOST_OPEN} objections of yours are under way",
@@ -82,7 +83,7 @@ def _require_few(connection: sa.Connection, principal: Principal) -> None:
 def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], published: Published) -> Claim:
     zone: Zone = said.get("zone") or "share"
     entry, policy = _entry(desk, principal, zone, said)
-    if not said.get("wrong"):
+    if absent(said.get("wrong")):
         raise Unfit(
             "the objection does not say what is wrong",
             expected="wrong",
@@ -90,7 +91,8 @@ def _claim(desk: Desk, principal: Principal, said: Mapping[str, Any], published:
             zh="请说明有什么问题",
         )
     columns, rows = tuple(said.get("columns") or ()), tuple(said.get("rows") or ())
-    require_texts(said["wrong"], said.get("proposed") or "", *columns, *rows)
+    require_texts(said["wrong"], said.get("proposed") or "")
+    require_kept(*columns, *rows)
     if len(rows) > MOST_ROWS or any(not each or len(each) > LONGEST_KEY for each in rows):
         raise Unfit(
             "the rows are malformed",
@@ -200,12 +202,37 @@ def find(desk: Desk, principal: Principal, number: int) -> Objection:
     return found[0]
 
 
-def listed(desk: Desk, principal: Principal) -> list[Objection]:
-    """The objections that the principal has a part in; all of them for the authority, the data centre and auditors."""
-    parties = (OBJECTIONS.c.department, OBJECTIONS.c.provider)
-    everything = principal.has("authority", "auditor", "data_centre")
-    own = sa.true() if everything else sa.or_(*(each == principal.department for each in parties))
-    return [each for each in _load(desk.state, own) if _may_see(principal, each)]
+def listed(desk: Desk, principal: Principal, after: int | None = None) -> list[Objection]:
+    """The objections that the principal has a part in, or `cases.MOST` of them behind a number; of all for the
+    authority, the data centre and auditors."""
+    return _load(desk.state, cases.behind("objection", _own(principal), after))
+
+
+def at_hand(desk: Desk, principal: Principal, over: int) -> tuple[list[Objection], int]:
+    """Those of them that somebody looks at first (`cases.at_hand`), and how many there are."""
+    own = _own(principal)
+    found = _load(desk.state, cases.at_hand("objection", own, RULES, over))
+    return found, cases.count(desk.state, "objection", own)
+
+
+def _own(principal: Principal) -> sa.ColumnElement[bool]:
+    """Those that `_may_see` lets them see."""
+    if principal.has("authority", "auditor", "data_centre"):
+        return sa.true()
+    if not principal.department:
+        return _raised_by(principal)
+    own = OBJECTIONS.c.provider == principal.department
+    if principal.has("requester", "approver"):
+        own = sa.or_(own, OBJECTIONS.c.department == principal.department)
+    return own
+
+
+def _raised_by(principal: Principal) -> sa.ColumnElement[bool]:
+    """What somebody without a department objected to."""
+    first = OBJECTION_EVENTS.alias()
+    own = (first.c.objection == OBJECTIONS.c.number, first.c.number == 1, first.c.by == principal.name)
+    raised = sa.exists().where(*own)
+    return sa.and_(OBJECTIONS.c.department == "", raised)
 
 
 def every(state: State) -> list[Objection]:

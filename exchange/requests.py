@@ -15,10 +15,11 @@ from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere, Unfit
 from exchange.narrowing import scope
 from exchange.people import Principal
-from exchange.process import LASTING, READABLE, Request, Step, Terms, was_granted
+from exchange.process import LASTING, READABLE, RULES, Request, Step, Terms, was_granted
 from exchange.schema import REQUESTS
 from exchange.state import State, moment_text
 from exchange.steps import Event
+from exchange.texts import absent
 from schemas.policy import policies
 
 METHODS: Final = ("api", "batch", "file")
@@ -61,7 +62,7 @@ def alone(desk: Desk, department: str) -> AbstractContextManager[sa.Connection]:
 
 def _terms(desk: Desk, principal: Principal, asked: Mapping[str, Any]) -> Terms:
     needed = ("dataset", "policy", "basis", "scenario", "method", "until")
-    if missing := [name for name in needed if not asked.get(name)]:
+    if missing := [name for name in needed if absent(asked.get(name))]:
         raise Unfit(
             f"the request lacks {', '.join(missing)}",
             expected=", ".join(needed),
@@ -130,12 +131,25 @@ def find(desk: Desk, principal: Principal, number: int) -> Request:
     return found[0]
 
 
-def listed(desk: Desk, principal: Principal) -> list[Request]:
-    """The requests that the principal has a part in; all of them for the authority, the data centre and auditors."""
+def listed(desk: Desk, principal: Principal, after: int | None = None) -> list[Request]:
+    """The requests that the principal has a part in, or `cases.MOST` of them behind a number; of all for the authority,
+    the data centre and auditors."""
+    return _load(desk.state, cases.behind("request", _own(principal), after))
+
+
+def at_hand(desk: Desk, principal: Principal, over: int) -> tuple[list[Request], int]:
+    """Those of them that somebody looks at first (`cases.at_hand`), and how many there are."""
+    own = _own(principal)
+    found = _load(desk.state, cases.at_hand("request", own, RULES, over))
+    return found, cases.count(desk.state, "request", own)
+
+
+def _own(principal: Principal) -> sa.ColumnElement[bool]:
     if principal.has("authority", "auditor", "data_centre"):
-        return _load(desk.state, sa.true())
-    own = sa.or_(REQUESTS.c.department == principal.department, REQUESTS.c.provider == principal.department)
-    return _load(desk.state, own) if principal.department else []
+        return sa.true()
+    if not principal.department:
+        return sa.false()
+    return sa.or_(REQUESTS.c.department == principal.department, REQUESTS.c.provider == principal.department)
 
 
 def granted(desk: Desk, department: str, dataset: str, policy: str) -> Request | None:

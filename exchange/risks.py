@@ -15,6 +15,7 @@ from exchange.errors import Busy
 from exchange.people import Principal
 from exchange.schema import COUNTED, RISKS
 from exchange.state import State, moment_text
+from exchange.undone import log_beside
 from exchange.usage import count
 from exchange.watching import Finding, found, unused
 from schemas.load import Catalogue
@@ -41,9 +42,8 @@ class Risk:
 
 def watch(desk: Desk) -> int:
     """Look at the days since the last look, that day too, and keep what is new; how many are. Two who watch at once
-    keep each once."""
-    with suppress(Busy):  # somebody else is counting
-        count(desk)
+    keep each once. Where somebody else is still counting these days are looked at the next time too."""
+    counted = _counted(desk)
     today, last = day_of(desk.clock()), _watched(desk.state)
     first = max(last or today, today - timedelta(days=AT_ONCE))
     days = [first + timedelta(days=more) for more in range((today - first).days + 1)]
@@ -52,8 +52,18 @@ def watch(desk: Desk) -> int:
         new += unused(desk)
     known = _known(desk.state, first)
     kept = sum(_keep(desk, each) for each in new if each.key not in known)
-    _move(desk.state, today)
+    if counted:
+        _move(desk.state, today)
     return kept
+
+
+def _counted(desk: Desk) -> bool:
+    """Whether all that the log has is counted."""
+    try:
+        count(desk)
+    except Busy:
+        return False
+    return True
 
 
 def _watched(state: State) -> date | None:
@@ -84,7 +94,7 @@ def _keep(desk: Desk, finding: Finding) -> bool:
         with desk.state.begin() as connection:
             row = said | {"key": finding.key, "at": moment_text(desk.clock())}
             number = connection.execute(sa.insert(RISKS).values(row).returning(RISKS.c.number)).scalar_one()
-            desk.log.append({"action": "risk", "risk": number, **said})
+            log_beside(desk, connection, {"action": "risk", "risk": number, **said})
     except IntegrityError:
         return False
     return True
@@ -108,8 +118,7 @@ def risks(desk: Desk, principal: Principal | None, *, since: date | None = None)
     Authority, auditors and data centre see all, a provider what is about its datasets, and a department its own grants
     that it does not use."""
     where = RISKS.c.day >= since.isoformat() if since else sa.true()
-    seen = [each for each in _rows(desk.state, where) if _may_see(desk.catalogue, principal, each.finding)]
-    return seen[:MOST]
+    return _rows(desk.state, sa.and_(where, _seen(desk.catalogue, principal)), MOST)
 
 
 def recent(state: State, since: datetime) -> list[Risk]:
@@ -117,8 +126,8 @@ def recent(state: State, since: datetime) -> list[Risk]:
     return _rows(state, RISKS.c.at >= moment_text(since))
 
 
-def _rows(state: State, where: sa.ColumnElement[bool]) -> list[Risk]:
-    query = sa.select(RISKS).where(where).order_by(RISKS.c.day.desc(), RISKS.c.number.desc())
+def _rows(state: State, where: sa.ColumnElement[bool], most: int | None = None) -> list[Risk]:
+    query = sa.select(RISKS).where(where).order_by(RISKS.c.day.desc(), RISKS.c.number.desc()).limit(most)
     with state.begin() as connection:
         return [_risk(row) for row in connection.execute(query).mappings()]
 
@@ -129,13 +138,16 @@ def _risk(row: Any) -> Risk:
     return Risk(row["number"], Finding(**said), datetime.fromisoformat(row["at"]))
 
 
-def _may_see(catalogue: Catalogue, principal: Principal | None, finding: Finding) -> bool:
+def _seen(catalogue: Catalogue, principal: Principal | None) -> sa.ColumnElement[bool]:
+    """Ids of datasets stand in the list between quotes, and hold none."""
     if principal is None or principal.has("auditor", "authority", "data_centre"):
-        return True
-    own = principal.department
-    return bool(own) and (
-        own in owners(catalogue, finding) or (finding.rule == "unused" and own == finding.department)
-    )
+        return sa.true()
+    if not (own := principal.department):
+        return sa.false()
+    datasets = sa.cast(RISKS.c.datasets, sa.Text)
+    provided = [name for name, entry in catalogue.entries.items() if entry.owner == own]
+    of_them = (datasets.contains(f'"{name}"', autoescape=True) for name in provided)
+    return sa.or_(sa.and_(RISKS.c.rule == "unused", RISKS.c.department == own), *of_them)
 
 
 def owners(catalogue: Catalogue, finding: Finding) -> set[str]:

@@ -4,7 +4,7 @@ date at the first use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,6 +25,7 @@ MOST_TOGETHER: Final = 50
 """Threads whose rows are written in one transaction at most."""
 _INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 Rows = list[dict[str, Any]]
+_UNLESS_KEPT: Final = "xuanwu.unless_kept"
 
 
 def moment_text(moment: datetime) -> str:
@@ -36,6 +37,11 @@ def keeps(text: str) -> bool:
     """Whether every database and the audit log can keep a text: U+0000 PostgreSQL cannot, and nothing half a surrogate
     pair, which JSON may hold."""
     return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def unless_kept(connection: sa.Connection, undo: Callable[[], object]) -> None:
+    """Have this done should the transaction not be kept, and the database be there to say so."""
+    connection.info[_UNLESS_KEPT].append(undo)
 
 
 class State:
@@ -61,8 +67,15 @@ class State:
     def begin(self) -> Iterator[sa.Connection]:
         """A transaction. IntegrityError passes; Unfit for a value that the database cannot hold, such as a text with
         NUL in PostgreSQL; all else is Busy. None has the driver's message: it quotes values."""
-        with _told(), self._engine.begin() as connection:
-            yield connection
+        with _told(), self._engine.connect() as connection:
+            connection.info[_UNLESS_KEPT] = []
+            try:
+                with connection.begin():
+                    yield connection
+            except BaseException:
+                for each in () if connection.invalidated else connection.info[_UNLESS_KEPT]:
+                    each()
+                raise
 
     @contextmanager
     def begin_alone(self, name: str) -> Iterator[sa.Connection]:

@@ -7,12 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeVar
 
 from exchange.errors import ExchangeError, Forbidden, Unfit
 from exchange.people import Principal, Role
+from exchange.texts import absent
 
 Side = Literal["requester", "provider", "authority"]
+
+
+OVER: Final = frozenset({"ended", "closed"})
+"""States of cases that nothing follows on."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[st
     if case.state not in rule.at:
         raise Unfit(
             f"the {case.kind} is {case.state}; `{step}` is not its turn",
-            expected=f"a {case.kind} that is {' or '.join(rule.at)}",
+            expected=f"one that is {' or '.join(rule.at) or 'not there yet'}",
             next_step=_next(case),
             zh="现在的状态不能办理这一步",
         )
@@ -133,7 +138,7 @@ def _required(case: Case[Any], step: str, principal: Principal, said: Mapping[st
         raise Unfit(why, next_step=_next(case), zh="现在的状态不能办理这一步")
     if refused := _twice(case, step, principal):
         raise Forbidden(refused, zh="同一人不能办理前后两步，须由第二人办理")
-    if missing := [name for name in rule.needs if said.get(name) in (None, "", ())]:
+    if missing := [name for name in rule.needs if absent(said.get(name))]:
         raise Unfit(f"`{step}` lacks {', '.join(missing)}", expected=", ".join(rule.needs), zh="缺少必填内容")
     return rule
 

@@ -211,8 +211,9 @@ def body(notice: Notice, catalogue: Catalogue) -> str:
 def _of_risk(notice: Notice, title: tuple[str, str]) -> str:
     """Who it is about is told by the page and the API alone."""
     said_zh, said_en = _said(notice)
-    about_zh = f"，{title[0]}（{notice.dataset}，{notice.policy}）" if notice.dataset else ""
-    about_en = f": {title[1]} ({notice.dataset}, policy {notice.policy})" if notice.dataset else ""
+    policy_zh, policy_en = (f"，{notice.policy}", f", policy {notice.policy}") if notice.policy else ("", "")
+    about_zh = f"，{title[0]}（{notice.dataset}{policy_zh}）" if notice.dataset else ""
+    about_en = f": {title[1]} ({notice.dataset}{policy_en})" if notice.dataset else ""
     where, api = "/risks", "GET /api/v1/risks"
     todo_zh, todo_en = "请核查", "Look into it"
     if notice.number is not None:

@@ -137,7 +137,11 @@ class AuditLog:
             now = entries[len(made) :][: _most(frontier)]
             lines = [self._line(frontier, entry) for entry in now]
             _write_lines(self._segment(first), end, [line for line, _ in lines])
-            head = self._move_head(frontier, lines[-1][1])
+            try:
+                head = self._move_head(frontier, lines[-1][1])
+            except (OSError, LakeError):
+                self._take_back(first, end)
+                raise
             self._written.note(frontier, head, end, [line for line, _ in lines])
             made += range(first, frontier.size)
         return made
@@ -162,13 +166,23 @@ class AuditLog:
         store.write_atomic(store.join(self.folder, HEAD), head)
         return head
 
+    def _take_back(self, first: int, end: int) -> None:
+        """The head was not moved, such as on a full disk, and whoever brought these lines is told that they do not
+        count: so they go, lest the next writer takes them up. Where the head was moved after all they stay."""
+        with suppress(OSError, LakeError):
+            if self._head(self._head_bytes()).size == first:
+                _write_lines(self._segment(first), end, ())
+
+    def _head_bytes(self) -> bytes | None:
+        uri = store.join(self.folder, HEAD)
+        return store.read_bytes(uri) if store.exists(uri) else None
+
     # ── where the last writer left it ────────────────────────────────────────────────────────────────────
 
     def _standing(self) -> tuple[Frontier, int]:
         """The tree as it stands, lines that a killed process had finished included, and how many bytes of the segment
         of its next entry are whole lines."""
-        uri = store.join(self.folder, HEAD)
-        head = store.read_bytes(uri) if store.exists(uri) else None
+        head = self._head_bytes()
         if self._as_we_left_it(head):
             return self._written.frontier.copy(), self._written.end
         frontier = self._head(head)

@@ -15,7 +15,7 @@ from lake.decisions import Decision, Hold, Verdict
 from lake.records import Stage
 from pipelines.context import Context
 from pipelines.proof.certifying import open_log
-from schemas.errors import DecisionNeeded, Refused, XuanwuError
+from schemas.errors import DecisionNeeded, Refused, XuanwuError, one_line
 from schemas.model import Entry, Field, Redact, Title
 
 LONGEST = 500
@@ -120,6 +120,12 @@ def _without(text: str, of: str, looked_for: Redact) -> str:
     if not said or len(said) > LONGEST:
         raise XuanwuError(
             "what is to be logged is missing, or too long", field=of, expected=f"1 to {LONGEST} characters"
+        )
+    if one_line(said) != said:
+        raise XuanwuError(
+            "holds signs that command a terminal or turn the reading direction",
+            field=of,
+            expected="plain text",
         )
     if redact(pa.array([said]), looked_for, _TEXT)[0].as_py() != said:
         raise XuanwuError(

@@ -14,11 +14,13 @@ from exchange.cases import LONGEST
 from exchange.errors import ExchangeError, NotThere
 from exchange.opening import Application, Step, Use
 from exchange.web import pieces
-from exchange.web.house import Applicant, Caller, House, Number, TheHouse
+from exchange.web.house import COUNTED, After, Applicant, Caller, House, Number, TheHouse
 from exchange.web.requests import moved
 from lake import store
 from lake.media import MEDIA
 from lake.releases import SUMS, ZONE, Standing, shown, sums
+from schemas.errors import LakeError
+from schemas.workdays import day_of
 
 router = APIRouter(prefix="/api/v1/applications", tags=["开放申请 applications"])
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
@@ -62,8 +64,9 @@ def applied(house: TheHouse, caller: Applicant, applied: Applied) -> dict[str, A
 
 
 @router.get("", summary="清单 Those that you have a part in")
-def applications(house: TheHouse, caller: Applicant) -> list[dict[str, Any]]:
-    return [_told(house, caller, each) for each in listed(house.desk, caller.principal)]
+def applications(house: TheHouse, caller: Applicant, after: After = 0) -> list[dict[str, Any]]:
+    """By number, 500 at a time: those that follow come with the last number as `after`."""
+    return [_told(house, caller, each) for each in listed(house.desk, caller.principal, after)]
 
 
 @router.get("/{number}", summary="一件申请 One application, its events, its clocks and what can be done now")
@@ -140,7 +143,7 @@ def place_of(number: int, release: Standing, name: str) -> str:
 class Named(BaseModel):
     """A file of a release in a path."""
 
-    number: int = Field(ge=1, le=2**63 - 1)
+    number: int = Field(ge=1, le=COUNTED)
     release: str = Field(max_length=200)
     file: str = Field(max_length=200)
 
@@ -194,6 +197,12 @@ def _file(request: Request, house: House, caller: Session, right: Given, named: 
         "Cache-Control": "private, no-store",
     }
     path = store.join(house.tables.root, ZONE, folder, file["name"])
+    if store.size_of(path) != file["size"]:
+        raise LakeError(
+            "a file of a release is not what was certified: it was changed",
+            file=path,
+            next_step="`xuanwu verify` says what else was",
+        )
     return pieces.answer(request, path, headers, lambda: _note(house, caller, right, release, file))
 
 
@@ -203,7 +212,7 @@ _seen = pieces.Seen[tuple[str, str, str, str, str]]()
 def _note(house: House, caller: Session, right: Given, release: Standing, file: dict[str, Any]) -> None:
     """Log a download before a byte of it leaves: an attempt, and its rows with it. One in many pieces is one."""
     folder, index = release
-    day = house.desk.clock().date().isoformat()
+    day = day_of(house.desk.clock()).isoformat()
     with _seen.once((caller.token, right.purpose, day, folder, file["name"])) as new:
         if new:
             told = trail.told(house.desk, caller, right, "open") | {"snapshot": str(index["snapshot"])}

@@ -69,7 +69,7 @@ class Applying(BaseModel):
 
     csrf: str = ""
     dataset: str = Field(default="", max_length=100)
-    applicant: str = Field(default="", max_length=applications.LONGEST_NAME)
+    applicant: str = ""
     use: str = Field(default="", max_length=16)
     purpose: Written = ""
     safeguards: Written = ""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from exchange import applications, objections, requests
 from exchange.access import Access, by_grant
+from exchange.cases import overtaken
 from exchange.deadlines import clocks
 from exchange.errors import ExchangeError, NotThere
 from exchange.narrowing import name_of
@@ -26,19 +27,23 @@ from exchange.subscriptions import of_request
 from exchange.web.applications import place_of
 from exchange.web.house import House, Number
 from exchange.web.logged_in import Visit, Visiting
-from exchange.web.problems import status_of, told
+from exchange.web.problems import said_of_lake, status_of, told
 from exchange.web.rendering import Written, to
 from exchange.web.workspace import Kind
 from lake.releases import Standing, shown
 from lake.zones import published_table
+from schemas.errors import LakeError
 
+_Offered = tuple[Standing, list[tuple[dict[str, Any], str]]]
+"""A release, its files, and where each is downloaded."""
 router = APIRouter(include_in_schema=False)
 
 
 class Said(BaseModel):
-    """The form of a step, as it came."""
+    """The form of a step, as it came. `seen` is how many steps the page showed."""
 
     csrf: str = ""
+    seen: str = Field(default="", max_length=10)
     reason: Written = ""
     missing: Written = ""
     supplement: Written = ""
@@ -51,7 +56,7 @@ class Said(BaseModel):
         """As the API is told it."""
         truth = {"yes": True, "no": False}.get(self.consent)
         days = int(self.working_days) if self.working_days.isdecimal() else self.working_days
-        return self.model_dump(exclude={"csrf"}) | {"consent": truth, "working_days": days}
+        return self.model_dump(exclude={"csrf", "seen"}) | {"consent": truth, "working_days": days}
 
 
 @router.get("/requests/{number:int}")
@@ -103,10 +108,14 @@ _FIND: Final[dict[Kind, Callable[..., Case[Any]]]] = {
 
 
 def _taken(visit: Visit, what: tuple[Kind, int, str], said: Said) -> Response:
-    """Back to the page of the case; where the step is refused the page again, with what was written."""
+    """Back to the page of the case; where the step is refused the page again, with what was written. Nobody confirms
+    another answer than the one that they were shown."""
     kind, number, step = what
     visit.require_csrf(said.csrf)
+    found = _found(visit, kind, number)
     try:
+        if said.seen not in ("", str(len(found.events))):
+            raise overtaken(found)
         _TAKE[kind](visit.desk, visit.person, number, step, said.words())
     except NotThere:
         raise
@@ -165,18 +174,20 @@ def _reads(visit: Visit, case: Case[Any]) -> tuple[Access, bool] | None:
     return (right, visit.house.published(right.table) is not None) if right else None
 
 
-def _downloads(
-    visit: Visit, case: Case[Any]
-) -> list[tuple[Standing, list[tuple[dict[str, Any], str]]]] | None:
-    """What a granted application gives the visitor to download now: each release, its files and where they are; None
-    where it gives nothing."""
+def _downloads(visit: Visit, case: Case[Any]) -> list[_Offered] | str | None:
+    """What a granted application gives the visitor to download now; None where it gives nothing. Where the lake does
+    not tell, in words: what else can be done with the case is shown all the same."""
     if not isinstance(case, Application):
         return None
     try:
         right = applications.given(visit.desk, visit.who, case.number)
     except ExchangeError:
         return None
+    try:
+        releases = shown(visit.house.tables, right.entry)
+    except (LakeError, OSError) as error:
+        return said_of_lake(error)
     return [
         (release, [(file, place_of(case.number, release, file["name"])) for file in release[1]["files"]])
-        for release in shown(visit.house.tables, right.entry)
+        for release in releases
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Annotated, Final
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -129,8 +129,11 @@ async def address(request: Request, house: TheHouse) -> str:
 
 
 Address = Annotated[str, Depends(address)]
-Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-"""Of a request, a delivery or a notice, as far as a database counts."""
+COUNTED: Final = 2**31 - 1
+"""As far as every database counts the rows of a table of ours."""
+Number = Annotated[int, Path(ge=1, le=COUNTED)]
+"""Of a request, a delivery or a notice."""
+After = Annotated[int, Query(ge=0, le=COUNTED, description="the last number of the list before")]
 
 
 def count_file(house: House, request: Request, who: str) -> None:

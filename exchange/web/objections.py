@@ -12,7 +12,7 @@ from exchange.cases import LONGEST
 from exchange.narrowing import MOST_COLUMNS
 from exchange.objecting import Objection, Step, Zone
 from exchange.objections import LONGEST_KEY, MOST_ROWS, find, listed, raise_objection, take
-from exchange.web.house import Applicant, House, Number, TheHouse
+from exchange.web.house import After, Applicant, House, Number, TheHouse
 from exchange.web.requests import moved
 from lake.zones import published_table
 
@@ -59,8 +59,9 @@ def raised(house: TheHouse, caller: Applicant, raised: Raised) -> dict[str, Any]
 
 
 @router.get("", summary="清单 Those that you have a part in")
-def objections(house: TheHouse, caller: Applicant) -> list[dict[str, Any]]:
-    return [_told(house, caller, each) for each in listed(house.desk, caller.principal)]
+def objections(house: TheHouse, caller: Applicant, after: After = 0) -> list[dict[str, Any]]:
+    """By number, 500 at a time: those that follow come with the last number as `after`."""
+    return [_told(house, caller, each) for each in listed(house.desk, caller.principal, after)]
 
 
 @router.get("/{number}", summary="一件异议 One objection, its events, its clocks and what can be done now")

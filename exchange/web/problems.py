@@ -108,6 +108,12 @@ def of_store(request: Request, error: OSError) -> Response:
     )
 
 
+def said_of_lake(error: LakeError | OSError) -> str:
+    """That a part of a page cannot be shown, in words; the operator's log says why."""
+    log.error("the lake fails: %s", error if isinstance(error, LakeError) else store.refused(error).message)
+    return "数据暂时无法读取，请稍后再试 The data cannot be read now: try again in a while"
+
+
 def install(app: FastAPI) -> None:
     """Every error that leaves the app is a problem."""
 

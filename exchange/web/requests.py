@@ -16,7 +16,7 @@ from exchange.requests import METHODS, find, listed, take
 from exchange.steps import Case, possible
 from exchange.subscriptions import MOST_KEPT, of_request
 from exchange.subscriptions import apply as apply_for
-from exchange.web.house import Applicant, House, Number, TheHouse
+from exchange.web.house import After, Applicant, House, Number, TheHouse
 
 router = APIRouter(prefix="/api/v1/requests", tags=["申请 requests"])
 Text = Annotated[str, Field(max_length=LONGEST)]
@@ -82,8 +82,9 @@ def apply(house: TheHouse, caller: Applicant, application: Application) -> dict[
 
 
 @router.get("", summary="清单 Those that you have a part in")
-def requests(house: TheHouse, caller: Applicant) -> list[dict[str, Any]]:
-    return [_told(house, caller, each) for each in listed(house.desk, caller.principal)]
+def requests(house: TheHouse, caller: Applicant, after: After = 0) -> list[dict[str, Any]]:
+    """By number, 500 at a time: those that follow come with the last number as `after`."""
+    return [_told(house, caller, each) for each in listed(house.desk, caller.principal, after)]
 
 
 @router.get("/{number}", summary="一件申请 One request, its events, its clocks and what can be done now")

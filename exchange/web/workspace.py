@@ -3,11 +3,12 @@ is what the API shows (`exchange.web.requests`, `.objections`, `.applications`, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Response
 
-from exchange import applications, objections, requests, words
+from exchange import applications, cases, objections, requests, words
 from exchange.access import readable, require_official
 from exchange.deadlines import clocks
 from exchange.desk import Desk
@@ -15,15 +16,13 @@ from exchange.errors import Forbidden
 from exchange.notices import MOST, Kept, inbox, mark_read
 from exchange.people import Principal
 from exchange.reading import MOST_ROWS
-from exchange.steps import Case, allowed
+from exchange.steps import OVER, Case, allowed
 from exchange.web.house import Number
 from exchange.web.logged_in import Visit, Visiting
 from exchange.web.rendering import to
 
 router = APIRouter(include_in_schema=False)
 Kind = Literal["requests", "objections", "applications"]
-_OVER: Final = {"ended", "closed"}
-"""States of cases that nothing follows on."""
 MOST_OVER: Final = 20
 """Cases that are over and still shown, the newest; the API has all."""
 
@@ -31,17 +30,19 @@ MOST_OVER: Final = 20
 @router.get("/workspace")
 def workspace(visit: Visiting) -> Response:
     """What waits, and what is under way; what is over stands below."""
-    found: dict[Kind, list[Case[Any]]] = {
-        "requests": [*requests.listed(visit.desk, visit.person)],
-        "objections": [*objections.listed(visit.desk, visit.person)],
-        "applications": [*applications.listed(visit.desk, visit.person)],
+    found: dict[Kind, tuple[Sequence[Case[Any]], int]] = {
+        "requests": requests.at_hand(visit.desk, visit.person, MOST_OVER),
+        "objections": objections.at_hand(visit.desk, visit.person, MOST_OVER),
+        "applications": applications.at_hand(visit.desk, visit.person, MOST_OVER),
     }
+    lists = {kind: _in_order(some) for kind, (some, _) in found.items()}
     return visit.page(
         "workspace",
         notices=_notices(visit, unread=True),
-        shown=[kind for kind, cases in found.items() if cases or _hears_of(kind, visit.person)],
-        lists={kind: _in_order(cases) for kind, cases in found.items()},
-        earlier={kind: len(cases) - len(_in_order(cases)) for kind, cases in found.items()},
+        shown=[kind for kind, (some, _) in found.items() if some or _hears_of(kind, visit.person)],
+        lists=lists,
+        most=cases.MOST,
+        more={kind: count - len(lists[kind]) for kind, (_, count) in found.items()},
         mine=lambda case: allowed(case, visit.person),
         due=lambda case: _due(visit.desk, case),
     )
@@ -52,11 +53,11 @@ def _hears_of(kind: Kind, person: Principal) -> bool:
     return person.official or kind != "requests"
 
 
-def _in_order(cases: list[Case[Any]]) -> list[Case[Any]]:
+def _in_order(some: Sequence[Case[Any]]) -> list[Case[Any]]:
     """What is under way, the newest first, and then what is over, as far as it is shown."""
-    newest = sorted(cases, key=lambda each: -each.number)
-    over = [each for each in newest if each.state in _OVER]
-    return [each for each in newest if each.state not in _OVER] + over[:MOST_OVER]
+    newest = sorted(some, key=lambda each: -each.number)
+    over = [each for each in newest if each.state in OVER]
+    return [each for each in newest if each.state not in OVER] + over[:MOST_OVER]
 
 
 def _notices(visit: Visit, *, unread: bool = False, read: bool = False) -> list[tuple[Kept, str, str]] | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, Final
 
 from lake.auditlog import HEAD, LOG, SEGMENT, TURN, read_line, segment_name, signed_checkpoint
 from lake.merkle import Frontier, leaf_hash
@@ -14,6 +14,7 @@ from lake.signing import Trust, canonical
 from lake.verify.copy import Copy, Finding
 
 Entry = dict[str, Any]
+_HEAD: Final = f"{LOG}/{HEAD}"
 
 
 @dataclass
@@ -118,38 +119,52 @@ def _but_texts(entry: Entry) -> Entry:
 
 
 def replay(copy: Copy, trust: Trust, kept: Mapping[str, Any] | None) -> Generator[Finding, None, Log]:
-    """The log from its beginning; it ends where a line is wrong, since every root after it hangs on that line."""
+    """The log from its beginning; it ends where a line is wrong, since every root after it hangs on that line.
+
+    A lake that is at work goes on writing meanwhile: the log is read on for as long as its head tells of more."""
     log, frontier = Log(), Frontier()
-    for place, line in _lines(copy):
-        wrong = _wrong(line, frontier, trust)
-        if wrong:
-            yield Finding(place, f"{wrong}; nothing after it in the log is proved")
+    wrong, head = _read_on(copy, log, frontier, trust), _read_head(copy)
+    while wrong is None and _size(head) > (known := len(log.roots)):
+        wrong, head = _read_on(copy, log, frontier, trust), _read_head(copy)
+        if len(log.roots) == known:
             break
-        entry, checkpoint = read_line(line)
-        log.roots.append(frontier.root().hex())
-        log.checkpoints.append(checkpoint)
-        log.take(entry)
     copy.entries = len(log.roots)
     copy.checkpoint = log.checkpoints[-1] if log.checkpoints else {}
+    if wrong is not None:
+        yield wrong
     yield from _strangers(copy, log)
-    yield from _head(copy, log, trust)
+    yield from _head(copy, log, trust, head)
     if kept is not None:
         yield from _kept(log, trust, kept)
     return log
 
 
-def _lines(copy: Copy) -> Iterator[tuple[str, bytes]]:
-    """Each line with its place. What follows the last line's end is a line too, and will be found to be none."""
-    start = 0
-    while copy.exists(path := f"{LOG}/{segment_name(start)}"):
+def _read_on(copy: Copy, log: Log, frontier: Frontier, trust: Trust) -> Finding | None:
+    """Take what the log has gained; the first line that is wrong, if one is."""
+    for place, line in _lines(copy, len(log.roots)):
+        if wrong := _wrong(line, frontier, trust):
+            return Finding(place, f"{wrong}; nothing after it in the log is proved")
+        entry, checkpoint = read_line(line)
+        log.roots.append(frontier.root().hex())
+        log.checkpoints.append(checkpoint)
+        log.take(entry)
+    return None
+
+
+def _lines(copy: Copy, start: int) -> Iterator[tuple[str, bytes]]:
+    """Each line from an entry on, with its place. What follows the last line's end is a line too, and will be found to
+    be none, unless somebody is just writing it."""
+    known, first = start % SEGMENT, start - start % SEGMENT
+    while copy.exists(path := f"{LOG}/{segment_name(first)}"):
         data = copy.read(path)
+        data = data if data.endswith(b"\n") else copy.read(path)
         lines = data.split(b"\n")
         whole = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-        for number, line in enumerate(whole, 1):
+        for number, line in enumerate(whole[known:], known + 1):
             yield f"{path} line {number}", line
         if len(whole) != SEGMENT:
             return
-        start += SEGMENT
+        known, first = 0, first + SEGMENT
 
 
 def _wrong(line: bytes, frontier: Frontier, trust: Trust) -> str | None:
@@ -171,21 +186,30 @@ def _wrong(line: bytes, frontier: Frontier, trust: Trust) -> str | None:
 
 
 def _strangers(copy: Copy, log: Log) -> Iterator[Finding]:
-    named = {f"{LOG}/{HEAD}"} | {
-        f"{LOG}/{segment_name(start)}" for start in range(0, len(log.roots) + 1, SEGMENT)
-    }
+    named = {_HEAD} | {f"{LOG}/{segment_name(start)}" for start in range(0, len(log.roots) + 1, SEGMENT)}
     for path in (yield from copy.finished(LOG)):
         if path not in named:
             yield Finding(path, "this is no part of the log")
 
 
-def _head(copy: Copy, log: Log, trust: Trust) -> Iterator[Finding]:
+def _read_head(copy: Copy) -> bytes | None:
+    return copy.read(_HEAD) if copy.exists(_HEAD) else None
+
+
+def _size(head: bytes | None) -> int:
+    """How many entries a head tells of; none where it cannot be read."""
+    try:
+        return int(json.loads(head or b"")["checkpoint"]["size"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def _head(copy: Copy, log: Log, trust: Trust, data: bytes | None) -> Iterator[Finding]:
     """The newest checkpoint tells that the log's end was not cut off."""
-    path = f"{LOG}/{HEAD}"
-    if not copy.exists(path):
+    path = _HEAD
+    if data is None:
         yield Finding(path, "the newest checkpoint is missing")
         return
-    data = copy.read(path)
     try:
         head = json.loads(data)
         checkpoint, size = head["checkpoint"], int(head["checkpoint"]["size"])
@@ -205,7 +229,8 @@ def _head(copy: Copy, log: Log, trust: Trust) -> Iterator[Finding]:
         yield Finding(path, "the newest checkpoint is not the log's")
     elif size < len(log.roots):
         copy.notes.append(
-            "the process of the last entries was killed before it moved the log's head; the next one will"
+            "the log's head is not moved to the last entries yet: their process is at it, or was killed; "
+            "the next one will"
         )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 
 from lake import progress, store
+from lake.auditlog import HEAD, LOG
 from lake.certificates import Certificate
 from lake.signing import Trust, public_key
 from lake.verify import Copy, Finding, verify
@@ -22,6 +24,8 @@ from portal import SUMS
 from schemas.errors import LakeError, one_line
 from schemas.policy import ZONES
 from schemas.settings import Settings, absolute
+
+LOOKS: Final = 3
 
 
 def verify_lake(
@@ -34,7 +38,10 @@ def verify_lake(
     site: str = "",
 ) -> bool:
     """Print the first thing that is wrong, or every thing; whether all is right. LakeError where there is nothing to
-    look at."""
+    look at.
+
+    Of a lake that is at work one part is read after another, and what was published or removed in between fits neither:
+    while its log grows meanwhile, what is wrong is looked at again, `LOOKS` times in all."""
     settings = Settings(lake=lake) if lake else Settings()
     copy = Copy(settings.lake_root)
     trust = Trust.of(public_key(path.read_bytes(), str(path)) for path in keys) if keys else None
@@ -42,8 +49,20 @@ def verify_lake(
     if not any(store.exists(copy.uri(place)) for place in ("proof", *ZONES, "downloads")):
         raise LakeError("nothing was ever published here: there is no audit log", file=copy.root)
     with shown(), progress.going("核验 verify", unit="bytes"):
-        wrong = chain(_findings(copy, trust, _kept(checkpoint), settings, with_ledger), _of_site(copy, site))
-        found = list(islice(wrong, None if every else 1))
+        for _ in range(LOOKS):
+            copy = Copy(settings.lake_root)
+            before = _head(copy)
+            wrong = chain(
+                _findings(copy, trust, _kept(checkpoint), settings, with_ledger), _of_site(copy, site)
+            )
+            found = list(islice(wrong, None if every else 1))
+            at_work = bool(found) and _head(copy) != before
+            if not at_work:
+                break
+    if at_work:
+        copy.notes.append(
+            "the lake was at work meanwhile, which what is told may be of: look again, or at a copy"
+        )
     for finding in found:
         console.print(f"[red]错误 wrong[/red] {escape(one_line(str(told(finding))))}")
     if not found:
@@ -51,6 +70,12 @@ def verify_lake(
     for note in copy.notes:
         console.print(f"[yellow]注意 note[/yellow] {escape(one_line(note))}")
     return not found
+
+
+def _head(copy: Copy) -> bytes:
+    """The newest checkpoint of the log, which every entry moves."""
+    path = f"{LOG}/{HEAD}"
+    return copy.read(path) if copy.exists(path) else b""
 
 
 def _findings(
@@ -94,9 +119,18 @@ def _requests(copy: Copy, settings: Settings) -> Iterator[Finding]:
     if not state.begun:
         copy.notes.append("XUANWU_EXCHANGE has no database: its cases are not compared with the log")
         return
-    proved = islice(entries(copy.root), copy.entries)
-    for case, wrong in unlike(state, (entry for _, entry in proved)):
+    proved = (entry for _, entry in islice(entries(copy.root), copy.entries))
+    for case, wrong in unlike(state, proved, _since(copy.entries)):
         yield Finding(f"exchange, {case}", wrong)
+
+
+def _since(start: int) -> Iterator[dict[str, Any]]:
+    """What the lake's own log has gained since, for the database goes on too: the next look proves it."""
+    from lake.auditlog import entries
+
+    with suppress(ValueError):  # from a line on that is none nothing is believed
+        for _, entry in entries(Settings().lake_root, start):
+            yield entry
 
 
 def told(finding: Finding) -> Finding:

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+
 from lake import releases, store
 from pipelines.context import Context
 from pipelines.listing.dcat import catalog
@@ -27,6 +29,7 @@ from portal import Built, Site, build
 from portal.pages import texts
 from schemas.errors import LakeError, SettingsError
 from schemas.settings import Settings, absolute
+from schemas.spreadsheets import no_formula
 from schemas.workdays import day_of
 
 BOM = "\ufeff"
@@ -103,9 +106,10 @@ def _published(ctx: Context) -> dict[str, date]:
 
 
 def _csv(rows: list[Row]) -> str:
+    """Entries come from other platforms too: no cell is a formula (as in downloads)."""
     text = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(text)
+        writer.writerow(rows[0])
+        writer.writerows(no_formula(pa.array(row.values(), pa.string())).to_pylist() for row in rows)
     return text.getvalue()

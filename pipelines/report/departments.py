@@ -12,7 +12,8 @@ those of quality are, over the same facts.
     answered     applications for what it opens on conditions: answered in time                  in `WITHIN`
     disposed     its own grants that have ended: what became of the data told in time            in `WITHIN`
 
-A clock counts once it has ended, or once its last day has passed. There is no total: neither the decree nor the
+A clock counts once it was met, or once its last day has passed: what the other side withdrew in time is nobody's
+merit, however often it is asked and withdrawn. There is no total: neither the decree nor the
 standard has weights, and a mean of unlike things would hide the one that needs work.
 """
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
 from exchange import applications, objections, requests
@@ -123,8 +124,12 @@ def _of_cases(ctx: Context) -> Iterator[_Counted]:
         whose = {"provider": case.terms.provider, "requester": case.terms.department}
         for clock in clocks(case, numbers, now):
             what = _OF_CLOCKS.get(clock.name)
-            if what and clock.since > now - WITHIN and (clock.done is not None or clock.late(now)):
+            if what and clock.since > now - WITHIN and _counts(clock, now):
                 yield whose[clock.of], what, _in_time(clock, ctx)
+
+
+def _counts(clock: Clock, now: datetime) -> bool:
+    return clock.late(now) or (clock.done is not None and clock.by == clock.of)
 
 
 def _in_time(clock: Clock, ctx: Context) -> Indicator:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from exchange import applications
+from exchange import applications, cases
 from exchange.accounts import Session
-from exchange.applications import MOST_OPEN, apply_for, find, given, listed, take
+from exchange.applications import MOST_OPEN, apply_for, at_hand, find, given, listed, take
 from exchange.deadlines import clocks
 from exchange.desk import Desk
 from exchange.errors import ExchangeError, Forbidden, NotThere, Unfit
@@ -171,6 +171,9 @@ def test_the_public_applies_and_nobody_else(desk: Desk, who: Principal) -> None:
         ({"purpose": "据" * 5000}, Unfit, "too long"),
         ({"applicant": "某" * 201}, Unfit, "name is too long"),
         ({"safeguards": "none \0"}, Unfit, "signs"),
+        *[({name: " \u3000\u200b\n"}, Unfit, name) for name in ("applicant", "purpose", "safeguards")],
+        ({"applicant": "\u202e某某大学"}, Unfit, "not seen"),
+        ({"purpose": "研究\x1b[2J"}, Unfit, "not seen"),
         ({"use": "marketing"}, Unfit, "unknown"),
         ({"accepts": False}, Unfit, "not accepted"),
         ({"accepts": "yes"}, Unfit, "not accepted"),
@@ -186,6 +189,25 @@ def test_what_an_application_must_say(desk: Desk, other: dict, error: type[Excha
         applied(desk, **other)
     assert listed(desk, AUDITOR) == []
     assert not store.exists(store.join(desk.log.folder, segment_name(0)))
+
+
+def test_a_text_of_several_lines_and_of_any_script_is_taken(desk: Desk) -> None:
+    text = "一、研究\r\n\t二、Öffnung, بيانات\u200f, 👨\u200d👩\u200d👧"
+    assert applied(desk, purpose=text).terms.purpose == text
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "\u200b\u3000\n"])
+def test_a_refusal_without_a_reason_is_none(desk: Desk, reason: str) -> None:
+    number = applied(desk).number
+    with pytest.raises(Unfit, match="lacks reason"):
+        take(desk, LINES, number, "propose", {"consent": False, "reason": reason})
+
+
+@pytest.mark.parametrize("reason", ["不符\u202e", "不符\x07", "\u2066x", "\x9b31m"])
+def test_what_is_said_reads_as_it_was_written(desk: Desk, reason: str) -> None:
+    number = applied(desk).number
+    with pytest.raises(Unfit, match="malformed"):
+        take(desk, LINES, number, "propose", {"consent": False, "reason": reason})
 
 
 def test_so_many_and_no_more_whoever_comes_at_one_moment(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,6 +232,54 @@ def test_so_many_and_no_more_whoever_comes_at_one_moment(desk: Desk, monkeypatch
     applied(desk)
     with pytest.raises(Unfit, match="under way"):
         applied(desk)
+
+
+# ── many ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_list_comes_in_parts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases, "MOST", 2)
+    for who in (CITIZEN, OTHER, CITIZEN, CITIZEN, CITIZEN):
+        applied(desk, who)
+    parts = [[each.number for each in listed(desk, CITIZEN, after)] for after in (0, 3, 5)]
+    assert parts == [[1, 3], [4, 5], []]
+    assert [each.number for each in listed(desk, AUDITOR, 3)] == [4, 5]
+    assert len(listed(desk, CITIZEN)) == 4
+    assert listed(desk, AUDITOR, 2**31 - 1) == []
+
+
+def test_who_applies_and_withdraws_is_counted_by_what_is_under_way_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        went(desk, (CITIZEN, "withdraw"))
+    applied(desk)
+    rows: list[int] = []
+    read = cases.read
+
+    def reading(*what: Any) -> Any:
+        found = read(*what)
+        rows.append(len(found))
+        return found
+
+    monkeypatch.setattr(cases, "read", reading)
+    applied(desk)
+    assert rows == [1]
+
+
+def test_what_waits_is_at_hand_before_what_rests_and_a_few_of_what_is_over(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "MOST", 3)
+    for _ in range(4):
+        went(desk, (CITIZEN, "withdraw"))
+    waits = [applied(desk).number, went(desk, (LINES, "propose")).number]
+    rests = [went(desk, *GRANTED).number, went(desk, *GRANTED, (BUREAU, "suspend")).number]
+    for who in (CITIZEN, LINES, BUREAU):
+        found, count = at_hand(desk, who, 2)
+        assert [each.number for each in found] == [3, 4, *waits, rests[1]]
+        assert count == 8
+    assert at_hand(desk, OTHER, 2) == ([], 0)
 
 
 # ── what is given ─────────────────────────────────────────────────────────────────────────────────────────

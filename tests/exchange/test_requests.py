@@ -107,6 +107,8 @@ def test_where_the_log_cannot_be_written_no_step_counts(desk: Desk, monkeypatch:
     [
         ({"basis": ""}, Unfit, "lacks basis"),
         ({"scenario": None}, Unfit, "lacks scenario"),
+        ({"scenario": " \u200b"}, Unfit, "lacks scenario"),
+        ({"basis": "\u202e条例"}, Unfit, "not seen"),
         ({"method": "mail"}, Unfit, "method"),
         ({"dataset": "civil_affairs.nothing"}, NotThere, "no such table"),
         ({"policy": "nothing"}, NotThere, "no such table"),

@@ -11,17 +11,21 @@ import sqlalchemy as sa
 
 from exchange import risks as kept_risks
 from exchange.desk import Desk
+from exchange.errors import Busy
 from exchange.logged import unlike
 from exchange.notices import gather, inbox
 from exchange.people import Principal
 from exchange.refusals import Refusals
 from exchange.risks import Risk, risks, watch
+from exchange.schema import RISKS
 from exchange.usage import usage
 from exchange.watching import Finding, Rule
-from exchange.words import COUNTED, RISKS, body, subject
+from exchange.words import COUNTED, body, subject
+from exchange.words import RISKS as IN_WORDS
 from schemas.errors import LakeError
 from schemas.workdays import day_of
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CLERK, STRANGER, Clock, person
+from tests.exchange.test_logged import full_disk
 from tests.exchange.test_watching import DAY, MARRIAGE, before, granted, put, tables_that_join
 
 CENTRE = person("centre", "", "data_centre")
@@ -105,6 +109,44 @@ def test_days_on_which_nobody_watched_are_caught_up_with(desk: Desk, clock: Cloc
     assert [each.finding.day for each in risks(desk, None)] == [DAY]
 
 
+def test_a_risk_that_was_found_while_the_log_was_looked_at_is_nobodys_forgery(unusual: Desk) -> None:
+    watch(unusual)
+    log = [entry for _, entry in unusual.log.entries(0)]
+    assert list(unlike(unusual.state, [], log)) == []
+    assert [told for _, told in unlike(unusual.state, [], [])] == [
+        "it is not in the audit log: somebody wrote it into the database"
+    ]
+
+
+def test_a_risk_that_the_database_could_not_keep_is_nobodys_forgery(unusual: Desk) -> None:
+    with full_disk(unusual), pytest.raises(Busy):
+        watch(unusual)
+    assert len(entries(unusual, "undone")) == 1
+    assert list(unlike(unusual.state, (entry for _, entry in unusual.log.entries(0)))) == []
+    assert watch(unusual) == 1
+    assert list(unlike(unusual.state, (entry for _, entry in unusual.log.entries(0)))) == []
+
+
+def test_a_day_that_somebody_else_is_still_counting_is_looked_at_again(
+    desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.wait(days=(DAY - day_of(clock())).days)
+    for day in before():
+        put(desk, day, 100)
+    assert watch(desk) == 0
+
+    def at_it(desk: Desk) -> None:
+        raise Busy("somebody else is counting the usage")
+
+    clock.wait(days=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_risks, "count", at_it)
+        assert watch(desk) == 0
+    put(desk, DAY, 50_000)  # the evening of the day before, counted now
+    clock.wait(hours=1)
+    assert watch(desk) == 1
+
+
 def test_who_begins_to_watch_does_not_look_at_a_year(desk: Desk, clock: Clock) -> None:
     clock.wait(days=(DAY - day_of(clock())).days + 3)
     for day in before():
@@ -141,6 +183,29 @@ def test_what_is_of_several_datasets_is_told_to_all_their_providers(desk: Desk, 
     assert "（，" not in body(kept.notice, desk.catalogue) + subject(kept.notice)
 
 
+@pytest.mark.parametrize(
+    ("tables", "about"),
+    [
+        (
+            [("civil_affairs.marriage", "default"), ("civil_affairs.marriage", "statistics")],
+            "（civil_affairs.marriage）",
+        ),
+        ([("0a1b2c3d", "")], "一天内多次读取被拒（2026-06-11）。"),  # a name of no dataset, as a digest
+    ],
+)
+def test_a_notice_tells_no_policy_and_no_dataset_where_there_is_none(
+    desk: Desk, clock: Clock, tables: list[tuple[str, str]], about: str
+) -> None:
+    clock.wait(days=(DAY - day_of(clock())).days)
+    for dataset, policy in tables:
+        put(desk, DAY, refused=20, reads=0, dataset=dataset, policy=policy)
+    assert watch(desk) == 1
+    gather(desk)
+    (kept,) = inbox(desk.state, BUREAU)
+    text = body(kept.notice, desk.catalogue)
+    assert about in text and "，）" not in text and "policy )" not in text and "0a1b" not in text
+
+
 def test_a_grant_that_nobody_uses_is_told_to_its_two_sides(desk: Desk, clock: Clock) -> None:
     number = granted(desk)
     clock.wait(days=90)
@@ -165,6 +230,35 @@ def test_who_may_see_what(unusual: Desk) -> None:
         assert sorted(risk.finding.rule for risk in risks(unusual, each)) == ["refused", "volume"]
     assert risks(unusual, None, since=DAY + timedelta(days=1)) == []
     assert risks(unusual, person("nobody", "", "public")) == []
+
+
+def test_a_provider_sees_what_is_of_its_datasets_and_of_none_that_is_called_alike(unusual: Desk) -> None:
+    """The names are looked for by the database, to which `_` and `%` may be signs that stand for others."""
+    watch(unusual)
+    names = (
+        "civil_affairsXmarriage",
+        "civilXaffairs.marriage",
+        "civil_affairs.marriage_2",
+        "%",
+        "x.civil_affairs.marriage",
+    )
+    with unusual.state.begin() as connection:
+        (row,) = connection.execute(sa.select(RISKS)).mappings()
+        for number, name in enumerate(names, 2):
+            more = {"number": number, "key": name, "datasets": [name]}
+            connection.execute(sa.insert(RISKS).values({**row} | more))
+    assert [each.number for each in risks(unusual, CLERK)] == [1]
+    assert len(risks(unusual, BUREAU)) == 6
+
+
+def test_the_newest_are_told(unusual: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch(unusual)
+    with unusual.state.begin() as connection:
+        (row,) = connection.execute(sa.select(RISKS)).mappings()
+        for number in (2, 3):
+            connection.execute(sa.insert(RISKS).values({**row} | {"number": number, "key": str(number)}))
+    monkeypatch.setattr(kept_risks, "MOST", 2)
+    assert [each.number for each in risks(unusual, CLERK)] == [3, 2]
 
 
 def test_a_holder_sees_its_grants_that_it_does_not_use(desk: Desk, clock: Clock) -> None:
@@ -206,7 +300,7 @@ def test_what_somebody_does_to_them_verify_finds(unusual: Desk, change: str, wro
 
 
 def test_every_rule_has_its_words() -> None:
-    assert set(get_args(Rule)) == set(RISKS) == set(COUNTED)
+    assert set(get_args(Rule)) == set(IN_WORDS) == set(COUNTED)
 
 
 def test_the_numbers_are_the_citys(unusual: Desk) -> None:

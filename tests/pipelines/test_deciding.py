@@ -28,5 +28,12 @@ def test_who_decides_has_no_number(who: str) -> None:
         official(who, "--by")
 
 
+@pytest.mark.parametrize("text", ["科员\x1b[2J", "\u202e科员"])
+def test_what_is_logged_commands_no_terminal(text: str) -> None:
+    for told in (official, plain):
+        with pytest.raises(XuanwuError, match="command a terminal"):
+            told(text, "--by")
+
+
 def test_a_reason_in_words() -> None:
     assert plain("上月  补录，数量核对无误", "--why") == "上月 补录，数量核对无误"

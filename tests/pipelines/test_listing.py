@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,7 +21,7 @@ from pipelines.listing import export
 from pipelines.listing.dcat import catalog
 from pipelines.listing.tables import CYCLES, FORMATS, SHEETS, TYPES, cycle
 from schemas.load import Catalogue
-from schemas.model import Entry
+from schemas.model import Entry, Text, Title
 from schemas.model.sources import FileSource
 from schemas.settings import Settings
 from tests.pipelines.publishing.making import ID, KEY, OPEN, SECRET, City, people
@@ -62,6 +63,19 @@ def test_every_dataset_and_field_is_listed_once(ctx: Context, tmp_path: Path) ->
         "关联资源代码": "",
     }
     assert all(row["共享条件"] for row in table(resources) if not row["共享类型"].startswith("1"))
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "＝1"])
+def test_no_cell_is_a_formula(ctx: Context, tmp_path: Path, text: str) -> None:
+    """A title may be of an entry that came from another platform."""
+    school = ctx.catalogue.entries["education.school"]
+    said = {"title": Title(zh=text, en=text), "summary": Text(zh=text)}
+    name, field = next(iter(school.fields.items()))
+    fields = {**school.fields, name: field.model_copy(update={"title": Title(zh=text, en=text)})}
+    entries = {**ctx.catalogue.entries, school.id: school.model_copy(update={**said, "fields": fields})}
+    written = export(replace(ctx, catalogue=replace(ctx.catalogue, entries=entries)), tmp_path / "lists")
+    cells = [cell for path in written[:3] for row in table(path) for cell in row.values()]
+    assert f"'{text}" in cells and text not in cells
 
 
 def test_every_kind_of_type_source_and_download_has_its_word(ctx: Context) -> None:

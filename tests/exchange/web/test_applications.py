@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,20 @@ def test_a_download_is_in_the_log_once_a_day_and_its_rows_are_counted(
     assert usage(exchange.desk, PEOPLE["asker"]) == []
 
 
+def test_a_day_of_downloads_is_the_citys(exchange: Exchange, clock: Clock) -> None:
+    """As the usage counts it: what is fetched after the city's midnight is of the new day, and what is fetched at
+    eight in the morning, when that of UTC begins, is not new."""
+    url = releases(exchange, granted(exchange))[0]["files"][0]["url"]
+    day = clock.now.date()
+    for hour, minute, entries in ((15, 0, 2), (15, 59, 2), (16, 1, 4)):  # 23:00, 23:59, 00:01 in the city
+        clock.now = datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
+        exchange.get(url, "citizen")
+        assert len(exchange.log()) == entries
+    clock.wait(hours=8)
+    exchange.get(url, "citizen")
+    assert len(exchange.log()) == 4
+
+
 def test_a_download_by_another_application_is_in_the_log_as_that_ones(exchange: Exchange) -> None:
     for here in (granted(exchange), granted(exchange)):
         exchange.get(releases(exchange, here)[0]["files"][0]["url"], "citizen")
@@ -179,6 +194,45 @@ def test_nothing_leaves_where_the_log_cannot_be_written(
     assert exchange.log() == []
     assert exchange.get(url, "citizen").status_code == 200
     assert len(exchange.log()) == 2  # what was not told is told the next time
+
+
+@pytest.mark.parametrize("how", ["shorter", "longer", "a link"])
+def test_a_file_of_another_size_is_not_given(exchange: Exchange, how: str, tmp_path: Path) -> None:
+    url = releases(exchange, granted(exchange))[0]["files"][0]["url"]
+    file = newest(exchange) / url.rpartition("/")[2]
+    if how == "a link":
+        (tmp_path / "other").write_text("somebody else's")
+        file.unlink()
+        file.symlink_to(tmp_path / "other")
+    else:
+        data = file.read_bytes()
+        file.write_bytes(data[:100] if how == "shorter" else data + b"more")
+    for answer in (
+        exchange.get(url, "citizen"),
+        exchange.get(url, "citizen", headers={"Range": "bytes=0-9"}),
+    ):
+        problem(answer, 500)
+        assert b"V00" not in answer.content and b"somebody" not in answer.content
+    assert exchange.log() == []
+
+
+def test_a_list_goes_on_behind_a_number(exchange: Exchange) -> None:
+    for _ in range(3):
+        apply(exchange)
+    for path, found in ((PATH, [1, 2, 3]), (f"{PATH}?after=2", [3]), (f"{PATH}?after=3", [])):
+        assert [each["number"] for each in exchange.get(path, "citizen").json()] == found
+    for kind in ("requests", "objections", "applications"):
+        assert exchange.get(f"/api/v1/{kind}?after=7", "bureau").json() == []
+        for after in (-1, 2**31, "x"):
+            problem(exchange.get(f"/api/v1/{kind}?after={after}", "bureau"), 422)
+
+
+@pytest.mark.parametrize("number", [2**31, 2**62])
+def test_a_number_that_not_every_database_counts_is_malformed(exchange: Exchange, number: int) -> None:
+    for path in (f"{PATH}/{number}", f"{PATH}/{number}/releases", f"{PATH}/{number}/releases/x/visit.csv"):
+        answer = exchange.get(path, "citizen")
+        problem(answer, 422)
+        assert "path.number" in answer.text or "path.named.number" in answer.text, answer.text
 
 
 # ── who has it, and how long ──────────────────────────────────────────────────────────────────────────────

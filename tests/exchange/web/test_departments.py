@@ -87,6 +87,30 @@ def test_objections_and_what_is_opened(exchange: Exchange, clock: Clock) -> None
     assert found["collected"] == Indicator(0, 1)  # nothing was merged by a run of the day
 
 
+def test_what_is_withdrawn_is_nobodys_merit_and_no_excuse(exchange: Exchange, clock: Clock) -> None:
+    for _ in range(2):
+        take(exchange.desk, PEOPLE["asker"], submitted(exchange), "withdraw", {})
+    assert scored(exchange)["health"].indicators["replied"] == Indicator()
+    late = submitted(exchange)
+    clock.wait(days=50)
+    assert scored(exchange)["health"].indicators["replied"] == Indicator(0, 1)
+    take(exchange.desk, PEOPLE["asker"], late, "withdraw", {})
+    assert scored(exchange)["health"].indicators["replied"] == Indicator(0, 1)
+
+
+def test_what_the_other_side_ended_is_nobodys_merit(exchange: Exchange, clock: Clock) -> None:
+    """A grant whose holder disposed of it before anything was delivered, and one that its provider revoked at its end."""
+    take(exchange.desk, PEOPLE["asker"], exchange.grant(), "dispose", {"disposal": "未使用"})
+    found = scored(exchange)["health"].indicators
+    assert (found["replied"], found["delivered"]) == (Indicator(1, 1), Indicator())
+    number = exchange.grant(until=UNTIL)
+    take(exchange.desk, PEOPLE["clerk"], number, "deliver", {})
+    clock.wait(days=92)
+    take(exchange.desk, PEOPLE["chief"], number, "revoke", {"reason": "到期"})
+    assert scored(exchange)["health"].indicators["delivered"] == Indicator(1, 1)
+    assert "education" not in scored(exchange)
+
+
 def test_where_it_is_told(exchange: Exchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     exchange.grant()
     ctx = replace(exchange.city.ctx, clock=exchange.desk.clock)

@@ -188,6 +188,57 @@ def roll_back(copy: Path, size: int) -> None:
     (copy / "proof/log/head.json").write_bytes(canonical(head) + b"\n")
 
 
+@pytest.mark.parametrize("more", [1, 3, 1200])
+def test_a_log_that_grows_while_it_is_looked_at(
+    copy: Path, town: Town, trust: Trust, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    """An exchange is at work: between the log's last line and its head others write."""
+    log = AuditLog(Settings(home=copy, lake=str(copy)), signing.load_signer(town.settings, lambda _: ""))
+    read, left = Copy.read, [more, 1, 1]
+
+    def reading(self: Copy, path: str) -> bytes:
+        if path.endswith("head.json") and left:
+            with log.turn() as append:
+                append(*({"action": "approve", "by": "someone"} for _ in range(left.pop(0))))
+        return read(self, path)
+
+    monkeypatch.setattr(Copy, "read", reading)
+    looked = Copy(str(copy))
+    before = len(log_lines(copy))
+    assert list(verify(looked, trust)) == []
+    assert looked.entries == before + more + 2
+
+
+def test_a_wrong_line_among_those_that_came_meanwhile_is_told_by_its_place(
+    copy: Path, town: Town, trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog(Settings(home=copy, lake=str(copy)), signing.load_signer(town.settings, lambda _: ""))
+    read, before = Copy.read, len(log_lines(copy))
+
+    def reading(self: Copy, path: str) -> bytes:
+        if path.endswith("head.json") and len(log_lines(copy)) == before:
+            log.append({"action": "approve", "by": "someone"})
+            with (copy / "proof/log/00000000.jsonl").open("ab") as file:
+                file.write(b"nothing\n")
+        return read(self, path)
+
+    monkeypatch.setattr(Copy, "read", reading)
+    (found, *_) = verify(Copy(str(copy)), trust)
+    assert found.place == f"proof/log/00000000.jsonl line {before + 2}"
+
+
+def test_a_line_that_is_being_written_is_read_again(
+    copy: Path, trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, torn = Copy.read, ["proof/log/00000000.jsonl"]
+
+    def reading(self: Copy, path: str) -> bytes:
+        return read(self, torn.pop())[:-20] if torn and path == torn[0] else read(self, path)
+
+    monkeypatch.setattr(Copy, "read", reading)
+    assert wrong(copy, trust) == []
+
+
 def test_a_kept_checkpoint_tells_a_lake_put_back_whole(copy: Path, town: Town, trust: Trust) -> None:
     """Everything after a day taken away, files and all: only who kept a checkpoint can tell."""
     kept = json.loads((copy / "proof/log/head.json").read_bytes())

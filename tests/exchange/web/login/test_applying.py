@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -71,11 +72,42 @@ def test_from_the_form_to_the_download(people: Workplace, clock: Clock) -> None:
     assert "/releases/" not in people.page("citizen", here)
 
 
+def test_nobody_confirms_another_answer_than_was_shown(people: Workplace, clock: Clock) -> None:
+    here = people.send("citizen", "/applications", **said(clock))
+    people.send("clerk", f"{here}/propose", consent="yes", reason="符合开放条件")
+    (seen,) = set(re.findall(r'name="seen" value="(\d+)"', people.page("chief", here)))
+    people.send("chief", f"{here}/send_back", reason="再议", seen=seen)
+    people.send("clerk", f"{here}/propose", consent="no", reason="用途不符")
+    late = people.sent("chief", f"{here}/confirm", seen=seen)
+    assert late.status_code == 422 and "请再看一遍" in late.text  # type: ignore[attr-defined]
+    assert "待确认 proposed" in people.page("citizen", here)
+    (seen,) = set(re.findall(r'name="seen" value="(\d+)"', people.page("chief", here)))
+    people.send("chief", f"{here}/confirm", seen=seen)
+    assert "不予开放 declined" in people.page("citizen", here)
+
+
+@pytest.mark.parametrize("name", ["data_dictionary.json", "index.json"])
+def test_a_release_that_cannot_be_read_takes_nothing_else_of_the_page(
+    people: Workplace, clock: Clock, name: str
+) -> None:
+    here = people.send("citizen", "/applications", **said(clock))
+    people.send("clerk", f"{here}/propose", consent="yes", reason="符合开放条件")
+    people.send("chief", f"{here}/confirm")
+    (file,) = Path(people.exchange.city.settings.lake_root, "downloads").rglob(name)
+    file.write_text("{")
+    page = people.page("citizen", here)
+    assert "数据暂时无法读取" in page and "/releases/" not in page and str(file) not in page
+    people.send("citizen", f"{here}/dispose", disposal="已删除")
+
+
 def test_a_refused_form_keeps_what_was_written(people: Workplace, clock: Clock) -> None:
     answer = people.sent("citizen", "/applications", **said(clock, accepts=""))
     assert answer.status_code == 422  # type: ignore[attr-defined]
     text = answer.text  # type: ignore[attr-defined]
     assert "请阅读并接受开放条件" in text and "就诊人次研究" in text and 'value="governance" selected' in text
+    long = people.sent("citizen", "/applications", **said(clock, applicant="某" * 201))
+    assert long.status_code == 422  # type: ignore[attr-defined]
+    assert "申请主体名称过长" in long.text and "就诊人次研究" in long.text  # type: ignore[attr-defined]
     assert people.exchange.log("application") == []
 
 
