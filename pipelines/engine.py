@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +15,11 @@ from lake import progress, scratch
 from schemas.errors import EngineError
 from schemas.settings import Settings
 from schemas.sql import literal
+
+ENGINE_ERRORS: Final = (duckdb.Error, pa.ArrowException, OSError)
+"""What a query fails with. As Arrow hands DuckDB's failures on while a result is streamed they are OSErrors without a
+number, whose text begins with their kind."""
+_STREAMED: Final = re.compile(r"((?:\w+ )+Error): ")
 
 
 @contextmanager
@@ -53,16 +60,27 @@ def _share(connection: duckdb.DuckDBPyConnection) -> float:
 def engine_errors(
     doing: str, stage: str, so: str = "", *, dataset: str | None = None, batch: str | None = None
 ) -> Iterator[None]:
-    """DuckDB's messages, and Arrow's, may quote values: ours names the kind of failure, and what follows from it."""
+    """DuckDB's messages, and Arrow's, may quote values: ours names the kind of failure, and what follows from it. What
+    the store or the system refused passes."""
     try:
         yield
-    except (duckdb.Error, pa.ArrowException) as error:
+    except ENGINE_ERRORS as error:
+        if (kind := _kind(error)) is None:
+            raise
         raise EngineError(
-            f"the local engine could not {doing} ({type(error).__name__}){so}",
+            f"the local engine could not {doing} ({kind}){so}",
             next_step=f"see XUANWU_MEMORY and the free space of XUANWU_HOME, then run {stage} again",
             dataset=dataset,
             batch=batch,
         ) from None
+
+
+def _kind(error: Exception) -> str | None:
+    """The kind of an engine's failure; None where it is none of its."""
+    if not isinstance(error, OSError):
+        return type(error).__name__
+    found = _STREAMED.match(str(error)) if error.errno is None else None
+    return found and found[1]
 
 
 def confine(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:

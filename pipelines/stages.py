@@ -77,7 +77,7 @@ def run_stage(ctx: Context, stage: Stage, batch: Batch, part: str = "") -> Recor
 def _placed(batch: Batch, stage: Stage) -> Iterator[None]:
     """Errors that leave this block name the batch, and where another run was first the command to go on. What the
     system refused (a right, a folder that is a file, a disk without space where no room of ours expected it) becomes
-    ours; such errors hold a path and no value."""
+    ours. Those with a number hold a path and no value; what a library says of others is left out."""
     try:
         yield
     except XuanwuError as error:
@@ -89,7 +89,7 @@ def _placed(batch: Batch, stage: Stage) -> Iterator[None]:
     except OSError as error:
         ours = store.refused(error)
         ours.place |= {"dataset": batch.dataset, "batch": batch.id}
-        raise ours from error
+        raise ours from (error if error.errno else None)
 
 
 def _reason(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lake.ahead import abreast
 from lake.deletes import NOWHERE, Part, Positions
-from pipelines.engine import engine
+from pipelines.engine import ENGINE_ERRORS, engine
 from pipelines.publishing import increments
 from pipelines.publishing.increments import Way
 from pipelines.sqlrows import left
@@ -105,7 +105,7 @@ def count(settings: Settings, schema: pa.Schema, rows: Iterable[pa.RecordBatch])
             with engine(settings) as connection:
                 connection.register("masked", reader)
                 return _distinct(connection, schema, f"SELECT *, 1 AS {TIMES} FROM masked")
-        except (duckdb.Error, pa.ArrowException):
+        except ENGINE_ERRORS:
             if failures:
                 raise failures[0] from None
             raise
@@ -171,7 +171,7 @@ def changed(former: Former, schema: pa.Schema, names: list[str], masking: Maskin
                 masked = keeping(masking(rows), failures)
                 connection.register(name, pa.RecordBatchReader.from_batches(schema, masked))
             found = _distinct(connection, schema, _balance(connection, former, schema))
-    except (duckdb.Error, pa.ArrowException):
+    except ENGINE_ERRORS:
         if failures:
             raise failures[0] from None
         raise

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from lake import memory, scratch
 from lake.ahead import ahead
-from pipelines.engine import engine, engine_errors
+from pipelines.engine import ENGINE_ERRORS, engine, engine_errors
 from pipelines.publishing.counting import TIMES, keeping, repeated, repeats
 from schemas.buffers import Places
 from schemas.errors import XuanwuError
@@ -171,7 +171,7 @@ def ordered(
             with engine(settings) as connection:
                 connection.register("masked", reader)
                 yield from _counted(connection) if repeats(first) else _sorted(connection)
-        except (duckdb.Error, pa.ArrowException):
+        except ENGINE_ERRORS:
             if failures:
                 raise failures[0] from None
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from lake.records import Record
 from pipelines import cli, stages
 from pipelines.stages import run_batch
-from schemas.errors import CommitConflict, LeakFound, MaskError
+from schemas.errors import CommitConflict, LakeError, LeakFound, MaskError
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, rows
 
 
@@ -157,3 +158,15 @@ def test_the_command_line_tells_the_second_error_too(
     with pytest.raises(SystemExit):
         cli.main()
     assert capsys.readouterr().err == "error: a leak\npublish open/open failed too: no key\n"
+
+
+def test_what_a_library_says_of_a_refusal_without_a_number_is_not_told(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError("Conversion Error: Could not convert string '张秘密'")
+
+    monkeypatch.setattr(stages, "_taken", refused)
+    with pytest.raises(LakeError, match="the system refused: OSError") as caught:
+        list(run_batch(town.ctx, batch_of(1)))
+    assert "张秘密" not in "".join(traceback.format_exception(caught.value))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import secrets
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
 import pytest
 
 from lake import memory
+from pipelines.engine import engine_errors
 from pipelines.publishing import counting, ordering
 from pipelines.publishing.counting import repeats
-from schemas.errors import EngineError, LeakFound
+from schemas.errors import EngineError, LakeError, LeakFound
 from schemas.settings import Settings
 
 SCHEMA = pa.schema([("n", pa.int64())])
@@ -129,6 +133,47 @@ def test_floats_are_sorted_and_not_counted() -> None:
     """A zero and a zero with a sign would come out as one of the two."""
     assert repeats(pa.record_batch({"x": pa.array([0.0, -0.0] * 50)})) is False
     assert repeats(pa.record_batch({"x": pa.array([1, 2] * 50)})) is True
+
+
+def failing_midway() -> Iterator[pa.RecordBatch]:
+    """DuckDB's failure while its result is streamed: Arrow raises it as an OSError."""
+    query = "SELECT if(i = 290000, error('张秘密'), i) FROM range(300000) rows(i)"
+    with duckdb.connect() as connection:
+        yield from connection.execute(query).to_arrow_reader(1000)
+
+
+def test_an_engine_that_fails_midway_is_an_error_of_ours_that_quotes_no_value(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "_sorted", lambda _: failing_midway())
+    with pytest.raises(EngineError, match=r"could not order the rows \(Invalid Input Error\)") as caught:
+        list(ordering.ordered(settings, SCHEMA, rows(10), "dept.data"))
+    assert "张秘密" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left"), OSError("When reading: AWS Error: SlowDown")]
+)
+def test_what_the_store_refuses_is_no_failure_of_the_engine(error: OSError) -> None:
+    with pytest.raises(OSError, match=re.escape(str(error))), engine_errors("order the rows", "publish"):
+        raise error
+
+
+def test_a_failure_of_ours_among_the_rows_is_told_and_not_the_engine_s(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield from rows(10)
+        raise LakeError("a file has gone")
+
+    def fails(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+        with suppress(duckdb.Error):
+            connection.execute("SELECT count(*) FROM masked").fetchall()
+        yield from failing_midway()
+
+    monkeypatch.setattr(ordering, "_sorted", fails)
+    with pytest.raises(LakeError, match="a file has gone"):
+        list(ordering.ordered(settings, SCHEMA, broken(), "dept.data"))
 
 
 @pytest.mark.parametrize("kind", [duckdb.OutOfMemoryException, pa.ArrowInvalid])
