@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -71,9 +72,13 @@ NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 """What every test's clock says."""
 
 
-@cache
 def the_catalogue() -> Catalogue:
-    """The repository's own, which nobody changes: read once."""
+    """The repository's own, read once. What a test puts into it is not there for the next."""
+    return replace(_own(), entries=dict(_own().entries))
+
+
+@cache
+def _own() -> Catalogue:
     return load_catalogue()
 
 

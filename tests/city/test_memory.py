@@ -13,9 +13,9 @@ import numpy as np
 from tests.city.running import KEY
 from tests.conftest import write_catalogue
 
-ROWS = 240_000
+ROWS = 180_000
 TEXT = 800
-"""Three row groups' bytes, so that the smaller table too has one that is written and one that is made."""
+"""More than two row groups' bytes, so that the smaller table too has one that is written and one that is made."""
 LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 """Hexadecimal without digits, among which would be telephone numbers."""
 LIMIT = 256 << 20

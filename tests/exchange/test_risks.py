@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, get_args
 
@@ -306,8 +307,7 @@ def test_every_rule_has_its_words() -> None:
 def test_the_numbers_are_the_citys(unusual: Desk) -> None:
     numbers = unusual.catalogue.numbers
     more = numbers.model_copy(update={"watch": numbers.watch.model_copy(update={"rows": 50_001})})
-    object.__setattr__(unusual.catalogue, "numbers", more)
-    assert watch(unusual) == 0
+    assert watch(replace(unusual, catalogue=replace(unusual.catalogue, numbers=more))) == 0
 
 
 def test_the_newest_are_listed_first_and_so_many(
