@@ -79,7 +79,7 @@ def _kind(error: Exception) -> str | None:
     """The kind of an engine's failure; None where it is none of its."""
     if not isinstance(error, OSError):
         return type(error).__name__
-    found = _STREAMED.match(str(error)) if error.errno is None else None
+    found = _STREAMED.match(str(error))
     return found and found[1]
 
 
