@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,11 +136,8 @@ def test_killed_before_the_record_nothing_counts_and_a_second_run_does_it(
     ]
 
 
-@pytest.mark.parametrize("now", [False, True])
-def test_killed_before_the_outcome_a_second_run_finds_it_done_and_says_so_in_the_log(
-    settings: Settings, log: AuditLog, monkeypatch: pytest.MonkeyPatch, now: bool
-) -> None:
-    opened(settings, log)
+@contextmanager
+def killed_before_the_outcome(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     append = AuditLog._append
 
     def kill(self: AuditLog, *each: Any) -> list[int]:
@@ -146,10 +145,18 @@ def test_killed_before_the_outcome_a_second_run_finds_it_done_and_says_so_in_the
             raise Killed
         return append(self, *each)
 
-    with monkeypatch.context() as dying:
+    with monkeypatch.context() as dying, pytest.raises(Killed):
         dying.setattr(AuditLog, "_append", kill)
-        with pytest.raises(Killed):
-            record(settings, log, said(), 1)
+        yield
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_killed_before_the_outcome_a_second_run_finds_it_done_and_says_so_in_the_log(
+    settings: Settings, log: AuditLog, monkeypatch: pytest.MonkeyPatch, now: bool
+) -> None:
+    opened(settings, log)
+    with killed_before_the_outcome(monkeypatch):
+        record(settings, log, said(), 1)
     assert wrong(log) == []
     again = said(when=NOW - HOUR / 2) if now else said()
     step, new = record(settings, log, again, 1, now=now)
@@ -368,17 +375,8 @@ def test_a_step_that_was_taken_away_is_found(settings: Settings, log: AuditLog, 
 def test_a_step_without_its_outcome_that_another_followed_must_be_there(
     settings: Settings, log: AuditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = AuditLog._append
-
-    def kill(self: AuditLog, *each: Any) -> list[int]:
-        if each[0]["phase"] == "outcome":
-            raise Killed
-        return append(self, *each)
-
-    with monkeypatch.context() as dying:
-        dying.setattr(AuditLog, "_append", kill)
-        with pytest.raises(Killed):
-            record(settings, log, said("open"))
+    with killed_before_the_outcome(monkeypatch):
+        record(settings, log, said("open"))
     record(settings, log, said(), 1)
     assert wrong(log) == []
     Path(settings.lake_root, path_of(1, 1)).unlink()
