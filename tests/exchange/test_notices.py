@@ -262,6 +262,7 @@ def test_what_fails_is_tried_again_later_then_given_up(
     assert len(inbox(desk.state, ASKER)) == 1
 
 
+@pytest.mark.filterwarnings("error::ResourceWarning")  # no connection is left open
 def test_a_server_that_is_away_or_refuses_the_password(
     desk: Desk, clock: Clock, postbox: tuple[Postbox, Mail], post: Post
 ) -> None:
