@@ -14,18 +14,20 @@ How each database is read was measured on a million rows of seven columns:
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from lake import landing
 from lake.batch import Batch
+from lake.landing import LandingWriter
 from lake.records import Landed, LandedFile, SourceColumn
 from pipelines.connections import redact
 from pipelines.context import Context
 from pipelines.drift.judge import judged
 from pipelines.sources.database_cursor import since
-from pipelines.sources.database_request import Request, Rows
+from pipelines.sources.database_request import Counted, OddDates, Request, Rows
 from schemas.errors import SettingsError, SourceError
 from schemas.model import DatabaseSource, Entry
 
@@ -43,24 +45,36 @@ def collect_database(ctx: Context, entry: Entry, batch: Batch) -> Landed:
     url = ctx.connect(source.connection)
     before, start = since(ctx, entry, source, batch)
     request = _request(entry, source, redact(url), start)
-    with landing.open_landing(ctx.settings, batch) as writer, read(_parsed(url, source), request) as rows:
-        path, sha256, size, count = writer.add_rows(f"{source.table}.parquet", rows.reader)
-        _balance(request, rows.counted, count)
-        file = LandedFile(
-            path=path, origin=request.name, sha256=sha256, size=size, rows=count, format="parquet"
-        )
+    with landing.open_landing(ctx.settings, batch) as writer:
+        try:
+            file, counted, rows = _landed(writer, source, _parsed(url, source), request)
+        except OddDates:
+            file, counted, rows = _landed(
+                writer, source, _parsed(url, source), replace(request, odd_dates=True)
+            )
         landed = Landed(
             batch=batch,
             files=(file,),
-            rows=count,
-            counted=rows.counted,
-            position=rows.position or before,
+            rows=file.rows,
+            counted=counted.rows,
+            position=counted.position or before,
             cursor=source.cursor,
             notes=rows.notes,
             columns=tuple(SourceColumn(name=name, type=kind) for name, kind in rows.columns.items()),
             collected_at=ctx.clock(),
         )
         return writer.commit(judged(ctx, entry, landed))
+
+
+def _landed(
+    writer: LandingWriter, source: DatabaseSource, url: URL, request: Request
+) -> tuple[LandedFile, Counted, Rows]:
+    with read(url, request) as rows:
+        path, sha256, size, count = writer.add_rows(f"{source.table}.parquet", rows.reader)
+        counted = rows.counted()
+    _balance(request, counted.rows, count)
+    file = LandedFile(path=path, origin=request.name, sha256=sha256, size=size, rows=count, format="parquet")
+    return file, counted, rows
 
 
 def read(url: URL, request: Request) -> AbstractContextManager[Rows]:

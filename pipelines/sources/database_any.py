@@ -23,6 +23,7 @@ from pipelines.sources.database_request import (
     LOST,
     REFUSED,
     UNREACHABLE,
+    Counted,
     Reason,
     Request,
     Rows,
@@ -105,7 +106,7 @@ def _rows(connection: Connection, request: Request) -> Rows:
     result = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(wanted)
     reader = pa.RecordBatchReader.from_batches(schema, _batches(result, schema, request))
     position = None if highest is None else _text(highest)
-    return Rows(counted, position, reader, drift(list(declared), matched), declared)
+    return Rows(lambda: Counted(counted, position), reader, drift(list(declared), matched), declared)
 
 
 def _said(kind: sa.types.TypeEngine[Any]) -> str:

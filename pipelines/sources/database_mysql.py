@@ -35,6 +35,8 @@ from pipelines.sources.database_request import (
     NO_HOST,
     REFUSED,
     UNREACHABLE,
+    Counted,
+    OddDates,
     Reason,
     Request,
     Rows,
@@ -42,6 +44,7 @@ from pipelines.sources.database_request import (
     failure,
     match,
     no_table,
+    require_calendar,
     unknown,
 )
 
@@ -64,7 +67,9 @@ Types = dict[str, tuple[str, str]]
 
 @contextmanager
 def read_mysql(url: URL, request: Request) -> Iterator[Rows]:
-    """The rows of a table or view, counted in the snapshot that they are read from."""
+    """The rows of a table or view, counted in the snapshot that they are read from.
+
+    Reading on where dates have not been looked for raises OddDates at one that is none of the calendar."""
     with _our_errors(request), _options_fit(request):
         connection = _connect(url)
     cursor = SSCursor(connection)
@@ -109,7 +114,7 @@ def _rows(connection: Any, cursor: SSCursor, request: Request) -> Rows:
     declared = {name: full for name, (_, full) in found.items()}
     matched = match(request, declared, fold=True)
     where = _where(connection, request, found)
-    counted, position, odd = _profile(connection, request, found, matched, where)
+    odd = _odd(connection, request, found, matched, where) if request.odd_dates else {}
     kinds = {name: _kind(found[actual], name in odd) for name, actual in matched.items()}
     select = ", ".join(
         f"{_expression(actual, found[actual])} AS {_quote(name)}" for name, actual in matched.items()
@@ -118,8 +123,15 @@ def _rows(connection: Any, cursor: SSCursor, request: Request) -> Rows:
     zoned = {name for name in odd if found[matched[name]][0] == "timestamp"}
     schema = pa.schema(list(kinds.items()))
     notes = [f"`{name}`: {count} values are no calendar date, landed as text" for name, count in odd.items()]
-    reader = pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema, zoned, request))
-    return Rows(counted, position, reader, (*drift(list(found), matched), *notes), declared)
+    counted: list[Counted] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with _our_errors(request):
+            yield from _batches(cursor, schema, zoned)
+            counted.append(_counted(connection, request, where))
+
+    reader = pa.RecordBatchReader.from_batches(schema, batches())
+    return Rows(counted.pop, reader, (*drift(list(found), matched), *notes), declared)
 
 
 def _answer(connection: Any, sql: str) -> list[tuple[str | None, ...]]:
@@ -142,18 +154,21 @@ def _types(connection: Any, request: Request) -> Types:
     return {str(name): (str(kind), str(full)) for name, kind, full in found}
 
 
-def _profile(
-    connection: Any, request: Request, found: Types, matched: dict[str, str], where: str
-) -> tuple[int, str | None, dict[str, int]]:
-    """Rows, the cursor's highest value, and how many values of each temporal column are no date of the
-    calendar."""
-    temporal = [name for name, actual in matched.items() if found[actual][0] in TEMPORAL]
+def _counted(connection: Any, request: Request, where: str) -> Counted:
     top = f"CAST(MAX({_quote(request.cursor)}) AS CHAR)" if request.cursor else "NULL"
-    odd = [f"SUM({_impossible(_quote(matched[name]))})" for name in temporal]
-    sql = f"SELECT {', '.join(['COUNT(*)', top, *odd])} FROM {_table(request)}{where}"
-    [(counted, position, *counts)] = _answer(connection, sql)
-    impossible = {name: int(count or 0) for name, count in zip(temporal, counts, strict=True)}
-    return int(counted or 0), position, {name: count for name, count in impossible.items() if count}
+    [(rows, position)] = _answer(connection, f"SELECT COUNT(*), {top} FROM {_table(request)}{where}")
+    return Counted(int(rows or 0), position)
+
+
+def _odd(
+    connection: Any, request: Request, found: Types, matched: dict[str, str], where: str
+) -> dict[str, int]:
+    """How many values of each temporal column are no date of the calendar, where there are any."""
+    temporal = [name for name, actual in matched.items() if found[actual][0] in TEMPORAL]
+    sums = ["COUNT(*)", *(f"SUM({_impossible(_quote(matched[name]))})" for name in temporal)]
+    [(_, *odd)] = _answer(connection, f"SELECT {', '.join(sums)} FROM {_table(request)}{where}")
+    counts = {name: int(count or 0) for name, count in zip(temporal, odd, strict=True)}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _impossible(column: str) -> str:
@@ -186,17 +201,14 @@ def _expression(column: str, types: tuple[str, str]) -> str:
     return f"{_quote(column)} + 0e0" if types == ("float", "float") else _quote(column)
 
 
-def _batches(
-    cursor: SSCursor, schema: pa.Schema, zoned: set[str], request: Request
-) -> Iterator[pa.RecordBatch]:
+def _batches(cursor: SSCursor, schema: pa.Schema, zoned: set[str]) -> Iterator[pa.RecordBatch]:
     """Batches of some megabytes, however wide a row is."""
-    with _our_errors(request):
-        for columns in mysql_wire.rows_of(cursor, len(schema)):
-            arrays = [
-                _array(values, field.type, field.name in zoned)
-                for field, values in zip(schema, columns, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    for columns in mysql_wire.rows_of(cursor, len(schema)):
+        arrays = [
+            _array(values, field.type, field.name in zoned)
+            for field, values in zip(schema, columns, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _array(values: pa.Array, kind: pa.DataType, zoned: bool) -> pa.Array:
@@ -206,9 +218,16 @@ def _array(values: pa.Array, kind: pa.DataType, zoned: bool) -> pa.Array:
     text = values.cast(pa.string())
     if zoned:
         return pc.binary_join_element_wise(text, "+00:00", "")
-    if pa.types.is_timestamp(kind) and kind.tz:
-        return text.cast(pa.timestamp("us")).cast(kind)
-    return text.cast(kind)
+    return _dates(text, kind) if pa.types.is_temporal(kind) else text.cast(kind)
+
+
+def _dates(text: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Raises OddDates at `0000-00-00` and its like."""
+    try:
+        dates = text.cast(kind if pa.types.is_date(kind) else pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        raise OddDates from None
+    return require_calendar(dates).cast(kind)
 
 
 def _quote(name: str) -> str:

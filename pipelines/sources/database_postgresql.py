@@ -1,5 +1,6 @@
 """PostgreSQL by ADBC: binary COPY into Arrow, in one REPEATABLE READ READ ONLY transaction.
 
+All of a table is read by its blocks (`postgresql_blocks`), where it can be; the rows of anything else as they are.
 Types that Arrow holds exactly are read as such. All others (numeric, time, interval, uuid, json, arrays,
 enums …) are cast to text by the server: its own spelling loses nothing, and ADBC has none of them, or some of
 them wrongly (oid as a signed number, an infinite timestamp as one in the year -290308).
@@ -7,17 +8,20 @@ them wrongly (oid as a signed number, an infinite timestamp as one in the year -
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import adbc_driver_manager
-import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
+import pyarrow.compute as pc
+from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_manager._reader import AdbcRecordBatchReader
+from adbc_driver_postgresql import StatementOptions, connect
 from sqlalchemy.engine import URL
 
+from lake.ahead import ahead
 from pipelines.sources.database_request import (
     BUSY,
     DENIED,
@@ -26,6 +30,7 @@ from pipelines.sources.database_request import (
     NO_DATABASE,
     REFUSED,
     UNREACHABLE,
+    Counted,
     Reason,
     Request,
     Rows,
@@ -35,8 +40,20 @@ from pipelines.sources.database_request import (
     match,
     miswritten,
     no_table,
+    require_calendar,
     streamed,
     unknown,
+)
+from pipelines.sources.postgresql_blocks import (
+    BLOCKS,
+    FIXED,
+    SESSION,
+    Column,
+    apart,
+    joining,
+    since,
+    suiting,
+    within,
 )
 from schemas.sql import literal, quote
 
@@ -55,6 +72,7 @@ NATIVE = {
     "timestamp": pa.timestamp("us"),
     "timestamptz": pa.timestamp("us", "UTC"),
 }
+BATCH_BYTES = 2 << 20
 _TEMPORAL = {"date", "timestamp", "timestamptz"}
 _CLIENT = {
     "connect_timeout": "10",
@@ -78,86 +96,171 @@ _SESSION = (
 
 @contextmanager
 def read_postgresql(url: URL, request: Request) -> Iterator[Rows]:
-    """The rows of a table, view or foreign table, counted in the snapshot that they are read from."""
+    """The rows of a table, view or foreign table, counted in the snapshot that they are read from.
+
+    Reading on where dates have not been looked for raises OddDates at one that no calendar library holds."""
     options = _CLIENT | {name: value for name, value in url.query.items() if isinstance(value, str)}
     uri = url.set(drivername="postgresql", query=options).render_as_string(hide_password=False)
-    with _our_errors(request):
-        connection = adbc.connect(uri)
-    with closing(connection), connection.cursor() as cursor:
+    with ExitStack() as opened:
         with _our_errors(request):
-            for statement in _SESSION:
-                cursor.execute(statement)
-            rows = _rows(cursor, request)
+            connection = AdbcConnection(opened.enter_context(connect(uri)))
+            opened.enter_context(connection).set_autocommit(False)
+            _do(connection, *_SESSION)
+            rows = _rows(connection, request, opened)
         yield rows
 
 
-def _rows(cursor: Any, request: Request) -> Rows:
-    found = _types(cursor, request)
-    declared = _declared(cursor, request)
+def _do(connection: AdbcConnection, *statements: str) -> None:
+    with AdbcStatement(connection) as statement:
+        for sql in statements:
+            statement.set_sql_query(sql)
+            statement.execute_update()
+
+
+def _answer(connection: AdbcConnection, sql: str) -> list[tuple[Any, ...]]:
+    with ExitStack() as asked:
+        columns = _stream(connection, sql, asked).read_all().columns
+        return list(zip(*(column.to_pylist() for column in columns), strict=True))
+
+
+def _stream(connection: AdbcConnection, sql: str, asked: ExitStack) -> AdbcRecordBatchReader:
+    """The driver's own reader, which tells the SQLSTATE of what failed in the middle; Arrow's tells none."""
+    statement = asked.enter_context(AdbcStatement(connection))
+    statement.set_sql_query(sql)
+    statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
+    handle, _ = statement.execute_query()
+    return AdbcRecordBatchReader._import_from_c(handle.address)
+
+
+def _rows(connection: AdbcConnection, request: Request, opened: ExitStack) -> Rows:
+    """What `opened` closes is closed before the connection is."""
+    found = _types(connection, request)
+    declared = _declared(connection, request)
     matched = match(request, declared)
-    counted, position, odd = _profile(cursor, request, found, matched)
+    odd = _odd(connection, request, found, matched) if request.odd_dates else {}
     plan = {name: _expression(actual, found[actual], name in odd) for name, actual in matched.items()}
     select = ", ".join(f"{sql} AS {quote(name)}" for name, (sql, _) in plan.items())
-    cursor.execute(f"SELECT {select} FROM {_table(request)}{_where(request)}")
+    sql = f"SELECT {select} FROM {_table(request)}"
     schema = pa.schema([(name, kind) for name, (_, kind) in plan.items()])
     notes = [
         f"`{name}`: {count} values beyond the years 1 to 9999, landed as text" for name, count in odd.items()
     ]
-    reader = streamed(schema, _batches(_stream(cursor), request))
-    return Rows(counted, position, reader, (*drift(list(found), matched), *notes), declared)
+    columns = [_column(actual, found[actual], plan[name]) for name, actual in matched.items()]
+    stream: Generator[pa.RecordBatch, None, Counted]
+    if _has_blocks(connection, request, columns):
+        _do(connection, *SESSION)
+        parts = _stream(connection, joining(_table(request), columns), opened)
+        stream = opened.enter_context(closing(_by_blocks(connection, request, sql, parts, columns)))
+    else:
+        stream = _by_rows(connection, request, _stream(connection, sql + _where(request), opened))
+    counted: list[Counted] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with _our_errors(replace(request, since=None)):
+            counted.append((yield from stream))
+
+    return Rows(counted.pop, streamed(schema, batches()), (*drift(list(found), matched), *notes), declared)
 
 
-def _stream(cursor: Any) -> Iterator[pa.RecordBatch]:
-    """The driver's own reader, which tells the SQLSTATE of what failed in the middle; Arrow's tells none."""
-    handle = cursor.fetch_arrow()  # holds what is imported until it is
-    return iter(AdbcRecordBatchReader._import_from_c(handle.address))
+def _has_blocks(connection: AdbcConnection, request: Request, columns: Sequence[Column]) -> bool:
+    """Whether all of a table is asked for, a part of which the server finds by an index, and can be read by its blocks;
+    bytes are no text."""
+    if request.since is not None or any(pa.types.is_binary(column.kind) for column in columns):
+        return False
+    return bool(_answer(connection, suiting(_table(request))))
 
 
-def _batches(stream: Iterator[pa.RecordBatch], request: Request) -> Iterator[pa.RecordBatch]:
-    with _our_errors(replace(request, since=None)):
-        yield from stream
+def _by_blocks(
+    connection: AdbcConnection,
+    request: Request,
+    sql: str,
+    parts: Iterator[pa.RecordBatch],
+    columns: Sequence[Column],
+) -> Generator[pa.RecordBatch, None, Counted]:
+    """Some are received while those before come apart. Blocks whose values cannot be told from each other are read row
+    by row, after all others. The rows were counted block by block, and behind the last one there is none."""
+    again: list[int] = []
+    rows = end = 0
+    for batch in ahead(parts):
+        rows, firsts = rows + pc.sum(batch.column(0)).as_py(), batch.columns[-1].to_pylist()
+        end = firsts[-1] + BLOCKS
+        if (arrays := apart(batch, columns)) is None:
+            again += firsts
+        else:
+            yield pa.RecordBatch.from_arrays(
+                list(map(require_calendar, arrays)), [column.name for column in columns]
+            )
+    for first in again:
+        with ExitStack() as asked:
+            yield from map(_of_the_calendar, _stream(connection, sql + within(first), asked))
+    behind = _counted(connection, request, since(end))
+    return behind._replace(rows=rows + behind.rows)
 
 
-def _types(cursor: Any, request: Request) -> dict[str, str]:
+def _by_rows(
+    connection: AdbcConnection, request: Request, stream: Iterator[pa.RecordBatch]
+) -> Generator[pa.RecordBatch, None, Counted]:
+    yield from map(_of_the_calendar, stream)
+    return _counted(connection, request, _where(request))
+
+
+def _of_the_calendar(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """An infinite date comes from the driver as one long before Christ."""
+    for column in batch.columns:
+        require_calendar(column)
+    return batch
+
+
+def _types(connection: AdbcConnection, request: Request) -> dict[str, str]:
     """Column name to the catalogue's name of its type; a domain counts as the type below it."""
-    cursor.execute(
+    types = _answer(
+        connection,
         "SELECT a.attname::text, CASE t.typtype WHEN 'd' THEN b.typname ELSE t.typname END::text"
         " FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
         " LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype"
         f" WHERE a.attrelid = pg_catalog.to_regclass({literal(_table(request))})"
-        " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+        " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
     )
-    if found := dict(cursor.fetchall()):
-        return found
+    if types:
+        return dict(types)
     schema = literal(request.schema) if request.schema else "ANY (pg_catalog.current_schemas(false))"
-    cursor.execute(
+    tables = _answer(
+        connection,
         f"SELECT c.relname::text FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')"
-        f" AND c.relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema})"
+        f" AND c.relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema})",
     )
-    raise no_table(request, [name for (name,) in cursor.fetchall()])
+    raise no_table(request, [name for (name,) in tables])
 
 
-def _declared(cursor: Any, request: Request) -> dict[str, str]:
+def _declared(connection: AdbcConnection, request: Request) -> dict[str, str]:
     """Column name to its type as PostgreSQL writes it, with its length: `character varying(20)`."""
-    cursor.execute(
-        "SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod)::text FROM pg_catalog.pg_attribute"
-        f" WHERE attrelid = pg_catalog.to_regclass({literal(_table(request))})"
-        " AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    return dict(
+        _answer(
+            connection,
+            "SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod)::text FROM pg_catalog.pg_attribute"
+            f" WHERE attrelid = pg_catalog.to_regclass({literal(_table(request))})"
+            " AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        )
     )
-    return dict(cursor.fetchall())
 
 
-def _profile(
-    cursor: Any, request: Request, found: dict[str, str], matched: dict[str, str]
-) -> tuple[int, str | None, dict[str, int]]:
-    """Rows, the cursor's highest value, and how many values of each temporal column no calendar library can
-    hold."""
+def _counted(connection: AdbcConnection, request: Request, where: str) -> Counted:
+    """The rows of that part, and the highest value of all that is asked for."""
+    table, top = _table(request), "NULL::text"
+    if request.cursor:
+        top = f"(SELECT max({quote(request.cursor)})::text FROM {table}{_where(request)})"
+    [found] = _answer(connection, f"SELECT (SELECT count(*) FROM {table}{where}), {top}")
+    return Counted(*found)
+
+
+def _odd(
+    connection: AdbcConnection, request: Request, found: dict[str, str], matched: dict[str, str]
+) -> dict[str, int]:
+    """How many values of each temporal column no calendar library can hold, where there are any."""
     temporal = [name for name, actual in matched.items() if found[actual] in _TEMPORAL]
-    top = f"max({quote(request.cursor)})::text" if request.cursor else "NULL::text"
-    odd = [f"count(*) FILTER (WHERE {_outside(matched[name])})" for name in temporal]
-    cursor.execute(f"SELECT {', '.join(['count(*)', top, *odd])} FROM {_table(request)}{_where(request)}")
-    counted, position, *counts = cursor.fetchone()
-    return counted, position, {name: count for name, count in zip(temporal, counts, strict=True) if count}
+    counts = ["count(*)", *(f"count(*) FILTER (WHERE {_outside(matched[name])})" for name in temporal)]
+    [(_, *odd)] = _answer(connection, f"SELECT {', '.join(counts)} FROM {_table(request)}{_where(request)}")
+    return {name: count for name, count in zip(temporal, odd, strict=True) if count}
 
 
 def _outside(column: str) -> str:
@@ -172,6 +275,14 @@ def _expression(column: str, kind: str, odd: bool) -> tuple[str, pa.DataType]:
     if kind not in NATIVE or odd:
         return f"CAST({quote(column)} AS pg_catalog.text)", pa.string()
     return f"CAST({quote(column)} AS pg_catalog.{kind})", NATIVE[kind]
+
+
+def _column(column: str, kind: str, plan: tuple[str, pa.DataType]) -> Column:
+    """As it is joined with others: `char(n)` with its blanks, which a cast to text would take away."""
+    sql, arrow = plan
+    if kind == "bpchar":
+        sql = f"CASE WHEN {quote(column)} IS NOT NULL THEN pg_catalog.concat({quote(column)}) END"
+    return Column(column, sql, arrow, None if pa.types.is_string(arrow) else FIXED.get(kind))
 
 
 def _table(request: Request) -> str:

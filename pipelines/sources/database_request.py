@@ -3,11 +3,12 @@ value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.errors import ColumnsMissing, SourceError
 from schemas.findings import listed, near
@@ -18,7 +19,8 @@ class Request:
     """Columns of one table. With `cursor`, only rows whose cursor is null or not below `since` (its exact
     text).
 
-    `place` is the connection's URL without its secrets.
+    `place` is the connection's URL without its secrets. With `odd_dates`, dates that no calendar library holds are
+    looked for first, and a column that has one is read as text.
     """
 
     dataset: str
@@ -28,6 +30,7 @@ class Request:
     columns: tuple[str, ...]
     cursor: str | None = None
     since: str | None = None
+    odd_dates: bool = False
 
     @property
     def name(self) -> str:
@@ -35,17 +38,27 @@ class Request:
         return f"{self.schema}.{self.table}" if self.schema else self.table
 
 
+class Counted(NamedTuple):
+    """How many rows the source says there are, and the cursor's highest value as text."""
+
+    rows: int
+    position: str | None
+
+
 @dataclass(frozen=True)
 class Rows:
-    """`counted` and `position` (the cursor's highest value as text) come from the transaction that `reader`
-    reads."""
+    """`counted` tells what the source counted in the transaction that `reader` reads, once that has been read to its
+    end: while the last rows are written the server has nothing else to do."""
 
-    counted: int
-    position: str | None
+    counted: Callable[[], Counted]
     reader: pa.RecordBatchReader
     notes: tuple[str, ...]
     columns: Mapping[str, str] = field(default_factory=dict)
     """Every column of the table with its declared type."""
+
+
+class OddDates(Exception):
+    """A date came that no calendar library holds, where none had been looked for (`Request.odd_dates`)."""
 
 
 class Reason(NamedTuple):
@@ -151,3 +164,22 @@ def streamed(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.RecordB
             yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, plain())
+
+
+_DAYS: Final = (-719_162, 2_932_896)
+"""From 1970-01-01 to 0001-01-01, and to 9999-12-31."""
+_DAY: Final = 86_400_000_000
+
+
+def require_calendar(column: pa.Array) -> pa.Array:
+    """The column, whose dates (days) and times (microseconds) are of the years 1 to 9999. Raises OddDates."""
+    if pa.types.is_date(column.type):
+        (first, last), numbers = _DAYS, column.view(pa.int32())
+    elif pa.types.is_timestamp(column.type):
+        (first, last), numbers = (_DAYS[0] * _DAY, (_DAYS[1] + 1) * _DAY - 1), column.view(pa.int64())
+    else:
+        return column
+    found = pc.min_max(numbers).as_py()
+    if found["min"] is not None and not first <= found["min"] <= found["max"] <= last:
+        raise OddDates
+    return column

@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL
 
 from pipelines.sources.database_request import (
     BUSY,
+    Counted,
     Reason,
     Request,
     Rows,
@@ -73,7 +74,12 @@ def _rows(cursor: Any, request: Request) -> Rows:
     cursor.execute(f"SELECT {examples} UNION ALL SELECT {select} FROM {_table(request)}{_where(request)}")
     schema = pa.schema([(name, TYPES[kind]) for name, kind in kinds.items()])
     reader = streamed(schema, _batches(cursor.fetch_record_batch(), request))
-    return Rows(counted, position, reader, (*drift(list(found), matched), *_mixed(classes, kinds)), found)
+    return Rows(
+        lambda: Counted(counted, position),
+        reader,
+        (*drift(list(found), matched), *_mixed(classes, kinds)),
+        found,
+    )
 
 
 def _columns(cursor: Any, request: Request) -> dict[str, str]:

@@ -24,13 +24,17 @@ def collect_table(settings: Settings, url: str, table: str, columns: list[str], 
     return collect(context_of(settings, [entry], {"c": url}), entry, batch_of(entry.id))
 
 
-def column(settings: Settings, department: Department, kind: str, *values: str) -> pa.ChunkedArray:
-    """What a column of this type with these SQL values and a NULL lands as, in the order of insertion."""
+def column(
+    settings: Settings, department: Department, kind: str, *values: str, table: str = "t"
+) -> pa.ChunkedArray:
+    """What a column of this type with these SQL values and a NULL lands as, in the order of insertion. `v` is a view of
+    the table `t`."""
     department.run(
         f"CREATE TABLE t (n INTEGER, v {kind})",
         *(f"INSERT INTO t VALUES ({n}, {value})" for n, value in enumerate((*values, "NULL"))),
+        "CREATE VIEW v AS SELECT * FROM t",
     )
-    landed = collect_table(settings, department.url, "t", ["n", "v"])
+    landed = collect_table(settings, department.url, table, ["n", "v"])
     assert landed.counted == landed.rows == len(values) + 1
     return pq.read_table(landed.files[0].path).sort_by("n")["v"]
 

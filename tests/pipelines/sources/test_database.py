@@ -13,6 +13,7 @@ from lake.records import Landed
 from pipelines.collect import collect
 from pipelines.drift.told import told
 from pipelines.sources import database
+from pipelines.sources.database_request import Counted
 from schemas.errors import SettingsError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
@@ -341,7 +342,7 @@ def test_rows_that_do_not_add_up_land_nothing(
         @contextmanager
         def wrong():
             with real(url, request) as found:
-                yield replace(found, counted=4)
+                yield replace(found, counted=lambda: Counted(4, None))
 
         return wrong()
 

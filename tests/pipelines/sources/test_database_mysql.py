@@ -83,14 +83,14 @@ def test_the_count_and_the_rows_are_of_one_snapshot(
     settings: Settings, mariadb: Department, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mariadb.run("CREATE TABLE t (v integer)", "INSERT INTO t SELECT seq FROM seq_1_to_10")
-    real = database_mysql._profile
+    real = database_mysql._where
 
     def then_the_department_writes(*arguments: object) -> object:
         found = real(*arguments)  # type: ignore[arg-type]
         mariadb.run("INSERT INTO t SELECT seq FROM seq_11_to_20", "DELETE FROM t WHERE v < 3")
         return found
 
-    monkeypatch.setattr(database_mysql, "_profile", then_the_department_writes)
+    monkeypatch.setattr(database_mysql, "_where", then_the_department_writes)
     landed = collect_table(settings, mariadb.url, "t", ["v"])
     assert landed.rows == landed.counted == 10
     assert mariadb.value("SELECT count(*) FROM t") == 18
@@ -115,7 +115,7 @@ def test_kill_in_the_middle(settings: Settings, mariadb: Department, monkeypatch
         "CREATE TABLE t AS SELECT seq AS v FROM seq_1_to_2000",
         "CREATE VIEW slow AS SELECT v FROM t WHERE sleep(0.0005) = 0",
     )
-    profile, killers = database_mysql._profile, []
+    profile, killers = database_mysql._where, []
 
     def then_the_administrator_ends_it(*arguments: object) -> object:
         killers.append(threading.Thread(target=end_the_stream))
@@ -132,7 +132,7 @@ def test_kill_in_the_middle(settings: Settings, mariadb: Department, monkeypatch
         mariadb.run(f"KILL {process}")
 
     with monkeypatch.context() as patch, pytest.raises(SourceError, match="lost; nothing was landed"):
-        patch.setattr(database_mysql, "_profile", then_the_administrator_ends_it)
+        patch.setattr(database_mysql, "_where", then_the_administrator_ends_it)
         collect_table(settings, mariadb.url, "slow", ["v"])
     killers[0].join(10)
     assert landing.landed(settings, batch_of("police.t")) is None

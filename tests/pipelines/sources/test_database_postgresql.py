@@ -22,6 +22,7 @@ from tests.pipelines.sources.conftest import Department
 TEXT = pa.string()
 
 
+@pytest.mark.parametrize("table", ["t", "v"], ids=["by blocks", "by rows"])
 @pytest.mark.parametrize(
     ("kind", "values", "arrow", "landed"),
     [
@@ -34,6 +35,7 @@ TEXT = pa.string()
         ("double precision", ["0.1", "'-Infinity'"], pa.float64(), [0.1, float("-inf")]),
         ("real", ["16777217"], pa.float32(), [16777216.0]),
         ("money", ["-1.5"], TEXT, ["-$1.50"]),
+        ("bigint", ["-1", "9223372036854775807"], pa.int64(), [-1, 2**63 - 1]),
         ("boolean", ["true", "false"], pa.bool_(), [True, False]),
         ("char(6)", ["'ab'", "'中'"], TEXT, ["ab    ", "中     "]),
         ("varchar", ["''", "E'a\\tb\\n中文𠮷😀'"], TEXT, ["", "a\tb\n中文𠮷😀"]),
@@ -65,10 +67,18 @@ def test_types_land_exactly(
     values: list[str],
     arrow: pa.DataType,
     landed: list[object],
+    table: str,
 ) -> None:
-    found = column(settings, postgresql, kind, *values)
+    found = column(settings, postgresql, kind, *values, table=table)
     assert found.type == arrow
     assert found.to_pylist() == [*landed, None]
+
+
+@pytest.mark.parametrize("table", ["t", "v"], ids=["by blocks", "by rows"])
+@pytest.mark.parametrize("kind", ["real", "double precision"])
+def test_what_is_no_number_stays(settings: Settings, postgresql: Department, kind: str, table: str) -> None:
+    found = column(settings, postgresql, kind, "'NaN'", "'-0'", "'Infinity'", table=table)
+    assert repr(found.to_pylist()) == "[nan, -0.0, inf, None]"
 
 
 def test_domains_and_enums(settings: Settings, postgresql: Department) -> None:
@@ -106,14 +116,14 @@ def test_the_count_and_the_rows_are_of_one_snapshot(
     settings: Settings, postgresql: Department, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     postgresql.run("CREATE TABLE t (v integer)", "INSERT INTO t SELECT generate_series(1, 10)")
-    real = database_postgresql._profile
+    real = database_postgresql._declared
 
     def then_the_department_writes(*arguments: object) -> object:
         found = real(*arguments)  # type: ignore[arg-type]
         postgresql.run("INSERT INTO t SELECT generate_series(11, 20)", "DELETE FROM t WHERE v < 3")
         return found
 
-    monkeypatch.setattr(database_postgresql, "_profile", then_the_department_writes)
+    monkeypatch.setattr(database_postgresql, "_declared", then_the_department_writes)
     landed = collect_table(settings, postgresql.url, "t", ["v"])
     assert landed.rows == landed.counted == 10
     assert postgresql.value("SELECT count(*) FROM t") == 18

@@ -1,0 +1,175 @@
+"""The rows of a PostgreSQL table as whole columns, which the server joins over some of the table's blocks.
+
+To take rows apart value by value is what a driver spends its time on. Here every column of some blocks comes as one
+value: texts one behind the other with SEPARATOR between them, which Arrow takes apart in one go, and numbers and dates
+as the server's own bytes (src/backend/utils/adt: int8send, timestamp_send …). The server has less to do, too, for it
+sends thousands of values at a time. What a value may be is not supposed: how many rows there are and how many values
+are null comes beside, and blocks in which these do not agree with what came apart are told as such, to be read row by
+row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from schemas.sql import literal, quote
+
+BLOCKS: Final = 64
+"""Of 8 KiB, that are joined at a time: half a megabyte, or what that is uncompressed."""
+SEPARATOR: Final = "\x11"
+NULL: Final = "\x12"
+SESSION: Final = ("SET LOCAL enable_seqscan = off", "SET LOCAL jit = off")
+"""Blocks are found by their place, whatever statistics say; to compile so wide a query takes longer than it saves."""
+_SINCE_14: Final = 140_000
+
+
+class Fixed(NamedTuple):
+    """How values of one size come: the server's function, NumPy's type of its bytes, which of them stand for null, and
+    what 1970 is for PostgreSQL, which counts from 2000."""
+
+    send: str
+    kind: str
+    null: str
+    epoch: int = 0
+
+
+FIXED: Final = {
+    "bool": Fixed("boolsend", "u1", "02"),
+    "int2": Fixed("int2send", ">i2", "8000"),
+    "int4": Fixed("int4send", ">i4", "80000000"),
+    "int8": Fixed("int8send", ">i8", "8000000000000000"),
+    "float4": Fixed("float4send", ">f4", "ffffffff"),
+    "float8": Fixed("float8send", ">f8", "ffffffffffffffff"),
+    "date": Fixed("date_send", ">i4", "80000000", 10_957),
+    "timestamp": Fixed("timestamp_send", ">i8", "8000000000000000", 946_684_800_000_000),
+    "timestamptz": Fixed("timestamptz_send", ">i8", "8000000000000000", 946_684_800_000_000),
+}
+
+
+class Column(NamedTuple):
+    """A column of the table, the SQL of its values, their type in Arrow, and how they come if not as text."""
+
+    name: str
+    sql: str
+    kind: pa.DataType
+    fixed: Fixed | None
+
+
+def suiting(table: str) -> str:
+    """The query of whether a table can be read by its blocks, which tells nothing where it cannot: before PostgreSQL 14
+    a range of blocks is found by reading all; views, foreign tables and tables of several parts have none of their own;
+    values outside of the blocks (TOAST) can be of any size; a database that is not in UTF-8 may hold what is no text of
+    it; and the place of a row is hidden from whom only some of the columns are granted."""
+    return (
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid = c.relam"
+        f" WHERE c.oid = {_oid(table)} AND c.relkind IN ('r', 'm') AND m.amname = 'heap'"
+        " AND NOT c.relhassubclass AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
+        " AND (c.reltoastrelid = 0 OR pg_catalog.pg_relation_size(c.reltoastrelid) = 0)"
+        " AND pg_catalog.current_setting('server_encoding') = 'UTF8'"
+        f" AND pg_catalog.current_setting('server_version_num')::int4 >= {_SINCE_14}"
+    )
+
+
+def _oid(table: str) -> str:
+    return f"pg_catalog.to_regclass({literal(table)})"
+
+
+def joining(table: str, columns: Sequence[Column]) -> str:
+    """The query of a row for each BLOCKS blocks that hold rows: how many rows and how many nulls they hold, each
+    column's values, and the first of the blocks. These are counted when the table is locked, so that its rows stay."""
+    series = quote("xuanwu blocks")
+    first = f"{series}.{quote('first')}"
+    blocks = f"pg_catalog.pg_relation_size({_oid(table)}) / pg_catalog.current_setting('block_size')::int8"
+    values = ", ".join(map(_joined, columns))
+    return (
+        f"SELECT part.*, {first} FROM pg_catalog.generate_series(0, {blocks}, {BLOCKS}) {series} ({quote('first')}),"
+        f" LATERAL (SELECT pg_catalog.count(*), {_nulls(columns)}, {values} FROM {table}{within(first)}"
+        " HAVING pg_catalog.count(*) > 0) part"
+    )
+
+
+def _joined(column: Column) -> str:
+    if column.fixed is None:
+        return f"pg_catalog.string_agg(COALESCE({column.sql}, {literal(NULL)}), {literal(SEPARATOR)})"
+    sent = f"pg_catalog.{column.fixed.send}({column.sql})"
+    null = literal("\\x" + column.fixed.null)
+    return f"pg_catalog.string_agg(COALESCE({sent}, {null}), '')"
+
+
+def _nulls(columns: Sequence[Column]) -> str:
+    """PostgreSQL takes up to a hundred arguments."""
+    names = [quote(column.name) for column in columns]
+    some = (", ".join(names[at : at + 100]) for at in range(0, len(names), 100))
+    return f"pg_catalog.sum({' + '.join(f'pg_catalog.num_nulls({each})' for each in some)})"
+
+
+def within(first: object) -> str:
+    """The condition of rows that lie in BLOCKS blocks from `first` on, a number or the SQL of one."""
+    return f"{since(first)} AND ctid < {_place(f'{first} + {BLOCKS}')}"
+
+
+def since(first: object) -> str:
+    """The condition of rows that lie in the block `first` or behind it."""
+    return f" WHERE ctid >= {_place(first)}"
+
+
+def _place(block: object) -> str:
+    return f"pg_catalog.format('(%s,0)', {block})::pg_catalog.tid"
+
+
+def apart(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[pa.Array] | None:
+    """The values of each column of a batch of `joining`; None where they cannot be told from each other.
+
+    There are as many separators as lie between the rows, so that no value holds one; and of all columns as many values
+    stand for null as there are nulls, so that each of them is one."""
+    rows, nulls, *values, _ = batch.columns
+    arrays = [
+        _texts(each, rows) if column.fixed is None else _numbers(each, column.fixed, column.kind)
+        for column, each in zip(columns, values, strict=True)
+    ]
+    total = pc.sum(rows).as_py()
+    found = [array for array in arrays if array is not None and len(array) == total]
+    if len(found) < len(columns) or sum(array.null_count for array in found) != pc.sum(nulls).as_py():
+        return None
+    return found
+
+
+def _texts(texts: pa.Array, rows: pa.Array) -> pa.Array | None:
+    lists = pc.split_pattern(texts, SEPARATOR)
+    if not pc.list_value_length(lists).cast(rows.type).equals(rows):
+        return None
+    values = lists.flatten()
+    _, offsets, data = values.buffers()
+    places = np.frombuffer(offsets, np.int32, len(values) + 1, 4 * values.offset)
+    marks = np.frombuffer(data, np.uint8) == ord(NULL)
+    if not marks.any():
+        return values
+    null = marks.take(places[:-1], mode="clip") & (np.diff(places) == 1)
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(places), data, _valid(null))
+
+
+def _numbers(joined: pa.Array, fixed: Fixed, kind: pa.DataType) -> pa.Array:
+    """From the first array's beginning to the last one's end."""
+    _, offsets, data = joined.buffers()
+    places = np.frombuffer(offsets, np.int32, len(joined) + 1, 4 * joined.offset)
+    sent = np.frombuffer(
+        data, fixed.kind, (places[-1] - places[0]) // np.dtype(fixed.kind).itemsize, places[0]
+    )
+    bits = sent.view(f">u{sent.itemsize}")
+    null = bits == int(fixed.null, 16)
+    values: NDArray[Any] = sent.astype(sent.dtype.newbyteorder("="))
+    if fixed.epoch:
+        values += fixed.epoch
+    if pa.types.is_boolean(kind):
+        values = np.packbits(values == 1, bitorder="little")
+    return pa.Array.from_buffers(kind, len(sent), [_valid(null), pa.py_buffer(values)])
+
+
+def _valid(null: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(~null, bitorder="little"))

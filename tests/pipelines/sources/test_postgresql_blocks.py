@@ -1,0 +1,261 @@
+"""A table read by its blocks lands as it is, whatever its values are; what cannot be read so is read by its rows."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Iterable
+
+import pytest
+import sqlalchemy as sa
+
+from pipelines.sources import database_postgresql, postgresql_blocks
+from pipelines.sources.database_request import OddDates, Request
+from tests.pipelines.sources.conftest import Department
+
+LEAST = -(2**63)
+
+
+@pytest.fixture
+def joined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries by blocks that are asked."""
+    asked: list[str] = []
+    real = postgresql_blocks.joining
+
+    def joining(*arguments: object) -> str:
+        asked.append(real(*arguments))  # type: ignore[arg-type]
+        return asked[-1]
+
+    monkeypatch.setattr(database_postgresql, "joining", joining)
+    return asked
+
+
+@pytest.fixture
+def again(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The first blocks of what is read by its rows, after all."""
+    asked: list[object] = []
+
+    def within(first: object) -> str:
+        asked.append(first)
+        return postgresql_blocks.within(first)
+
+    monkeypatch.setattr(database_postgresql, "within", within)
+    return asked
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One block at a time, and hardly more than that in a batch."""
+    monkeypatch.setattr(postgresql_blocks, "BLOCKS", 1)
+    monkeypatch.setattr(database_postgresql, "BLOCKS", 1)
+    monkeypatch.setattr(database_postgresql, "BATCH_BYTES", 4096)
+
+
+def read(
+    department: Department, table: str, *columns: str, schema: str | None = None
+) -> list[tuple[object, ...]]:
+    """The rows, in some order."""
+    request = Request("police.t", "here", table, schema, columns)
+    with database_postgresql.read_postgresql(sa.make_url(department.url), request) as rows:
+        found = rows.reader.read_all()
+        assert rows.counted() == (found.num_rows, None)
+    return ordered(zip(*(column.to_pylist() for column in found.columns), strict=True))
+
+
+def ordered(rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    return sorted(rows, key=repr)
+
+
+def fill(department: Department, table: str, rows: list[tuple[object, ...]]) -> None:
+    marks = ", ".join(f":v{number}" for number in range(len(rows[0])))
+    with department.engine.begin() as connection:
+        connection.execute(
+            sa.text(f"INSERT INTO {table} VALUES ({marks})"),
+            [{f"v{number}": value for number, value in enumerate(row)} for row in rows],
+        )
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_the_values_are(
+    postgresql: Department, joined: list[str], again: list[object], seed: int
+) -> None:
+    """Values that hold what stands between values, or are what stands for none; in some blocks, in all, in none."""
+    by_chance = random.Random(seed)
+    texts = ["", " ", "王", "b" * 300, None, "\x12\x12", "\x12", "\x11", "\x12\x11", "a\x11"][: 6 + 2 * seed]
+    numbers = [0, -1, 2**63 - 1, None, LEAST][: 3 + seed]
+    rows = [
+        (by_chance.choice(texts), by_chance.choice(texts[:3]), by_chance.choice(numbers), str(n))
+        for n in range(2000)
+    ]
+    postgresql.run('CREATE TABLE t (a text, b char(5), "first" bigint, block text)')
+    fill(postgresql, "t", rows)
+    assert read(postgresql, "t", "a", "b", "first", "block") == ordered(
+        (a, f"{b:5}", first, block) for a, b, first, block in rows
+    )
+    assert joined and bool(again) == (seed > 0)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_only_blocks_that_cannot_be_told_apart_are_read_again(
+    postgresql: Department, again: list[object]
+) -> None:
+    postgresql.run(
+        "CREATE TABLE t (n integer, v text)",
+        "INSERT INTO t SELECT n, repeat('x', 400) FROM generate_series(1, 2000) n",
+        "UPDATE t SET v = chr(17) WHERE n = 1000",
+    )
+    found = read(postgresql, "t", "n", "v")
+    assert [n for n, v in found if v == "\x11"] == [1000]
+    assert len(found) == 2000
+    assert 1 <= len(again) <= 3
+
+
+@pytest.mark.parametrize("number", [LEAST, 2**63 - 1])
+@pytest.mark.parametrize(("kind", "bits"), [("bigint", 64), ("integer", 32), ("smallint", 16)])
+def test_the_number_that_stands_for_null(
+    postgresql: Department, again: list[object], kind: str, bits: int, number: int
+) -> None:
+    number >>= 64 - bits
+    postgresql.run(f"CREATE TABLE t (v {kind})")
+    fill(postgresql, "t", [(number,), (None,), (7,)])
+    assert read(postgresql, "t", "v") == ordered([(number,), (None,), (7,)])
+    assert bool(again) == (number < 0)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_what_was_deleted_is_nowhere(postgresql: Department) -> None:
+    postgresql.run(
+        "CREATE TABLE t (n integer, v text)",
+        "INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 5000) n",
+        "DELETE FROM t WHERE n BETWEEN 1000 AND 2000 OR n > 4000",
+        "CREATE TABLE empty AS SELECT * FROM t WHERE false",
+        "CREATE TABLE emptied AS SELECT * FROM t",
+        "DELETE FROM emptied",
+    )
+    assert read(postgresql, "t", "n") == ordered((n,) for n in (*range(1, 1000), *range(2001, 4001)))
+    assert read(postgresql, "empty", "n", "v") == read(postgresql, "emptied", "n", "v") == []
+
+
+def test_rows_behind_what_was_joined_are_counted(
+    postgresql: Department, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Had the server told of fewer blocks than there are, it would not add up (law 2)."""
+    postgresql.run("CREATE TABLE t AS SELECT n, repeat('x', 1000) AS v FROM generate_series(1, 5000) n")
+    half = postgresql_blocks.joining
+    monkeypatch.setattr(
+        database_postgresql, "joining", lambda *a: half(*a).replace("_series(0, ", "_series(0, -300 + ")
+    )
+    request = Request("police.t", "here", "t", None, ("n",))
+    with database_postgresql.read_postgresql(sa.make_url(postgresql.url), request) as rows:
+        assert rows.reader.read_all().num_rows < 5000 == rows.counted().rows
+
+
+def test_each_block_is_read_once(postgresql: Department, joined: list[str]) -> None:
+    """Without statistics, too, with values that repeat a thousand times; the cursor's highest value is the index's."""
+    postgresql.run(
+        "CREATE TABLE t (n integer PRIMARY KEY, v text, at timestamp)",
+        "ALTER TABLE t SET (autovacuum_enabled = off)",
+        "INSERT INTO t SELECT n, repeat('x', 200), now() FROM generate_series(1, 50000) n",
+    )
+    read_before = blocks_read(postgresql)
+    request = Request("police.t", "here", "t", None, ("n", "v", "at"), cursor="n")
+    with database_postgresql.read_postgresql(sa.make_url(postgresql.url), request) as rows:
+        assert rows.reader.read_all().num_rows == 50_000
+        assert rows.counted() == (50_000, "50000")
+    size = postgresql.value("SELECT pg_relation_size('t') / 8192")
+    assert isinstance(size, int)
+    assert joined
+    assert size <= blocks_read(postgresql) - read_before <= 1.05 * size
+
+
+def blocks_read(department: Department) -> int:
+    """Once whoever read has gone, whose counts come then."""
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    while department.value(others):
+        time.sleep(0.02)
+    found = department.value(
+        "SELECT heap_blks_read + heap_blks_hit FROM pg_statio_user_tables WHERE relname = 't'"
+    )
+    assert isinstance(found, int)
+    return found
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param("CREATE VIEW t AS SELECT * FROM data", id="a view"),
+        pytest.param(
+            "CREATE TABLE t (n integer, v text) PARTITION BY RANGE (n);"
+            "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (50);"
+            "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (1000);"
+            "INSERT INTO t SELECT * FROM data",
+            id="partitions",
+        ),
+        pytest.param(
+            "CREATE TABLE t AS SELECT * FROM data WHERE n < 50;"
+            "CREATE TABLE child () INHERITS (t); INSERT INTO child SELECT * FROM data WHERE n >= 50",
+            id="a child",
+        ),
+        pytest.param(
+            "CREATE TABLE t AS SELECT * FROM data; ALTER TABLE t ALTER v SET STORAGE EXTERNAL;"
+            "UPDATE t SET v = repeat('x', 5000) WHERE n = 7; UPDATE t SET v = 'v' WHERE n = 7",
+            id="long values",
+        ),
+    ],
+)
+def test_what_has_no_blocks_of_its_own_is_read_by_rows(
+    postgresql: Department, joined: list[str], made: str
+) -> None:
+    postgresql.run("CREATE TABLE data AS SELECT n, 'v' AS v FROM generate_series(1, 100) n", *made.split(";"))
+    assert read(postgresql, "t", "n", "v") == ordered((n, "v") for n in range(1, 101))
+    assert not joined
+    assert read(postgresql, "data", "n", "v") and joined
+
+
+def test_who_may_read_some_columns_reads_rows(postgresql: Department, joined: list[str]) -> None:
+    role = f"reader_{uuid.uuid4().hex[:12]}"
+    postgresql.run(
+        "CREATE TABLE t AS SELECT n, 'v' AS v FROM generate_series(1, 100) n",
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT SELECT (n) ON t TO {role}",
+    )
+    reader = Department(
+        str(sa.make_url(postgresql.url).set(username=role)), str(postgresql.engine.url.set(username=role))
+    )
+    try:
+        assert read(reader, "t", "n") == ordered((n,) for n in range(1, 101))
+        assert not joined
+        postgresql.run(f"GRANT SELECT ON t TO {role}")
+        assert read(reader, "t", "n") == ordered((n,) for n in range(1, 101))
+        assert joined
+    finally:
+        postgresql.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_more_columns_than_a_function_takes(postgresql: Department, joined: list[str]) -> None:
+    names = [f"c{number}" for number in range(250)]
+    postgresql.run(f"CREATE TABLE t ({', '.join(f'{name} integer' for name in names)})")
+    postgresql.run("INSERT INTO t (c0, c249) VALUES (1, 2), (NULL, 3)")
+    nothing = (None,) * 248
+    assert read(postgresql, "t", *names) == ordered([(1, *nothing, 2), (None, *nothing, 3)])
+    assert joined
+
+
+@pytest.mark.parametrize("table", ["t", "w"], ids=["by blocks", "by rows"])
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity", "0001-12-31 BC", "10000-01-01"])
+def test_a_date_that_no_library_holds_is_told(
+    postgresql: Department, kind: str, value: str, table: str
+) -> None:
+    """Also where nulls are, for which one of them stands."""
+    postgresql.run(
+        f"CREATE TABLE t (v {kind})",
+        f"INSERT INTO t VALUES ('2026-01-01'), ('{value}'), (NULL)",
+        "CREATE VIEW w AS SELECT * FROM t",
+    )
+    with pytest.raises(OddDates):
+        read(postgresql, table, "v")
