@@ -19,13 +19,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pymysql.err import raise_mysql_exception
 
-BATCH_BYTES: Final = 8 << 20
+from lake.ahead import ahead
+
+BATCH_BYTES: Final = 2 << 20
 """Of packets that are worked on at once; one row may be larger."""
 _NULL, _TWO, _THREE, _EIGHT = 0xFB, 0xFC, 0xFD, 0xFE
 _ERROR, _END = 0xFF, 0xFE
 _LONGEST: Final = 0xFFFFFF
 """A packet of this length goes on in the next one."""
-_LENGTH = struct.Struct("<I").unpack_from
 Places = NDArray[np.int64]
 
 
@@ -40,11 +41,16 @@ def columns(stream: Stream, width: int) -> Iterator[list[pa.Array]]:
 
     Raises the server's error as PyMySQL would, ConnectionError where the stream ends before the result does, and
     struct.error where it is no result set."""
+    for data, starts in ahead(_packets(stream)):
+        yield _columns(data, starts, width)
+
+
+def _packets(stream: Stream) -> Iterator[tuple[bytearray, Places]]:
     packets = _Packets(stream)
     while not packets.ended:
         data, starts = packets.take()
         if len(starts):
-            yield _columns(data, starts, width)
+            yield data, starts
 
 
 class _Packets:
@@ -56,9 +62,9 @@ class _Packets:
 
     def take(self) -> tuple[bytearray, Places]:
         """Bytes, and in them the place of each row's first value. A row of several packets comes alone."""
-        starts: list[int] = []
+        found: list[Places] = []
         at = 0
-        while (at := self._walk(at, starts)) < BATCH_BYTES:
+        while (at := self._walk(at, found)) < BATCH_BYTES:
             length = self._length(at)
             first = self._data[at + 4]
             if length < 9 and first == _END:
@@ -67,28 +73,33 @@ class _Packets:
             if first == _ERROR:
                 raise_mysql_exception(bytes(self._data[at + 4 : at + 4 + length]))
             if length == _LONGEST:
-                return self._cut(at, starts) if starts else (self._joined(), np.array([0]))
-            starts.append(at + 4)
+                return self._cut(at, found) if any(map(len, found)) else (self._joined(), np.array([0]))
+            found.append(np.array([at + 4]))
             at += 4 + length
-        return self._cut(at, starts)
+        return self._cut(at, found)
 
-    def _walk(self, at: int, starts: list[int]) -> int:
-        """Go on over rows that have come whole, to the first packet that has not, or may be something else."""
-        data, length, found = self._data, _LENGTH, starts.append
+    def _walk(self, at: int, found: list[Places]) -> int:
+        """Go on over rows that have come whole, to the first packet that has not, or may be something else: from length
+        to length, and then a look at all of them at once."""
+        data, walked = self._data, [at]
         size = min(len(data), _LONGEST)
         last = min(size - 4, BATCH_BYTES)
         while at < last:
-            end = at + 4 + (length(data, at)[0] & _LONGEST)
-            if not at + 4 < end <= size or data[at + 4] >= _END:
-                break
-            found(at + 4)
-            at = end
-        return at
+            at += 4 + data[at] + (data[at + 1] << 8) + (data[at + 2] << 16)
+            walked.append(at)
+        ends = np.array(walked, np.int64)
+        starts = ends[:-1] + 4
+        other = (
+            (ends[1:] > size) | (ends[1:] == starts) | (np.frombuffer(data, np.uint8).take(starts) >= _END)
+        )
+        rows = int(other.argmax()) if other.any() else len(starts)
+        found.append(starts[:rows])
+        return int(ends[rows])
 
     def _length(self, at: int) -> int:
         """The length of the packet that begins there, when all of it has come."""
         self._fill(at + 4)
-        length = int(_LENGTH(self._data, at)[0]) & _LONGEST
+        length = int.from_bytes(self._data[at : at + 3], "little")
         if not length:
             raise struct.error("a packet of a row is empty")
         self._fill(at + 4 + length)
@@ -101,16 +112,16 @@ class _Packets:
                 raise ConnectionError("the server went away")
             self._data += more
 
-    def _cut(self, at: int, starts: list[int]) -> tuple[bytearray, Places]:
+    def _cut(self, at: int, found: list[Places]) -> tuple[bytearray, Places]:
         data, self._data = self._data, self._data[at:]
-        return data, np.array(starts, np.int64)
+        return data, np.concatenate(found)
 
     def _joined(self) -> bytearray:
         """The row that begins here, without the headers of its packets."""
         row, length, at = bytearray(), _LONGEST, 0
         while length == _LONGEST:
             self._fill(at + 4)
-            length = int(_LENGTH(self._data, at)[0]) & _LONGEST
+            length = int.from_bytes(self._data[at : at + 3], "little")
             self._fill(at + 4 + length)
             row += self._data[at + 4 : at + 4 + length]
             at += 4 + length
