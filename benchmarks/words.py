@@ -25,16 +25,12 @@ changed since in the measured code says `git diff --stat COMMIT -- schemas expec
 """
 UNMET = """## Why what is not met is not met
 
-*dlt, from PostgreSQL and MariaDB.* Two processor cores are shared by three: the server, which writes rows into its
-protocol (the column of servers' seconds), the driver, which reads them from it, and Parquet. They run at the same time,
-so that the sum is what counts, and the floor, which does nothing else, is far from twice as fast too. Of PostgreSQL the
-driver takes most: ADBC's wheels from 1.9 on are built without the compiler's optimisation (their profile is full of
-accessors that any optimisation would inline). Those from 1.4 to 1.8 have it, and with them Xuanwu takes about half the
-time and comes near the goal; but they write a decimal of 0.000001 into PostgreSQL as 0.000100, and carry an OpenSSL of
-2024. The pin moves when a wheel is both right and fast. DuckDB's scanner takes as long, ConnectorX, which dlt uses,
-longer; NumPy over the bytes that libpq receives takes as long, and a compiled decoder with what it takes to load it
-hardly less. *Received alone* is what libpq takes to get the rows and drop them: what the goal leaves beside it is
-little more than it takes to start a process.
+*dlt, from MariaDB.* Two processor cores are shared by three: the server, which writes rows into its protocol (the
+column of servers' seconds), Xuanwu, which makes columns of them, and Parquet. They run at the same time, so that the
+sum is what counts, and the floor, which does nothing else, is not twice as fast either. PostgreSQL's server joins whole
+columns ([decision 43](adr/0043-postgresql-is-read-by-its-blocks.md)), which is less work for it and for us; MariaDB's
+`GROUP_CONCAT` takes it two and a half times as long as the rows. *Received alone* is what libpq takes to get
+PostgreSQL's rows, one by one, and drop them.
 
 *pandas.* The way keeps both cores busy for most of its time. What it takes is spread over five zones that are read and
 written as Parquet, which the floor does too, over casts, checks and masks, and over importing Great Expectations.
@@ -51,7 +47,7 @@ METHOD = """## Method
 - **The floor** of collection is the source as an Arrow stream into one Parquet file; that of the whole way reads the
   bytes of every zone once and writes them once, with Arrow and nothing else: no cast, no check, no mask, no order.
 - **Received alone** are PostgreSQL's rows as binary COPY, taken off the connection by libpq and dropped: no reader of
-  them can be faster.
+  rows can be faster.
 - **Peers do the same work** and are set up as their own documentation says: dlt's `sql_table` with its ConnectorX and
   PyArrow backends and its `filesystem` source; pandas with Great Expectations on the frame; Spark on two local threads
   with 4 GB, reading a Parquet export, since its JDBC driver is not on a Python package index. *Same rows* says whether

@@ -12,12 +12,13 @@ from lake import landing
 from lake.records import Landed
 from pipelines.collect import collect
 from pipelines.drift.told import told
-from pipelines.sources import database
+from pipelines.sources import database, database_mysql, database_postgresql
 from pipelines.sources.database_request import Counted
 from schemas.errors import SettingsError, SourceError
 from schemas.model import Entry
 from schemas.settings import Settings
 from tests.pipelines.building import batch_of, context_of, entry_of
+from tests.pipelines.sources.collecting import collect_table
 from tests.pipelines.sources.conftest import Department
 
 PEOPLE = (
@@ -327,6 +328,40 @@ def test_a_view_is_read_like_a_table(settings: Settings, department: Department)
     department.run(*PEOPLE, "CREATE VIEW seen AS SELECT id, name, updated_at FROM people WHERE id < 3")
     assert ids(run(settings, department, people(table="seen", cursor="updated_at"))) == [1, 2]
     assert ids(run(settings, department, people(table="seen", cursor="updated_at"), day=2)) == [2]
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize(("name", "odd"), [("postgresql", "infinity"), ("mariadb", "0000-00-00")])
+def test_dates_are_looked_for_where_one_is_none_of_the_calendar(
+    settings: Settings,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    odd: str,
+    beyond: int,
+) -> None:
+    """And the rows before it land once."""
+    server: Department = request.getfixturevalue(name)
+    module = {"postgresql": database_postgresql, "mariadb": database_mysql}[name]
+    looked: list[object] = []
+    real = module._odd
+
+    def counting(*arguments: object) -> dict[str, int]:
+        looked.append(real(*arguments))  # type: ignore[arg-type]
+        return looked[-1]  # type: ignore[return-value]
+
+    monkeypatch.setattr(module, "_odd", counting)
+    many = ", ".join(f"({n}, '2026-01-01')" for n in range(50_000))
+    loose = ["SET sql_mode = ''"] if name == "mariadb" else []
+    last = [*loose, f"INSERT INTO t VALUES (50000, '{odd}')"] if beyond else []
+    server.run("CREATE TABLE t (n integer, v date)", f"INSERT INTO t VALUES {many}", *last)
+    landed = collect_table(settings, server.url, "t", ["n", "v"])
+    [file] = landed.files
+    table = pq.read_table(file.path)
+    assert sorted(table["n"].to_pylist()) == list(range(50_000 + beyond))
+    assert table["v"].to_pylist().count(odd) == beyond
+    assert looked == [{"v": 1}] * beyond
+    assert [*Path(file.path).parent.iterdir()] == [Path(file.path)]
 
 
 def test_rows_that_do_not_add_up_land_nothing(
