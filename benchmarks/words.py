@@ -28,7 +28,7 @@ UNMET = """## Why what is not met is not met
 *dlt, from MariaDB.* Two processor cores are shared by three: the server, which writes rows into its protocol (the
 column of servers' seconds), Xuanwu, which makes columns of them, and Parquet. They run at the same time, so that the
 sum is what counts, and the floor, which does nothing else, is not twice as fast either. PostgreSQL's server joins whole
-columns ([decision 43](adr/0043-postgresql-is-read-by-its-blocks.md)), which is less work for it and for us; MariaDB's
+columns ([decision 44](adr/0044-postgresql-is-read-by-its-blocks.md)), which is less work for it and for us; MariaDB's
 `GROUP_CONCAT` takes it two and a half times as long as the rows. *Received alone* is what libpq takes to get
 PostgreSQL's rows, one by one, and drop them.
 

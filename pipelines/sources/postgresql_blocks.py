@@ -126,27 +126,23 @@ def _place(block: object) -> str:
 def apart(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[pa.Array] | None:
     """The values of each column of a batch of `joining`; None where they cannot be told from each other.
 
-    There are as many separators as lie between the rows, so that no value holds one; and of all columns as many values
-    stand for null as there are nulls, so that each of them is one."""
+    Each column has as many values as there are rows, so that none of them holds a separator; and of all columns as many
+    values stand for null as there are nulls, so that each of them is one."""
     rows, nulls, *values, _ = batch.columns
     arrays = [
-        _texts(each, rows) if column.fixed is None else _numbers(each, column.fixed, column.kind)
+        _texts(each) if column.fixed is None else _numbers(each, column.fixed, column.kind)
         for column, each in zip(columns, values, strict=True)
     ]
     total = pc.sum(rows).as_py()
-    found = [array for array in arrays if array is not None and len(array) == total]
-    if len(found) < len(columns) or sum(array.null_count for array in found) != pc.sum(nulls).as_py():
+    if any(len(array) != total for array in arrays):
         return None
-    return found
+    return arrays if sum(array.null_count for array in arrays) == pc.sum(nulls).as_py() else None
 
 
-def _texts(texts: pa.Array, rows: pa.Array) -> pa.Array | None:
-    lists = pc.split_pattern(texts, SEPARATOR)
-    if not pc.list_value_length(lists).cast(rows.type).equals(rows):
-        return None
-    values = lists.flatten()
+def _texts(texts: pa.Array) -> pa.Array:
+    values = pc.split_pattern(texts, SEPARATOR).flatten()
     _, offsets, data = values.buffers()
-    places = np.frombuffer(offsets, np.int32, len(values) + 1, 4 * values.offset)
+    places = np.frombuffer(offsets, np.int32, len(values) + 1)
     marks = np.frombuffer(data, np.uint8) == ord(NULL)
     if not marks.any():
         return values
