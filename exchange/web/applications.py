@@ -18,7 +18,7 @@ from exchange.web.house import COUNTED, After, Applicant, Caller, House, Number,
 from exchange.web.requests import moved
 from lake import store
 from lake.media import MEDIA
-from lake.releases import SUMS, ZONE, Standing, shown, sums
+from lake.releases import SUMS, Standing, shown, sums
 from schemas.errors import LakeError
 from schemas.workdays import day_of
 
@@ -196,7 +196,7 @@ def _file(request: Request, house: House, caller: Session, right: Given, named: 
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store",
     }
-    path = store.join(house.tables.root, ZONE, folder, file["name"])
+    path = store.join(house.tables.root, folder, file["name"])
     if store.size_of(path) != file["size"]:
         raise LakeError(
             "a file of a release is not what was certified: it was changed",

@@ -90,7 +90,7 @@ def releases(exchange: Exchange, here: str) -> list[dict[str, Any]]:
 
 
 def newest(exchange: Exchange) -> Path:
-    home = Path(exchange.city.settings.lake_root, "downloads", *ID.split("."))
+    home = Path(exchange.city.settings.lake_root, "conditional", *ID.split("."))
     return home / json.loads((home / "latest.json").read_text())["release"]
 
 
