@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,6 +215,30 @@ def test_a_file_of_another_size_is_not_given(exchange: Exchange, how: str, tmp_p
         problem(answer, 500)
         assert b"V00" not in answer.content and b"somebody" not in answer.content
     assert exchange.log() == []
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["downloaded before", "new"])
+def test_a_file_of_the_same_size_that_was_changed_is_not_given(
+    exchange: Exchange, caplog: pytest.LogCaptureFixture, seen: bool
+) -> None:
+    """Not where it was whole a moment ago either, and its times say nothing; the operator is told what to do."""
+    url = releases(exchange, granted(exchange))[0]["files"][0]["url"]
+    whole = exchange.get(url, "citizen").content if seen else b""
+    file = newest(exchange) / url.rpartition("/")[2]
+    data, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    assert not seen or whole == data
+    file.write_bytes(data.replace(b"V00", b"W00"))
+    os.utime(file, ns=times)
+    logged = exchange.log()
+    for part in (None, "bytes=0-9", "bytes=-1"):
+        answer = exchange.get(url, "citizen", headers={"Range": part} if part else {})
+        problem(answer, 500)
+        assert "etag" not in answer.headers and b"W00" not in answer.content
+    assert exchange.log() == logged, "what did not leave is not told as handed out"
+    assert f"file {file}" in caplog.text and "is given to nobody" in caplog.text
+    assert "next: `xuanwu verify` says what else was; put the file back from a backup" in caplog.text
+    file.write_bytes(data)
+    assert exchange.get(url, "citizen").content == data
 
 
 def test_a_list_goes_on_behind_a_number(exchange: Exchange) -> None:
