@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from exchange import cases
 from exchange.accounts import make_token, open_account
 from exchange.usage import usage
 from exchange.web import applications, pieces
@@ -214,6 +215,8 @@ def test_a_file_of_another_size_is_not_given(exchange: Exchange, how: str, tmp_p
     ):
         problem(answer, 500)
         assert b"V00" not in answer.content and b"somebody" not in answer.content
+    head = exchange.client.head(url, headers={"Authorization": f"Bearer {exchange.tokens['citizen']}"})
+    assert head.status_code == 500
     assert exchange.log() == []
 
 
@@ -421,3 +424,16 @@ def test_operators_and_the_report_count_them_without_a_word(
     every = CliRunner().invoke(app, ["application", "list", "--all"], env={"COLUMNS": "200"})
     assert "不予开放 declined" in every.stdout and "逾期 late" in every.stdout
     assert WHO not in every.stdout and "citizen" not in every.stdout
+    assert "there may be more" not in every.stdout
+    monkeypatch.setattr(cases, "MOST", 1)
+    for options, found in (
+        ([], [late]),
+        (["--after", str(late)], [open_one]),  # past the one that was declined
+        (["--after", str(late), "--all"], [declined]),
+        (["--after", str(open_one)], []),
+    ):
+        told = CliRunner().invoke(app, ["application", "list", "--json", *options])
+        assert [each["number"] for each in json.loads(told.stdout)] == found
+        told = CliRunner().invoke(app, ["application", "list", *options])
+        assert (f"there may be more: --after {(found or [0])[0]}" in told.stdout) == bool(found)
+    assert tallies(listed(ctx)) == [Tally(ID, applied=3, under_way=1, granted=1, declined=1, late=1)]
