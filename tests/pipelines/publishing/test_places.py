@@ -18,11 +18,12 @@ from pipelines.leftover import left_over
 from pipelines.listing import build_site, export
 from pipelines.publishing import withdrawal
 from pipelines.publishing.withdrawal import withdraw
+from pipelines.stages import run_stage
 from pipelines.upkeep import upkeep
 from portal import Built
 from schemas.errors import XuanwuError
 from schemas.model import Entry
-from tests.pipelines.badinput.town import DATASET, KEY, Town, csv_of, path_source, rows
+from tests.pipelines.badinput.town import DATASET, KEY, Town, batch_of, csv_of, path_source, rows
 
 FREE = "open: {type: unconditional, fields: [no, district], downloads: [csv]}"
 APPLIED_FOR = FREE.replace("unconditional", "conditional, conditions: {zh: 依申请}")
@@ -96,7 +97,9 @@ def test_the_next_publication_leaves_nothing_in_the_old_place(
     caplog.clear()
     if day == 3:
         town.leave("03", csv_of(rows(3)))
-    town.run(day, "collect" if day == 3 else "publish")
+        town.run(day)
+    else:
+        run_stage(town.ctx, "publish", batch_of(day), "open/open")
     assert files(town, old) == [] and files(town, new)
     assert f"the releases of {DATASET} are gone from {old}/" in caplog.text
     assert wrong(town) == []
@@ -169,18 +172,20 @@ def test_a_publication_that_fails_leaves_the_rest_to_upkeep(opens: Opens) -> Non
     assert files(town, "downloads") == [] and wrong(town) == []
 
 
-def test_a_dataset_that_goes_takes_both_places_with_it(opens: Opens) -> None:
+@pytest.mark.parametrize("places", [("conditional",), ("downloads", "conditional")])
+def test_a_dataset_that_goes_takes_both_places_with_it(opens: Opens, places: tuple[str, ...]) -> None:
     town = opens(APPLIED_FOR)
-    stray = Path(town.settings.lake_root, "downloads", *DATASET.split("."), "old/person.csv")
-    stray.parent.mkdir(parents=True)
-    stray.write_text("left by a kill")
+    if "downloads" in places:
+        stray = Path(town.settings.lake_root, "downloads", *DATASET.split("."), "old/person.csv")
+        stray.parent.mkdir(parents=True)
+        stray.write_text("left by a kill")
     other = (town.catalogue / "police/person.yaml").read_text()
     (town.catalogue / "police/person.yaml").unlink()
     (town.catalogue / "police/other.yaml").write_text(
         other.replace("id: police.person", "id: police.other").replace("000001", "000002")
     )
     (left,) = left_over(town.ctx)
-    assert left.readable[-2:] == ("downloads", "conditional")
+    assert tuple(each for each in left.readable if "." not in each) == places
     withdraw(town.ctx)
     assert files(town, "downloads") == files(town, "conditional") == []
 
