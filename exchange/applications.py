@@ -7,8 +7,10 @@ call, so that an end holds at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -27,10 +29,11 @@ from exchange.texts import absent
 from schemas.model import Entry
 
 MOST_OPEN: Final = 20
-"""Applications of one account that may be under way or granted at one time."""
+"""Applications of one account that may be under way or granted at one time; a grant counts until its time limit."""
 LONGEST_NAME: Final = 200
 """Characters of an applicant's name."""
 _OVER: Final = frozenset({"declined", "ended"})
+_GRANTED: Final = frozenset({"granted", "suspended"})
 _FIELDS: Final = tuple(each.name for each in fields(Undertaking))
 _TEXTS: Final = ("applicant", "purpose", "safeguards")
 
@@ -57,21 +60,27 @@ def apply_for(desk: Desk, principal: Principal, said: Mapping[str, Any]) -> Appl
     row = {name: getattr(undertaken, name) for name in _FIELDS}
     row["until"] = moment_text(undertaken.until)
     with desk.state.begin_alone(f"applications of {principal.name}") as connection:
-        _require_few(connection, principal)
+        _require_few(connection, principal, first.at)
         application = Application(cases.open_case(connection, "application", row), undertaken, (first,))
         cases.add(desk, connection, application, principal, **undertaking_told(undertaken))
     return application
 
 
-def _require_few(connection: sa.Connection, principal: Principal) -> None:
+def _require_few(connection: sa.Connection, principal: Principal, now: datetime) -> None:
     mine = sa.and_(APPLICATIONS.c.account == principal.name, ~cases.ended_by_a_step("application", RULES))
     own = cases.read(connection, "application", mine)
-    if sum(_application(row, events).state not in _OVER for row, events in own) >= MOST_OPEN:
+    if sum(_counts(_application(row, events), now) for row, events in own) >= MOST_OPEN:
         raise Unfit(
             f"{MOST_OPEN} applications of yours are under way or granted",
             next_step="withdraw or end some: GET /api/v1/applications lists them",
             zh=f"已有{MOST_OPEN}件申请在办或已授权，请先撤回或终止一些",
         )
+
+
+def _counts(application: Application, now: datetime) -> bool:
+    """Whether somebody has to do with it still: not once it is over, or was granted until a moment that has passed."""
+    lasts = application.terms.until > now or application.state not in _GRANTED
+    return application.state not in _OVER and lasts
 
 
 def _undertaken(desk: Desk, principal: Principal, said: Mapping[str, Any]) -> Undertaking:
@@ -178,9 +187,10 @@ def _own(principal: Principal) -> sa.ColumnElement[bool]:
     return own
 
 
-def every(state: State) -> list[Application]:
-    """Every application, by number."""
-    return _load(state, sa.true())
+def every(state: State, after: int = 0, *, over: bool = True) -> Iterator[Application]:
+    """Every application, by number, from behind a number on; without `over` none that a step has ended."""
+    fits = sa.true() if over else ~cases.ended_by_a_step("application", RULES)
+    return cases.paged(partial(_load, state), "application", fits, after)
 
 
 def _may_see(principal: Principal, application: Application) -> bool:

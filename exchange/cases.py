@@ -5,7 +5,7 @@ The log gets ids and a digest of what was said, never the texts: they may name p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -188,6 +188,19 @@ def behind(kind: str, where: sa.ColumnElement[bool], after: int | None) -> sa.Co
     return number.in_(sa.select(number).where(where, number > after).order_by(number).limit(MOST))
 
 
+def paged(
+    load: Callable[[sa.ColumnElement[bool]], list[C]],
+    kind: str,
+    where: sa.ColumnElement[bool],
+    after: int = 0,
+) -> Iterator[C]:
+    """Every case of a kind that fits, by number, from behind a number on; `MOST` are read at a time, so that what it
+    takes does not grow with how many there are."""
+    while page := load(behind(kind, where, after)):
+        yield from page
+        after = page[-1].number
+
+
 def at_hand(
     kind: str, where: sa.ColumnElement[bool], rules: Mapping[str, Rule], over: int
 ) -> sa.ColumnElement[bool]:
@@ -243,17 +256,13 @@ def read(
 ) -> list[tuple[Mapping[Any, Any], tuple[Event, ...]]]:
     """`load`, in a transaction that is under way."""
     table, of_it = TABLES[kind]
-    query = sa.select(table, of_it).join(of_it).where(where).order_by(table.c.number, of_it.c.number)
+    told = (of_it.c[name] for name in ("step", "by", "side", "at", "said"))
+    query = sa.select(table, *told).join(of_it).where(where).order_by(table.c.number, of_it.c.number)
     rows: dict[int, Mapping[Any, Any]] = {}
     events: dict[int, list[Event]] = {}
     for row in connection.execute(query):
-        found = row._mapping
-        number = found[table.c.number]
-        rows.setdefault(number, found)
-        events.setdefault(number, []).append(_event(found, of_it))
+        *_, step, by, side, at, said = row
+        number = row.number
+        rows.setdefault(number, row._mapping)
+        events.setdefault(number, []).append(Event(step, by, side, datetime.fromisoformat(at), said))
     return [(row, tuple(events[number])) for number, row in rows.items()]
-
-
-def _event(row: Mapping[Any, Any], table: sa.Table) -> Event:
-    step, by, side, at, said = (row[table.c[name]] for name in ("step", "by", "side", "at", "said"))
-    return Event(step, by, side, datetime.fromisoformat(at), said)

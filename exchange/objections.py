@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -235,9 +236,10 @@ def _raised_by(principal: Principal) -> sa.ColumnElement[bool]:
     return sa.and_(OBJECTIONS.c.department == "", raised)
 
 
-def every(state: State) -> list[Objection]:
-    """Every objection, by number."""
-    return _load(state, sa.true())
+def every(state: State, after: int = 0, *, over: bool = True) -> Iterator[Objection]:
+    """Every objection, by number, from behind a number on; without `over` none that a step has ended."""
+    fits = sa.true() if over else ~cases.ended_by_a_step("objection", RULES)
+    return cases.paged(partial(_load, state), "objection", fits, after)
 
 
 def _may_see(principal: Principal, objection: Objection) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -193,9 +194,9 @@ def numbered(state: State, number: int) -> Request | None:
     return next(iter(_load(state, REQUESTS.c.number == number)), None)
 
 
-def every(state: State) -> list[Request]:
+def every(state: State) -> Iterator[Request]:
     """Every request, by number."""
-    return _load(state, sa.true())
+    return cases.paged(partial(_load, state), "request", sa.true())
 
 
 def _may_see(principal: Principal, request: Request) -> bool:

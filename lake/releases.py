@@ -1,23 +1,25 @@
 """Releases: which files of the open zone lie for download, which of them hold, and which may be shown.
 
-    downloads/<department>/<dataset>/latest.json                     the release that holds, and earlier ones that stay
-    downloads/<department>/<dataset>/<release>/<dataset>.csv …       the data
-                                               data_dictionary.csv, .json
-                                               SHA256SUMS
-                                               index.json            what it is, and its files
+    <place>/<department>/<dataset>/latest.json                     the release that holds, and earlier ones that stay
+    <place>/<department>/<dataset>/<release>/<dataset>.csv …       the data
+                                             data_dictionary.csv, .json
+                                             SHA256SUMS
+                                             index.json            what it is, and its files
 
-They are made by `pipelines.downloads`. Shown, on the public site and to who was granted what is opened on conditions,
-is what a certificate names that holds (law 4), as it names it. The certificate of the snapshot that readers see names
-every file of every release that stands. While a publication is at work, or was killed, it names none yet: then it is
-the certificate before it, and the release that is being made is not shown. Without a table, or without its certificate,
-nothing is; nor is a release with a field that the entry has closed since.
+The place is `downloads/`, which a city may serve to everybody, or `conditional/`, which nobody but the exchange reads:
+`place_of` says by the entry which. They are made by `pipelines.downloads`. Shown, on the public site and to who was
+granted what is opened on conditions, is what a certificate names that holds (law 4), as it names it. The certificate of
+the snapshot that readers see names every file of every release that stands. While a publication is at work, or was
+killed, it names none yet: then it is the certificate before it, and the release that is being made is not shown.
+Without a table, or without its certificate, nothing is; nor is a release with a field that the entry has closed since.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+import logging
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lake import certificates, store
 from lake.certificates import PROPERTY, Certificate, FileProof
@@ -30,49 +32,76 @@ from schemas.policy import open_fields
 if TYPE_CHECKING:
     from lake.tables import Tables
 
-ZONE: Final = "downloads"
+log = logging.getLogger(__name__)
+
+Place = Literal["downloads", "conditional"]
+PLACES: Final[tuple[Place, ...]] = get_args(Place)
 POINTER, INDEX, SUMS = "latest.json", "index.json", "SHA256SUMS"
 DICTIONARY: Final = "data_dictionary"
 Json = dict[str, Any]
 Standing = tuple[str, Json]
-"""Folder of a release below `downloads/`, and its index."""
+"""Folder of a release below the lake, and its index."""
 
 
 # ── what lies there ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def home_of(root: str, dataset: str) -> str:
-    """Where the releases of a dataset lie in the lake at `root`."""
-    return store.join(root, ZONE, *split(dataset))
+def place_of(entry: Entry) -> Place:
+    """Where the releases of an entry lie: what is opened on conditions apart from what everybody may have."""
+    return "conditional" if entry.open.type == "conditional" else "downloads"
+
+
+def home_of(root: str, entry: Entry) -> str:
+    """Where the releases of an entry lie in the lake at `root`."""
+    return _home(root, entry.id, place_of(entry))
+
+
+def places(root: str, dataset: str) -> list[Place]:
+    """Where a dataset has releases."""
+    return [place for place in PLACES if store.exists(_home(root, dataset, place))]
+
+
+def misplaced(root: str, entry: Entry) -> list[Place]:
+    """Where an entry has releases that do not belong there: it was opened in another way before, or the lake is from
+    the time when all lay in `downloads/`."""
+    return [place for place in places(root, entry.id) if place != place_of(entry)]
 
 
 def datasets(root: str) -> list[str]:
     """The datasets that have releases."""
-    departments = store.list_folders(store.join(root, ZONE))
+    departments = [each for place in PLACES for each in store.list_folders(store.join(root, place))]
     folders = [folder for department in departments for folder in store.list_folders(department)]
-    return [".".join(folder.rsplit("/", 2)[-2:]) for folder in folders]
+    return sorted({".".join(folder.rsplit("/", 2)[-2:]) for folder in folders})
 
 
-def holding(root: str, dataset: str) -> Standing | None:
-    """The release of a dataset that holds now; None without one."""
-    return next(standing(root, dataset), None)
+def holding(root: str, entry: Entry) -> Standing | None:
+    """The release of an entry that holds now; None without one."""
+    return next(standing(root, entry), None)
 
 
-def standing(root: str, dataset: str) -> Iterator[Standing]:
+def standing(root: str, entry: Entry) -> Iterator[Standing]:
     """The release that holds, and those before it that are kept under the same masks."""
-    home = home_of(root, dataset)
+    home = home_of(root, entry)
     for name in _names(store.join(home, POINTER)):
         index = read(store.join(home, name, INDEX))
         if index is None:
             return
-        yield f"{dataset.replace('.', '/')}/{name}", index
+        yield f"{place_of(entry)}/{entry.id.replace('.', '/')}/{name}", index
 
 
-def withdraw(root: str, dataset: str) -> None:
-    """Remove every release of a dataset; `latest.json` first, so that nobody is sent to what is going."""
-    home = home_of(root, dataset)
-    store.remove_file(store.join(home, POINTER))
-    store.remove_tree(home)
+def withdraw(root: str, dataset: str, where: Iterable[Place] = PLACES) -> None:
+    """Remove every release of a dataset that lies in these places, and tell it; `latest.json` first, so that nobody is
+    sent to what is going."""
+    for place in where:
+        home = _home(root, dataset, place)
+        if store.exists(home):
+            store.remove_file(store.join(home, POINTER))
+            store.remove_tree(home)
+            log.warning("下载已撤下 the releases of %s are gone from %s/", dataset, place)
+
+
+def _home(root: str, dataset: str, place: Place) -> str:
+    return store.join(root, place, *split(dataset))
 
 
 def _names(uri: str) -> list[str]:
@@ -132,7 +161,7 @@ def shown(tables: Tables, entry: Entry) -> list[Standing]:
     opened = set(open_fields(entry))
     return [
         release
-        for release in _certified(tables, entry.id)
+        for release in _certified(tables, entry)
         if {field["field"] for field in fields_of(tables.root, release)} <= opened
     ]
 
@@ -142,7 +171,7 @@ def fields_of(root: str, release: Standing) -> list[Json]:
     folder, index = release
     name = f"{DICTIONARY}.json"
     (sha256,) = (file["sha256"] for file in index["files"] if file["name"] == name)
-    path = f"{ZONE}/{folder}/{name}"
+    path = f"{folder}/{name}"
     try:
         data = store.read_bytes(store.join(root, path))
     except FileNotFoundError:
@@ -151,10 +180,10 @@ def fields_of(root: str, release: Standing) -> list[Json]:
     return list(json.loads(data)["fields"])
 
 
-def _certified(tables: Tables, dataset: str) -> Iterator[Standing]:
-    named = _named(tables, dataset)
-    for folder, index in standing(tables.root, dataset) if named else ():
-        path = f"{ZONE}/{folder}/{INDEX}"
+def _certified(tables: Tables, entry: Entry) -> Iterator[Standing]:
+    named = _named(tables, entry.id)
+    for folder, index in standing(tables.root, entry) if named else ():
+        path = f"{folder}/{INDEX}"
         if path in named:
             _require(as_json(index), named[path].sha256, path)
             yield folder, index

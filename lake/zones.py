@@ -10,7 +10,15 @@ from schemas.errors import LakeError
 from schemas.settings import Settings
 
 FileZone = Literal[
-    "landing", "standard", "verdicts", "records", "handling", "origins", "downloads", "released"
+    "landing",
+    "standard",
+    "verdicts",
+    "records",
+    "handling",
+    "origins",
+    "downloads",
+    "conditional",
+    "released",
 ]
 TableZone = Literal["curated", "share", "open", "quarantine"]
 Identifier = tuple[str, str]

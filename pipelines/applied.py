@@ -3,7 +3,8 @@ catalogue, days and states, and no word that a person wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from exchange.applications import every
@@ -44,15 +45,17 @@ class Tally:
     late: int
 
 
-def applied(ctx: Context) -> list[Applied]:
-    """Every application, by number; none where there is no exchange."""
+def applied(ctx: Context, after: int = 0, *, over: bool = True) -> Iterator[Applied]:
+    """Every application, by number, from behind a number on, and without `over` those alone that somebody has to do
+    with still; none where there is no exchange. Busy, while they are read, where its database does not answer."""
     state = State(ctx.settings)
-    return [_of(ctx, each) for each in every(state)] if state.begun else []
+    found = (_of(ctx, each) for each in every(state, after, over=over)) if state.begun else ()
+    return (each for each in found if over or each.state not in ("ended", "declined"))
 
 
 def _of(ctx: Context, each: Application) -> Applied:
     terms, found = each.terms, clocks(each, ctx.catalogue.numbers.exchange, ctx.clock())
-    states = [each.until(place).state for place in range(1, len(each.events) + 1)]
+    newest_first = (each.until(place).state for place in range(len(each.events), 0, -1))
     due = next((clock.due for clock in found if clock.done is None), None)
     return Applied(
         number=each.number,
@@ -60,7 +63,7 @@ def _of(ctx: Context, each: Application) -> Applied:
         provider=terms.provider,
         use=terms.use,
         state=each.state,
-        answer=next((state for state in reversed(states) if state in ("granted", "declined")), ""),
+        answer=next((state for state in newest_first if state in ("granted", "declined")), ""),
         applied=day_of(each.events[0].at).isoformat(),
         until=day_of(terms.until).isoformat(),
         due=due.isoformat() if due else None,
@@ -68,21 +71,19 @@ def _of(ctx: Context, each: Application) -> Applied:
     )
 
 
-def tallies(found: Sequence[Applied]) -> list[Tally]:
+def tallies(found: Iterable[Applied]) -> list[Tally]:
     """By dataset, in the order of their names. Under way is what nobody has answered yet, or the authority is to
     decide."""
-    return [
-        Tally(
-            dataset,
-            applied=len(own),
-            under_way=sum(each.state in _UNDER_WAY for each in own),
-            granted=sum(each.answer == "granted" for each in own),
-            declined=sum(each.answer == "declined" for each in own),
-            late=sum(each.late for each in own),
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in found:
+        counted[each.dataset].update(
+            applied=1,
+            under_way=int(each.state in _UNDER_WAY),
+            granted=int(each.answer == "granted"),
+            declined=int(each.answer == "declined"),
+            late=int(each.late),
         )
-        for dataset in sorted({each.dataset for each in found})
-        if (own := [each for each in found if each.dataset == dataset])
-    ]
+    return [Tally(dataset, **counts) for dataset, counts in sorted(counted.items())]
 
 
 _UNDER_WAY = frozenset({"submitted", "incomplete", "proposed", "referred"})

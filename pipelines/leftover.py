@@ -12,8 +12,8 @@ from pipelines.context import Context
 
 @dataclass(frozen=True)
 class Left:
-    """`batches` have a folder in the landing zone. `tables` stay; `readable` are the published ones, and `downloads`,
-    which the next upkeep withdraws."""
+    """`batches` have a folder in the landing zone. `tables` stay; `readable` are the published ones, and the places
+    of releases, all of which the next upkeep withdraws."""
 
     dataset: str
     batches: int
@@ -41,10 +41,12 @@ def _left(ctx: Context, dataset: str) -> Left:
         for table in ctx.tables.identifiers(zone)
         if f"{table[1]}__".startswith(f"{own}__")
     ]
-    files = ("downloads",) if dataset in releases.datasets(ctx.settings.lake_root) else ()
     return Left(
         dataset,
         len(batches),
         tuple(".".join(table) for table in kept if ctx.tables.exists(table)),
-        (*(".".join(table) for table in published), *files),
+        (
+            *(".".join(table) for table in published),
+            *releases.places(ctx.settings.lake_root, dataset),
+        ),
     )

@@ -3,7 +3,8 @@ word that a person wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from exchange.deadlines import clocks
@@ -45,10 +46,12 @@ class Tally:
     upheld: int
 
 
-def objected(ctx: Context) -> list[Objected]:
-    """Every objection, by number; none where there is no exchange."""
+def objected(ctx: Context, after: int = 0, *, over: bool = True) -> Iterator[Objected]:
+    """Every objection, by number, from behind a number on, and without `over` those alone that somebody has to do with
+    still; none where there is no exchange. Busy, while they are read, where its database does not answer."""
     state = State(ctx.settings)
-    return [_of(ctx, each) for each in every(state)] if state.begun else []
+    found = (_of(ctx, each) for each in every(state, after, over=over)) if state.begun else ()
+    return (each for each in found if over or each.state != "closed")
 
 
 def _of(ctx: Context, each: Objection) -> Objected:
@@ -71,17 +74,15 @@ def _of(ctx: Context, each: Objection) -> Objected:
     )
 
 
-def tallies(found: Sequence[Objected]) -> list[Tally]:
+def tallies(found: Iterable[Objected]) -> list[Tally]:
     """By dataset, in the order of their names."""
-    return [
-        Tally(
-            dataset,
-            raised=len(own),
-            under_way=sum(each.state != "closed" for each in own),
-            late=sum(each.late for each in own),
-            corrected=sum(each.answer == "corrected" for each in own),
-            upheld=sum(each.answer == "upheld" for each in own),
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in found:
+        counted[each.dataset].update(
+            raised=1,
+            under_way=int(each.state != "closed"),
+            late=int(each.late),
+            corrected=int(each.answer == "corrected"),
+            upheld=int(each.answer == "upheld"),
         )
-        for dataset in sorted({each.dataset for each in found})
-        if (own := [each for each in found if each.dataset == dataset])
-    ]
+    return [Tally(dataset, **counts) for dataset, counts in sorted(counted.items())]

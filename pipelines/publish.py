@@ -106,7 +106,7 @@ def publish_by(
     if zone == "share":
         origins_of(job).sweep(part.path for part in ctx.tables.parts(job.table))
     published = _with_downloads(job, record_of(job, source, snapshot, reused=reused), counted)
-    return certifying.completed(ctx, job.table, published)
+    return certifying.completed(ctx, job.table, published, entry)
 
 
 def _planned(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -32,8 +32,14 @@ def day_of(moment: datetime) -> date:
 
 def deadline(since: datetime, working_days: int) -> date:
     """The last day in time of what may take so many working days; the day on which it began does not count."""
-    day: date = calendar().get_nth_working_day(day_of(since), working_days)
-    return day
+    return _working_day(day_of(since), working_days)
+
+
+@lru_cache(maxsize=10_000)
+def _working_day(day: date, place: int) -> date:
+    """The working day at a place behind a day. Many cases begin on one day, and the library looks at every day."""
+    found: date = calendar().get_nth_working_day(day, place)
+    return found
 
 
 def waited(since: datetime, now: datetime) -> int:

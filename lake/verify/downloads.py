@@ -1,4 +1,5 @@
-"""The open zone's downloads: as certified, all there, and nothing beside; and those of a public site made of them."""
+"""The releases of the open zone, wherever they lie: as certified, all there, and nothing beside; and those of a public
+site made of them."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from lake.certificates import Certificate, FileProof, own_path
+from lake.releases import PLACES
 from lake.verify.copy import Copy, Finding
 from lake.verify.journal import Log
 
@@ -15,14 +17,16 @@ def check(copy: Copy, log: Log, certificates: Mapping[str, Certificate]) -> Iter
     for each in _standing(log, certificates):
         if each.downloads:
             yield from _release(copy, each)
-    for path in (yield from copy.below("downloads")):
-        if path not in copy.downloads:
-            yield Finding(path, "no certificate names this download")
+    for place in PLACES:
+        for path in (yield from copy.below(place)):
+            if path not in copy.downloads:
+                yield Finding(path, "no certificate names this download")
 
 
 def check_site(site: Copy, named: Mapping[str, FileProof]) -> Iterator[Finding]:
     """What is wrong with the downloads of a public site, or of a copy of one. `named` are those that the lake's
-    certificates name now; a site may lack some, such as what is opened on conditions. Nobody certifies its pages."""
+    certificates name now; a site may lack some, and what is opened on conditions has no path in one. Nobody certifies
+    its pages."""
     for path in (yield from site.below("downloads")):
         if path in named:
             yield from site.same(named[path])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, open_context
+from pipelines.cli.common import After, AsJson, open_context
 
 app = typer.Typer(no_args_is_help=True, help="开放申请 Applications for what is opened on conditions.")
 
@@ -14,19 +14,24 @@ app = typer.Typer(no_args_is_help=True, help="开放申请 Applications for what
 @app.command("list")
 def list_applications(
     every: Annotated[bool, typer.Option("--all", help="those too that are over")] = False,
+    after: After = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Every application: for what, where it stands, what is due and what is late; no text that somebody wrote, and not
-    who applies."""
+    """Applications, 500 at a time: for what, where it stands, what is due and what is late; no text that somebody
+    wrote, and not who applies."""
     import json
     from dataclasses import asdict
+    from itertools import islice
 
+    from exchange.cases import MOST
     from pipelines.applied import applied
 
-    found = [each for each in applied(open_context()) if every or each.state not in ("ended", "declined")]
+    found = list(islice(applied(open_context(), after, over=every), MOST))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
         return
     from pipelines.console.applications import show_applications
 
     show_applications(found)
+    if len(found) == MOST:
+        typer.echo(f"还有 there may be more: --after {found[-1].number}")

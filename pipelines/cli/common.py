@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Datasets = Annotated[list[str], typer.Argument(help="department.dataset; several may be named")]
 AsJson = Annotated[bool, typer.Option("--json", help="as JSON, for programs")]
+After = Annotated[
+    int, typer.Option(min=0, help="those that follow this number: what is listed is 500 at most")
+]
 
 
 def open_context(datasets: Collection[str] | None = None) -> Context:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, open_context
+from pipelines.cli.common import After, AsJson, open_context
 
 app = typer.Typer(no_args_is_help=True, help="校核异议 Objections to shared and open data.")
 
@@ -14,18 +14,24 @@ app = typer.Typer(no_args_is_help=True, help="校核异议 Objections to shared 
 @app.command("list")
 def list_objections(
     every: Annotated[bool, typer.Option("--all", help="those too that are closed")] = False,
+    after: After = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Every objection: to what, by whom, where it stands, what is due and what is late; no text that somebody wrote."""
+    """Objections, 500 at a time: to what, by whom, where it stands, what is due and what is late; no text that somebody
+    wrote."""
     import json
     from dataclasses import asdict
+    from itertools import islice
 
+    from exchange.cases import MOST
     from pipelines.objected import objected
 
-    found = [each for each in objected(open_context()) if every or each.state != "closed"]
+    found = list(islice(objected(open_context(), after, over=every), MOST))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
         return
     from pipelines.console.objections import show_objections
 
     show_objections(found)
+    if len(found) == MOST:
+        typer.echo(f"还有 there may be more: --after {found[-1].number}")

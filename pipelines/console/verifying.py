@@ -15,6 +15,7 @@ from rich.markup import escape
 from lake import progress, store
 from lake.auditlog import HEAD, LOG
 from lake.certificates import Certificate
+from lake.releases import PLACES
 from lake.signing import Trust, public_key
 from lake.verify import Copy, Finding, verify
 from lake.verify.downloads import check_site
@@ -46,7 +47,7 @@ def verify_lake(
     copy = Copy(settings.lake_root)
     trust = Trust.of(public_key(path.read_bytes(), str(path)) for path in keys) if keys else None
     console = Console(soft_wrap=True, highlight=False)
-    if not any(store.exists(copy.uri(place)) for place in ("proof", *ZONES, "downloads")):
+    if not any(store.exists(copy.uri(place)) for place in ("proof", *ZONES, *PLACES)):
         raise LakeError("nothing was ever published here: there is no audit log", file=copy.root)
     with shown(), progress.going("核验 verify", unit="bytes"):
         for _ in range(LOOKS):

@@ -23,7 +23,21 @@ import pyarrow.parquet as pq
 from lake import progress, properties, store
 from lake.ahead import abreast
 from lake.records import Download, Published
-from lake.releases import DICTIONARY, INDEX, POINTER, SUMS, Json, as_json, home_of, pointer, read, sums, under
+from lake.releases import (
+    DICTIONARY,
+    INDEX,
+    POINTER,
+    SUMS,
+    Json,
+    as_json,
+    home_of,
+    misplaced,
+    pointer,
+    read,
+    sums,
+    under,
+    withdraw,
+)
 from lake.zones import identifier
 from pipelines.context import Context
 from pipelines.downloads.delimited import write_csv, write_repeated
@@ -50,12 +64,13 @@ def release(
     plan: dict[str, Mask],
     counted: pa.RecordBatch | None = None,
 ) -> tuple[Download, ...]:
-    """The files of the published table's snapshot: those that stand already, or new ones, switched in at
-    once. `counted` are the snapshot's rows (`counting`), where they are at hand: the table is not read then.
+    """The files of the published table's snapshot: those that stand already, or new ones, switched in at once; then
+    what lies elsewhere, of an entry that was opened in another way, is removed. `counted` are the snapshot's rows
+    (`counting`), where they are at hand: the table is not read then.
 
     Unbalanced, with the release before left in place, if a file holds more or fewer rows than the table.
     """
-    home = home_of(ctx.settings.lake_root, entry.id)
+    home = home_of(ctx.settings.lake_root, entry)
     name = _name(ctx, entry, published)
     index = read(store.join(home, name, INDEX))
     if index is None:
@@ -65,6 +80,7 @@ def release(
     for folder in store.list_folders(home):
         if folder.rsplit("/", 1)[-1] not in kept:
             store.remove_tree(folder)
+    withdraw(ctx.settings.lake_root, entry.id, misplaced(ctx.settings.lake_root, entry))
     return tuple(
         Download(
             format=file["format"],

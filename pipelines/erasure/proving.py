@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lake import search
 from lake.erasures import Search
+from lake.releases import PLACES
 from pipelines.context import Context
 from pipelines.erasure.batches import Work
 from pipelines.erasure.traces import tokens_of
@@ -49,6 +50,6 @@ def _files(ctx: Context) -> Iterator[str]:
 
 def _is_public(ctx: Context, uri: str) -> bool:
     rest = uri.removeprefix(f"{ctx.settings.lake_root}/")
-    return rest.partition("/")[0] in {"share", "open", "downloads"} or uri.startswith(
+    return rest.partition("/")[0] in {"share", "open", *PLACES} or uri.startswith(
         f"{ctx.settings.portal_root}/"
     )

@@ -48,7 +48,7 @@ def export(ctx: Context, folder: Path, *, base: str = "") -> list[Path]:
     }
     texts = {name: BOM + _csv(rows) for name, rows in tables.items()}
     holding = {
-        entry.id: releases.holding(ctx.settings.lake_root, entry.id)
+        entry.id: releases.holding(ctx.settings.lake_root, entry)
         for entry in entries
         if entry.open.type != "none"
     }

@@ -87,7 +87,7 @@ def _dataset(ctx: Context, entry: Entry, found: Standing | None, base: str) -> J
 def _distributions(ctx: Context, entry: Entry, found: Standing, base: str) -> Iterator[Json]:
     """The files of data. What is opened on conditions has no address to be downloaded from: it is applied for, where
     there is an exchange that the public comes to."""
-    folder, index = found
+    (_, _, folder), index = found[0].partition("/"), found[1]
     files = [file for file in index["files"] if file["rows"] is not None]
     exchange = ctx.settings.portal_exchange.rstrip("/")
     if entry.open.type == "unconditional":

@@ -68,7 +68,7 @@ def opened_site(ctx: Context) -> Opened:
     free = [entry for entry in entries if entry.open.type == "unconditional" and releases[entry.id]]
     for entry in free:
         originals |= (pair for folder, index in releases[entry.id] for pair in _originals(ctx, folder, index))
-        described |= _described(entry.id, releases[entry.id])
+        described |= _described(releases[entry.id])
     newest = {entry.id: releases[entry.id][0] for entry in entries if releases[entry.id]}
     datasets = tuple(_dataset(ctx, entry, releases[entry.id]) for entry in entries)
     address = settings.portal_address.rstrip("/")
@@ -119,19 +119,18 @@ def _whole(ctx: Context, entry: Entry, wrong: list[LakeError]) -> Releases:
 
 def _originals(ctx: Context, folder: str, index: Json) -> Iterator[tuple[str, Original]]:
     for file in index["files"]:
-        path = f"downloads/{folder}/{file['name']}"
+        path = f"{folder}/{file['name']}"
         yield path, Original(store.join(ctx.settings.lake_root, path), file["size"], file["sha256"])
 
 
-def _described(dataset: str, releases: Releases) -> Iterator[tuple[str, str]]:
+def _described(releases: Releases) -> Iterator[tuple[str, str]]:
     """What the lake has beside the files of the releases that are shown: index, sums, and which is the newest."""
     for folder, index in releases:
-        yield f"downloads/{folder}/{INDEX}", as_json(index)
-        yield f"downloads/{folder}/{SUMS}", sums(index["files"])
+        yield f"{folder}/{INDEX}", as_json(index)
+        yield f"{folder}/{SUMS}", sums(index["files"])
     names = [folder.rsplit("/", 1)[-1] for folder, _ in releases]
-    if names:
-        home = f"downloads/{dataset.replace('.', '/')}"
-        yield f"{home}/{POINTER}", as_json(pointer(names[0], releases[0][1], names[1:]))
+    home = releases[0][0].rpartition("/")[0]
+    yield f"{home}/{POINTER}", as_json(pointer(names[0], releases[0][1], names[1:]))
 
 
 def _shown(folder: str, index: Json) -> Release:

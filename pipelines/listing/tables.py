@@ -104,7 +104,7 @@ def _length(field: Field) -> str:
 
 
 def opened(ctx: Context, entry: Entry) -> Row:
-    found = releases.holding(ctx.settings.lake_root, entry.id)
+    found = releases.holding(ctx.settings.lake_root, entry)
     index: Mapping[str, Any] = found[1] if found else {}
     return {
         "数据名称": entry.title.zh,

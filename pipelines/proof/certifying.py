@@ -9,7 +9,7 @@ it leaves a certified snapshot whose outcome is missing, and the next publicatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from lake.batch import Batch
 from lake.certificates import PROPERTY, Certificate, FileProof, GrantProof, InputProof, Words, entry_of
 from lake.properties import named, said
 from lake.records import Checked, Published, Record, Stage
+from lake.releases import Place, home_of
 from lake.signing import Signer, load_signer
 from lake.version import code_version
 from lake.zones import Identifier, published_table
@@ -248,23 +249,24 @@ def settle(ctx: Context, table: Identifier, standing: Standing | None) -> None:
         _complete(ctx, table, certificate, certificate.downloads)
 
 
-def completed(ctx: Context, table: Identifier, published: Published) -> Published:
+def completed(ctx: Context, table: Identifier, published: Published, entry: Entry) -> Published:
     """Log the outcome and complete the certificate with what there is since the commit. Found complete already,
     nothing is written."""
     certificate = certificates.load(ctx.settings.lake_root, certificates.path_of(*table, published.snapshot))
     if certificate is not None:
-        _complete(ctx, table, certificate, _downloads(ctx, published, certificate))
+        _complete(ctx, table, certificate, _downloads(ctx, published, entry, certificate))
     return published
 
 
-def attest(ctx: Context, table: Identifier) -> None:
+def attest(ctx: Context, table: Identifier, gone: Collection[Place] = ()) -> None:
     """After upkeep that wrote new metadata for a published table but no new snapshot: log it, and certify the
-    snapshot that readers see with the metadata as it is now."""
+    snapshot that readers see with the metadata as it is now, and without the releases that go from these places."""
     standing = next(ctx.tables.snapshots(table), None)
     path = said(standing[1], PROPERTY) if standing else None
     certificate = certificates.load(ctx.settings.lake_root, path) if path else None
     if certificate is not None:
-        _complete(ctx, table, certificate, certificate.downloads)
+        stay = (proof for proof in certificate.downloads if proof.path.partition("/")[0] not in gone)
+        _complete(ctx, table, certificate, tuple(stay))
 
 
 def _complete(
@@ -286,12 +288,14 @@ def _complete(
         store.write_atomic(store.join(root, certificates.own_path(whole)), data)
 
 
-def _downloads(ctx: Context, published: Published, before: Certificate) -> tuple[FileProof, ...]:
+def _downloads(
+    ctx: Context, published: Published, entry: Entry, before: Certificate
+) -> tuple[FileProof, ...]:
     """Every file of the dataset's releases. Releases are written once: only files not certified before are read,
     and the pointer, which is written again."""
     if not published.downloads:
         return ()
-    root, home = ctx.settings.lake_root, zones.folder(ctx.settings, "downloads", published.batch.dataset)
+    root, home = ctx.settings.lake_root, home_of(ctx.settings.lake_root, entry)
     known = {proof.path: proof for proof in _known_downloads(ctx, before)}
     known |= {
         path: FileProof(path=path, sha256=each.sha256, size=each.size, rows=each.rows)

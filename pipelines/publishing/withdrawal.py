@@ -34,8 +34,7 @@ def withdraw(ctx: Context, entry: Entry | None = None) -> list[str]:
             ctx.tables.drop(table)
         absent.forget(ctx.settings, table)
     for dataset in [entry.id] if entry else releases.datasets(ctx.settings.lake_root):
-        if dataset not in entries or not _offers_downloads(entries[dataset]):
-            releases.withdraw(ctx.settings.lake_root, dataset)
+        _withdraw_releases(ctx, dataset, entries.get(dataset))
     return [".".join(table) for table in removed]
 
 
@@ -44,8 +43,15 @@ def _granted(entry: Entry) -> Iterator[Identifier]:
         yield from (published_table(entry.id, zone, policy) for policy in policies(entry, zone))
 
 
-def _offers_downloads(entry: Entry) -> bool:
-    return bool(policies(entry, "open") and entry.open.downloads)
+def _withdraw_releases(ctx: Context, dataset: str, entry: Entry | None) -> None:
+    """Remove the releases of what offers none, and those that lie where it does not offer them, such as what is opened
+    on conditions since: the next publication makes them anew in their place. A table that stays is certified without
+    them first."""
+    root = ctx.settings.lake_root
+    offers = entry is not None and policies(entry, "open") and entry.open.downloads
+    if gone := releases.misplaced(root, entry) if entry and offers else releases.places(root, dataset):
+        certifying.attest(ctx, published_table(dataset, "open", ""), gone)
+        releases.withdraw(root, dataset, gone)
 
 
 def _published(ctx: Context, entry: Entry | None) -> Iterator[Identifier]:

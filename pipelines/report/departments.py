@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, Final, Literal, get_args
 
 from exchange import applications, objections, requests
@@ -118,7 +119,18 @@ def _of_dataset(dataset: DatasetFacts) -> Iterator[tuple[Name, Indicator]]:
 # ── the cases ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_cases(ctx: Context) -> Iterator[_Counted]:
+def _of_cases(ctx: Context) -> Iterable[_Counted]:
+    """Added up, so that it does not grow with the cases; nothing where not all of them were read."""
+    found: dict[tuple[str, Name], Indicator] = defaultdict(Indicator)
+    try:
+        for whose, what, counted in _clocked(ctx):
+            found[whose, what] += counted
+    except Busy:
+        return []
+    return [(*key, counted) for key, counted in found.items()]
+
+
+def _clocked(ctx: Context) -> Iterator[_Counted]:
     numbers, now = ctx.catalogue.numbers.exchange, ctx.clock()
     for case in _cases(State(ctx.settings)):
         whose = {"provider": case.terms.provider, "requester": case.terms.department}
@@ -137,9 +149,8 @@ def _in_time(clock: Clock, ctx: Context) -> Indicator:
 
 
 def _cases(state: State) -> Iterable[Case[Any]]:
-    if not state.begun:
-        return []
-    try:
-        return [*requests.every(state), *objections.every(state), *applications.every(state)]
-    except Busy:
-        return []
+    return (
+        chain(requests.every(state), objections.every(state), applications.every(state))
+        if state.begun
+        else ()
+    )

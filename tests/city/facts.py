@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from lake import store
 from lake.records import Landed
+from lake.releases import PLACES
 from pipelines.context import Context
 from schemas.model import LakeSource
 from tests.faults.state import CHANCE
@@ -46,8 +47,8 @@ def _platform(zone: str, name: str) -> bool:
 
 def _downloads(ctx: Context) -> Iterator[tuple[str, Any]]:
     """Every file of the release that people are sent to, its rows in any order."""
-    root = store.join(ctx.settings.lake_root, "downloads")
-    for uri in store.list_files(root):
+    roots = [store.join(ctx.settings.lake_root, place) for place in PLACES]
+    for uri in (each for root in roots for each in store.list_files(root)):
         if not uri.endswith("/latest.json"):
             continue
         folder = uri.removesuffix("latest.json") + json.loads(store.read_bytes(uri))["release"]

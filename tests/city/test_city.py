@@ -214,8 +214,9 @@ def test_there_are_tables_and_downloads_of_grants_only(city: City) -> None:
     tables = city.ctx.tables
     found = {*tables.identifiers("share"), *tables.identifiers("open")}
     assert found == {table_of(*grant) for grant in GRANTS}
-    folders = {".".join(path.parts[-2:]) for path in (city.lake / "downloads").glob("*/*")}
-    assert folders == set(OPENED)
+    for place, kind in (("downloads", "unconditional"), ("conditional", "conditional")):
+        folders = {".".join(path.parts[-2:]) for path in (city.lake / place).glob("*/*")}
+        assert folders == {dataset for dataset in OPENED if ENTRIES[dataset].open.type == kind} != set()
     below = {
         path.name for zone in ("share", "open") for path in (city.lake / zone).glob("*") if path.is_dir()
     }
@@ -305,7 +306,7 @@ def test_no_masked_value_lies_below_a_published_table(
     assert published
     assert len(among(values, published)) == 0
     if zone == "open":
-        assert len(among(values, bytes_below(city.lake / "downloads" / dataset.replace(".", "/")))) == 0
+        assert len(among(values, bytes_below(home_of(city, dataset)))) == 0
     curated = bytes_below(city.lake / "curated" / identifier("curated", dataset)[1])
     there = {text for text in values if not ELSEWHERE.fullmatch(text)}
     assert len(among(there, curated)) > 0.9 * len(there), "the scan must be able to find what it looks for"
@@ -355,7 +356,12 @@ def state(city: City) -> dict[str, Any]:
     """Snapshot and rows of every table, and the digest of every download. Quarantine is replaced by the same rows."""
     tables = city.ctx.tables
     names = [name for zone in ("curated", "share", "open") for name in tables.identifiers(zone)]  # type: ignore[arg-type]
-    files = [path for path in (city.lake / "downloads").rglob("*") if path.is_file()]
+    files = [
+        path
+        for place in ("downloads", "conditional")
+        for path in (city.lake / place).rglob("*")
+        if path.is_file()
+    ]
     return (
         {".".join(name): (tables.current_snapshot(name), tables.row_count(name)) for name in names}
         | {f"quarantine.{name}": quarantine.count(tables, name) for name in DATASETS}
@@ -423,8 +429,13 @@ def test_the_report_loads_nothing_from_another_host(page: str) -> None:
 # ── downloads ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def home_of(city: City, dataset: str) -> Path:
+    place = "conditional" if ENTRIES[dataset].open.type == "conditional" else "downloads"
+    return city.lake / place / dataset.replace(".", "/")
+
+
 def latest(city: City, dataset: str) -> tuple[Path, dict[str, Any]]:
-    home = city.lake / "downloads" / dataset.replace(".", "/")
+    home = home_of(city, dataset)
     index = home / json.loads((home / "latest.json").read_bytes())["index"]
     return index.parent, json.loads(index.read_bytes())
 

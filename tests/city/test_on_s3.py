@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lake import search, store
+from lake.releases import PLACES
 from lake.verify import Copy, catalogue, ledger, verify
 from pipelines.cli import app
 from pipelines.report import write_report
@@ -68,6 +69,7 @@ def test_all_of_it_lies_on_s3_and_nothing_unfinished(two: Two) -> None:
         "open",
         "proof",
         "downloads",
+        "conditional",
     }
     assert not [path for path in files if store.is_unfinished(path)]
     home = two.city.settings.home
@@ -103,7 +105,7 @@ def test_the_command_verifies_an_address(two: Two) -> None:
 
 
 def test_a_download_leads_to_its_files(two: Two) -> None:
-    uris = store.list_files(store.join(two.root, "downloads"))
+    uris = [uri for place in PLACES for uri in store.list_files(store.join(two.root, place))]
     pointers = [uri for uri in uris if uri.endswith("/latest.json")]
     assert len(pointers) >= 8
     for uri in pointers:

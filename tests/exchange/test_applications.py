@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from exchange import applications, cases
 from exchange.accounts import Session
-from exchange.applications import MOST_OPEN, apply_for, at_hand, find, given, listed, take
+from exchange.applications import MOST_OPEN, apply_for, at_hand, every, find, given, listed, take
 from exchange.deadlines import clocks
 from exchange.desk import Desk
 from exchange.errors import ExchangeError, Forbidden, NotThere, Unfit
@@ -234,7 +234,58 @@ def test_so_many_and_no_more_whoever_comes_at_one_moment(desk: Desk, monkeypatch
         applied(desk)
 
 
+@pytest.mark.parametrize(
+    ("steps", "counts"),
+    [
+        ((), True),
+        (((LINES, "propose"),), True),
+        (GRANTED, False),
+        ((*GRANTED, (BUREAU, "suspend")), False),
+        (REFERRED, True),
+        (DECLINED, False),
+    ],
+)
+def test_a_grant_counts_until_its_time_limit(
+    desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch, steps: Any, counts: bool
+) -> None:
+    """And what nobody has answered yet counts after it too: somebody has it before them."""
+    monkeypatch.setattr(applications, "MOST_OPEN", 1)
+    went(desk, *steps)
+    if steps != DECLINED:
+        with pytest.raises(Unfit, match="under way"):
+            applied(desk)
+    clock.now = datetime(2027, 2, 28, 16, tzinfo=UTC)
+    if counts:
+        with pytest.raises(Unfit, match="under way"):
+            applied(desk, until="2028-03-01T00:00:00+08:00")
+    else:
+        assert applied(desk, until="2028-03-01T00:00:00+08:00").state == "submitted"
+
+
 # ── many ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_case_is_read_so_many_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number, none twice and none left out, whatever they are; and no more is read than is asked for."""
+    monkeypatch.setattr(cases, "MOST", 2)
+    for steps in ((), ((CITIZEN, "withdraw"),), GRANTED, ((CITIZEN, "withdraw"),), DECLINED):
+        went(desk, *steps)
+    rows: list[int] = []
+    read = cases.read
+
+    def reading(*what: Any) -> Any:
+        found = read(*what)
+        rows.append(len(found))
+        return found
+
+    monkeypatch.setattr(cases, "read", reading)
+    for after in range(6):
+        assert [each.number for each in every(desk.state, after)] == list(range(after + 1, 6))
+    assert [each.number for each in every(desk.state, over=False)] == [1, 3, 5]
+    assert [each.number for each in every(desk.state, 1, over=False)] == [3, 5]
+    assert max(rows) == 2
+    rows.clear()
+    assert next(every(desk.state)).number == 1 and rows == [2]
 
 
 def test_a_list_comes_in_parts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,7 +181,7 @@ def test_what_dcat_ap_wants_as_nodes_of_a_class_is_such(
     monkeypatch.setenv(KEY, SECRET)
     city = City(settings, make_catalogue, open=OPEN | {"licence": LICENCE})
     city.publish(city.curate(1, people(400, 1)), "open")
-    told = catalog(city.ctx, {ID: releases.holding(city.ctx.settings.lake_root, ID)}, "downloads")
+    told = catalog(city.ctx, {ID: releases.holding(city.ctx.settings.lake_root, city.entry)}, "downloads")
     found = list(nodes(told))
     assert {name for name, _ in found} >= classes.keys()
     assert not [

@@ -20,6 +20,7 @@ from lake import quarantine
 from lake.batch import Batch
 from lake.ledger import Ledger
 from lake.records import Checked, Landed, Merged, Published, Record, Standardised
+from lake.releases import PLACES
 from pipelines.context import Context
 from pipelines.stages import parts, run_batch
 from schemas.load import load_catalogue
@@ -242,6 +243,7 @@ def _state(ctx: Context, dataset: str) -> dict[str, object]:
         for table in ctx.tables.identifiers(zone)  # type: ignore[arg-type]
         if table[1] == name or table[1].startswith(f"{name}__")
     ]
-    folder = Path(ctx.settings.lake_root) / "downloads"
-    files = {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    folders = [Path(ctx.settings.lake_root) / place for place in PLACES]
+    found = sorted(path for folder in folders for path in folder.rglob("*"))
+    files = {str(path): path.read_bytes() for path in found if path.is_file()}
     return {".".join(table): ctx.tables.current_snapshot(table) for table in tables} | files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from exchange import cases
 from exchange.accounts import make_token, open_account
 from exchange.usage import usage
 from exchange.web import applications, pieces
@@ -90,7 +92,7 @@ def releases(exchange: Exchange, here: str) -> list[dict[str, Any]]:
 
 
 def newest(exchange: Exchange) -> Path:
-    home = Path(exchange.city.settings.lake_root, "downloads", *ID.split("."))
+    home = Path(exchange.city.settings.lake_root, "conditional", *ID.split("."))
     return home / json.loads((home / "latest.json").read_text())["release"]
 
 
@@ -213,7 +215,33 @@ def test_a_file_of_another_size_is_not_given(exchange: Exchange, how: str, tmp_p
     ):
         problem(answer, 500)
         assert b"V00" not in answer.content and b"somebody" not in answer.content
+    head = exchange.client.head(url, headers={"Authorization": f"Bearer {exchange.tokens['citizen']}"})
+    assert head.status_code == 500
     assert exchange.log() == []
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["downloaded before", "new"])
+def test_a_file_of_the_same_size_that_was_changed_is_not_given(
+    exchange: Exchange, caplog: pytest.LogCaptureFixture, seen: bool
+) -> None:
+    """Not where it was whole a moment ago either, and its times say nothing; the operator is told what to do."""
+    url = releases(exchange, granted(exchange))[0]["files"][0]["url"]
+    whole = exchange.get(url, "citizen").content if seen else b""
+    file = newest(exchange) / url.rpartition("/")[2]
+    data, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    assert not seen or whole == data
+    file.write_bytes(data.replace(b"V00", b"W00"))
+    os.utime(file, ns=times)
+    logged = exchange.log()
+    for part in (None, "bytes=0-9", "bytes=-1"):
+        answer = exchange.get(url, "citizen", headers={"Range": part} if part else {})
+        problem(answer, 500)
+        assert "etag" not in answer.headers and b"W00" not in answer.content
+    assert exchange.log() == logged, "what did not leave is not told as handed out"
+    assert f"file {file}" in caplog.text and "is given to nobody" in caplog.text
+    assert "next: `xuanwu verify` says what else was; put the file back from a backup" in caplog.text
+    file.write_bytes(data)
+    assert exchange.get(url, "citizen").content == data
 
 
 def test_a_list_goes_on_behind_a_number(exchange: Exchange) -> None:
@@ -396,3 +424,16 @@ def test_operators_and_the_report_count_them_without_a_word(
     every = CliRunner().invoke(app, ["application", "list", "--all"], env={"COLUMNS": "200"})
     assert "不予开放 declined" in every.stdout and "逾期 late" in every.stdout
     assert WHO not in every.stdout and "citizen" not in every.stdout
+    assert "there may be more" not in every.stdout
+    monkeypatch.setattr(cases, "MOST", 1)
+    for options, found in (
+        ([], [late]),
+        (["--after", str(late)], [open_one]),  # past the one that was declined
+        (["--after", str(late), "--all"], [declined]),
+        (["--after", str(open_one)], []),
+    ):
+        told = CliRunner().invoke(app, ["application", "list", "--json", *options])
+        assert [each["number"] for each in json.loads(told.stdout)] == found
+        told = CliRunner().invoke(app, ["application", "list", *options])
+        assert (f"there may be more: --after {(found or [0])[0]}" in told.stdout) == bool(found)
+    assert tallies(listed(ctx)) == [Tally(ID, applied=3, under_way=1, granted=1, declined=1, late=1)]

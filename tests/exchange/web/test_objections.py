@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from exchange import cases
 from exchange.notices import gather
 from pipelines.cli import app
 from pipelines.objected import Tally, objected, tallies
@@ -129,6 +130,15 @@ def test_operators_and_auditors_see_what_is_under_way_and_late_and_no_text(
     ]
     every = CliRunner().invoke(app, ["objection", "list", "--all"], env={"COLUMNS": "200"})
     assert "已办结 closed" in every.stdout and "逾期 late" in every.stdout and WRONG not in every.stdout
+    monkeypatch.setattr(cases, "MOST", 1)
+    for options, found in (
+        ([], [late]),
+        (["--after", "1"], [open_one]),
+        (["--after", "1", "--all"], [answered]),
+    ):
+        told = CliRunner().invoke(app, ["objection", "list", "--json", *options])
+        assert [each["number"] for each in json.loads(told.stdout)] == found
+    assert "there may be more: --after 1" in CliRunner().invoke(app, ["objection", "list"]).stdout
 
 
 def test_who_explains_late_does_not_make_the_source_late(exchange: Exchange, clock: Clock) -> None:

@@ -93,7 +93,7 @@ def test_a_release_that_cannot_be_read_takes_nothing_else_of_the_page(
     here = people.send("citizen", "/applications", **said(clock))
     people.send("clerk", f"{here}/propose", consent="yes", reason="符合开放条件")
     people.send("chief", f"{here}/confirm")
-    (file,) = Path(people.exchange.city.settings.lake_root, "downloads").rglob(name)
+    (file,) = Path(people.exchange.city.settings.lake_root, "conditional").rglob(name)
     file.write_text("{")
     page = people.page("citizen", here)
     assert "数据暂时无法读取" in page and "/releases/" not in page and str(file) not in page
