@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -31,10 +32,12 @@ SELDOM: Final = (20_000, 20, 20)
 
 
 def seldom_collected() -> None:
-    """For a process of ours, at its start: the collector looks seldom, and does not go through everything at the end,
-    when the system takes all memory back anyway. From Python 3.14 on it does: DuckDB 1 aborts a process whose
-    interpreter ends before DuckDB's module is taken down (duckdb-python, pull request 601)."""
+    """For a process of ours, at its start and before NumPy is imported: the collector looks seldom, and does not go
+    through everything at the end, when the system takes all memory back anyway. From Python 3.14 on it does: DuckDB 1
+    aborts a process whose interpreter ends before DuckDB's module is taken down (duckdb-python, pull request 601).
+    OpenBLAS, NumPy's and SciPy's, starts no threads, which spin at their start, for matrices that nobody has."""
     gc.set_threshold(*SELDOM)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.version_info < (3, 14):
         atexit.register(gc.freeze)
 

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.contenders.marks import Marks, job
-from lake.records import Landed
-from pipelines.batches import batch_for
-from pipelines.context import Context, open_context
 from pipelines.loading import seldom_collected
-from pipelines.stages import run_batch, run_stage
-from schemas.model import Entry
+
+if TYPE_CHECKING:
+    from lake.records import Landed
+    from pipelines.context import Context
+    from schemas.model import Entry
 
 DATASET = "public_security.resident"
 DAY, NEXT_DAY = date(2026, 3, 2), date(2026, 3, 3)
@@ -26,13 +26,17 @@ as wholes, as the disclosure gate asks."""
 
 
 def main() -> None:
+    seldom_collected()  # before all others are imported, as the command `xuanwu` does
+    from pipelines.batches import batch_for
+    from pipelines.context import open_context
+    from pipelines.stages import run_stage
+
     work, marks = job(), Marks()
-    seldom_collected()  # as the command `xuanwu` does
     ctx = open_context()
     entry = ctx.catalogue.entry(DATASET)
     marks.done("open the context")
     if work["way"] == "collect":
-        landed = cast(Landed, run_stage(ctx, "collect", batch_for(ctx, entry, DAY)))
+        landed = cast("Landed", run_stage(ctx, "collect", batch_for(ctx, entry, DAY)))
         marks.done("collect")
         marks.report(rows=landed.rows)
         return
@@ -75,6 +79,9 @@ def one_day(ctx: Context, entry: Entry, work: dict[str, Any], marks: Marks) -> N
 
 def _batch(ctx: Context, entry: Entry, day: date, marks: Marks, prefix: str = "") -> dict[str, Any]:
     """The records of a day's batch by stage and part."""
+    from pipelines.batches import batch_for
+    from pipelines.stages import run_batch
+
     records: dict[str, Any] = {}
     for stage, part, record in run_batch(ctx, batch_for(ctx, entry, day)):
         name = f"{stage} {part}".strip()

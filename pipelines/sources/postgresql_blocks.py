@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from schemas.sql import literal, quote
 
-BLOCKS: Final = 64
-"""Of 8 KiB, that are joined at a time: half a megabyte, or what that is uncompressed."""
+BLOCKS: Final = 128
+"""Of 8 KiB, that are joined at a time: a megabyte, or what that is uncompressed."""
 SEPARATOR: Final = "\x11"
 NULL: Final = "\x12"
 SESSION: Final = ("SET LOCAL enable_seqscan = off", "SET LOCAL jit = off")
@@ -96,7 +96,8 @@ def joining(table: str, columns: Sequence[Column]) -> str:
 
 def _joined(column: Column) -> str:
     if column.fixed is None:
-        return f"pg_catalog.string_agg(COALESCE({column.sql}, {literal(NULL)}), {literal(SEPARATOR)})"
+        between = literal(SEPARATOR)
+        return f"{between} || pg_catalog.string_agg(COALESCE({column.sql}, {literal(NULL)}), {between})"
     sent = f"pg_catalog.{column.fixed.send}({column.sql})"
     null = literal("\\x" + column.fixed.null)
     return f"pg_catalog.string_agg(COALESCE({sent}, {null}), '')"
@@ -139,24 +140,23 @@ def apart(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[pa.Array] | 
     return arrays if sum(array.null_count for array in arrays) == pc.sum(nulls).as_py() else None
 
 
-def _texts(texts: pa.Array) -> pa.Array:
-    values = pc.split_pattern(texts, SEPARATOR).flatten()
-    _, offsets, data = values.buffers()
-    places = np.frombuffer(offsets, np.int32, len(values) + 1)
-    marks = np.frombuffer(data, np.uint8) == ord(NULL)
-    if not marks.any():
-        return values
-    null = marks.take(places[:-1], mode="clip") & (np.diff(places) == 1)
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(places), data, _valid(null))
+def _texts(joined: pa.Array) -> pa.Array:
+    """Each value begins behind a separator; without these they lie one behind the other, as Arrow has them."""
+    sent = _sent(joined, "u1")
+    before = np.flatnonzero(sent == ord(SEPARATOR))
+    rows = len(before)
+    places = np.empty(rows + 1, np.int32)
+    places[:-1], places[-1] = before - np.arange(rows), len(sent) - rows
+    data = sent.tobytes().translate(None, SEPARATOR.encode())  # of NumPy's ways the best takes twice as long
+    buffers = [None, pa.py_buffer(places), pa.py_buffer(data)]
+    if NULL.encode() in data:
+        held = np.frombuffer(data, "u1").take(places[:-1], mode="clip") == ord(NULL)
+        buffers[0] = _valid(held & (np.diff(places) == 1))
+    return pa.Array.from_buffers(pa.string(), rows, buffers)
 
 
 def _numbers(joined: pa.Array, fixed: Fixed, kind: pa.DataType) -> pa.Array:
-    """From the first array's beginning to the last one's end."""
-    _, offsets, data = joined.buffers()
-    places = np.frombuffer(offsets, np.int32, len(joined) + 1, 4 * joined.offset)
-    sent = np.frombuffer(
-        data, fixed.kind, (places[-1] - places[0]) // np.dtype(fixed.kind).itemsize, places[0]
-    )
+    sent = _sent(joined, fixed.kind)
     bits = sent.view(f">u{sent.itemsize}")
     null = bits == int(fixed.null, 16)
     values: NDArray[Any] = sent.astype(sent.dtype.newbyteorder("="))
@@ -165,6 +165,13 @@ def _numbers(joined: pa.Array, fixed: Fixed, kind: pa.DataType) -> pa.Array:
     if pa.types.is_boolean(kind):
         values = np.packbits(values == 1, bitorder="little")
     return pa.Array.from_buffers(kind, len(sent), [_valid(null), pa.py_buffer(values)])
+
+
+def _sent(joined: pa.Array, kind: str) -> NDArray[Any]:
+    """All of it, from the first one's beginning to the last one's end."""
+    _, offsets, data = joined.buffers()
+    places = np.frombuffer(offsets, np.int32, len(joined) + 1, 4 * joined.offset)
+    return np.frombuffer(data, kind, (places[-1] - places[0]) // np.dtype(kind).itemsize, places[0])
 
 
 def _valid(null: NDArray[np.bool_]) -> pa.Buffer:
