@@ -1,9 +1,9 @@
 """The rows of a PostgreSQL table as whole columns, which the server joins over some of the table's blocks.
 
 To take rows apart value by value is what a driver spends its time on. Here every column of some blocks comes as one
-value: texts one behind the other with SEPARATOR between them, which Arrow takes apart in one go, and numbers and dates
-as the server's own bytes (src/backend/utils/adt: int8send, timestamp_send …). The server has less to do, too, for it
-sends thousands of values at a time. What a value may be is not supposed: how many rows there are and how many values
+value: texts one behind the other, each behind a SEPARATOR, which come apart by a pass over their bytes, and numbers and
+dates as the server's own bytes (src/backend/utils/adt: int8send, timestamp_send …). The server has less to do, too, for
+it sends thousands of values at a time. What a value may be is not supposed: how many rows there are and how many values
 are null comes beside, and blocks in which these do not agree with what came apart are told as such, to be read row by
 row.
 """

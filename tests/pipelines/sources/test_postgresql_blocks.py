@@ -275,7 +275,7 @@ def test_a_part_of_a_batch_comes_apart_as_well() -> None:
         [
             pa.array([1, 3, 1]),
             pa.array([0, 2, 0]),
-            pa.array(["x", "y\x11\x12\x11z", "w"]),
+            pa.array(["\x11x", "\x11y\x11\x12\x11z", "\x11w"]),
             pa.array([b"\0\1", b"\0\2\x80\0\0\3", b"\0\4"]),
             pa.array([0, 64, 128]),
         ],
