@@ -234,11 +234,11 @@ def write_parquet(
 
 
 def row_groups(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None, most: int = ROW_GROUP_ROWS
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None, most: int | None = None
 ) -> Iterator[pa.Table]:
-    """Batches gathered into tables of a row group's size, by rows (`most`) and by bytes: a writer makes one row group
-    of each call, and thousands of tiny ones are slow to read. Their schema is that of the batches if none is given;
-    text may come as numbers in a dictionary, and where that changes a group ends."""
+    """Batches gathered into tables of a row group's size, by rows (`most`, if given) and by bytes: a writer makes one
+    row group of each call, and thousands of tiny ones are slow to read. Their schema is that of the batches if none is
+    given; text may come as numbers in a dictionary, and where that changes a group ends."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
@@ -247,7 +247,7 @@ def row_groups(
             held, rows, size = [], 0, 0
         held.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
-        if rows >= most or size >= ROW_GROUP_BYTES:
+        if rows >= (most or ROW_GROUP_ROWS) or size >= ROW_GROUP_BYTES:
             yield _group(held, schema)
             held, rows, size = [], 0, 0
     if rows:
