@@ -90,14 +90,19 @@ def standing(root: str, entry: Entry) -> Iterator[Standing]:
 
 
 def withdraw(root: str, dataset: str, where: Iterable[Place] = PLACES) -> None:
-    """Remove every release of a dataset that lies in these places, and tell it; `latest.json` first, so that nobody is
-    sent to what is going."""
+    """Remove every release of a dataset that lies in these places; `latest.json` first, so that nobody is sent to what
+    is going."""
     for place in where:
         home = _home(root, dataset, place)
-        if store.exists(home):
-            store.remove_file(store.join(home, POINTER))
-            store.remove_tree(home)
-            log.warning("下载已撤下 the releases of %s are gone from %s/", dataset, place)
+        store.remove_file(store.join(home, POINTER))
+        store.remove_tree(home)
+
+
+def withdraw_misplaced(root: str, entry: Entry) -> None:
+    """Remove an entry's releases that do not belong where they are, and tell it: who looked for them there finds none."""
+    for place in misplaced(root, entry):
+        withdraw(root, entry.id, [place])
+        log.warning("下载已撤下 the releases of %s are gone from %s/", entry.id, place)
 
 
 def _home(root: str, dataset: str, place: Place) -> str:

@@ -31,12 +31,11 @@ from lake.releases import (
     Json,
     as_json,
     home_of,
-    misplaced,
     pointer,
     read,
     sums,
     under,
-    withdraw,
+    withdraw_misplaced,
 )
 from lake.zones import identifier
 from pipelines.context import Context
@@ -80,7 +79,7 @@ def release(
     for folder in store.list_folders(home):
         if folder.rsplit("/", 1)[-1] not in kept:
             store.remove_tree(folder)
-    withdraw(ctx.settings.lake_root, entry.id, misplaced(ctx.settings.lake_root, entry))
+    withdraw_misplaced(ctx.settings.lake_root, entry)
     return tuple(
         Download(
             format=file["format"],

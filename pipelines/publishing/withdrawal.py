@@ -48,9 +48,13 @@ def _withdraw_releases(ctx: Context, dataset: str, entry: Entry | None) -> None:
     on conditions since: the next publication makes them anew in their place. A table that stays is certified without
     them first."""
     root = ctx.settings.lake_root
-    offers = entry is not None and policies(entry, "open") and entry.open.downloads
-    if gone := releases.misplaced(root, entry) if entry and offers else releases.places(root, dataset):
-        certifying.attest(ctx, published_table(dataset, "open", ""), gone)
+    table = published_table(dataset, "open", "")
+    if entry is not None and policies(entry, "open") and entry.open.downloads:
+        if gone := releases.misplaced(root, entry):
+            certifying.attest(ctx, table, gone)
+            releases.withdraw_misplaced(root, entry)
+    elif gone := releases.places(root, dataset):
+        certifying.attest(ctx, table, gone)
         releases.withdraw(root, dataset, gone)
 
 
