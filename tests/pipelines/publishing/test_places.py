@@ -127,13 +127,15 @@ def test_a_lake_from_before_has_its_conditional_releases_moved(
 def test_upkeep_takes_away_what_lies_where_it_is_not_opened(
     opens: Opens, caplog: pytest.LogCaptureFixture, opened: str
 ) -> None:
-    """Where the next publication is far or fails; and that makes it anew in its place."""
+    """Where the next publication is far or fails; and that makes it anew in its place. What lies in the wrong place is
+    told as it goes: somebody looks for it there; what is no longer offered at all is not."""
     town = opens(FREE)
     change(town, opened)
     caplog.set_level(logging.WARNING)
     upkeep(town.ctx)
     assert files(town, "downloads") == files(town, "conditional") == []
-    assert f"the releases of {DATASET} are gone from downloads/" in caplog.text
+    told = f"the releases of {DATASET} are gone from downloads/" in caplog.text
+    assert told == (opened == APPLIED_FOR)
     assert wrong(town) == []
     town.run(2, "publish")
     assert files(town, "downloads") == [] and wrong(town) == []
