@@ -99,7 +99,7 @@ def withdraw(root: str, dataset: str, where: Iterable[Place] = PLACES) -> None:
 
 
 def withdraw_misplaced(root: str, entry: Entry) -> None:
-    """Remove an entry's releases that do not belong where they are, and tell it: who looks for them there finds none."""
+    """Remove an entry's releases that do not belong where they are, and tell it: somebody may look for them there."""
     for place in misplaced(root, entry):
         withdraw(root, entry.id, [place])
         log.warning("下载已撤下 the releases of %s are gone from %s/", entry.id, place)
