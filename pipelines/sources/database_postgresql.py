@@ -178,12 +178,16 @@ def _by_blocks(
     columns: Sequence[Column],
 ) -> Generator[pa.RecordBatch, None, Counted]:
     """Some are received while those before come apart. Blocks whose values cannot be told from each other are read row
-    by row, after all others. The rows were counted block by block, and behind the last one there is none."""
+    by row, after all others. The rows were counted block by block, of which none may be missing, and behind the last
+    one there is none."""
     again: list[int] = []
     rows = end = 0
     for batch in ahead(parts):
-        rows, firsts = rows + pc.sum(batch.column(0)).as_py(), batch.columns[-1].to_pylist()
-        end = firsts[-1] + BLOCKS
+        firsts = batch.columns[-1].to_pylist()
+        begin, end = end, end + BLOCKS * len(firsts)
+        if firsts != list(range(begin, end, BLOCKS)):
+            raise ConnectionError("blocks are missing")
+        rows += pc.sum(batch.column(0)).as_py()
         if (arrays := apart(batch, columns)) is None:
             again += firsts
         else:

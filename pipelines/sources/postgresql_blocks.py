@@ -81,7 +81,7 @@ def _oid(table: str) -> str:
 
 
 def joining(table: str, columns: Sequence[Column]) -> str:
-    """The query of a row for each BLOCKS blocks that hold rows: how many rows and how many nulls they hold, each
+    """The query of a row for each BLOCKS blocks, in their order: how many rows and how many nulls they hold, each
     column's values, and the first of the blocks. These are counted when the table is locked, so that its rows stay."""
     series = quote("xuanwu blocks")
     first = f"{series}.{quote('first')}"
@@ -89,8 +89,7 @@ def joining(table: str, columns: Sequence[Column]) -> str:
     values = ", ".join(map(_joined, columns))
     return (
         f"SELECT part.*, {first} FROM pg_catalog.generate_series(0, {blocks}, {BLOCKS}) {series} ({quote('first')}),"
-        f" LATERAL (SELECT pg_catalog.count(*), {_nulls(columns)}, {values} FROM {table}{within(first)}"
-        " HAVING pg_catalog.count(*) > 0) part"
+        f" LATERAL (SELECT pg_catalog.count(*), {_nulls(columns)}, {values} FROM {table}{within(first)}) part"
     )
 
 
@@ -137,7 +136,7 @@ def apart(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[pa.Array] | 
     total = pc.sum(rows).as_py()
     if any(len(array) != total for array in arrays):
         return None
-    return arrays if sum(array.null_count for array in arrays) == pc.sum(nulls).as_py() else None
+    return arrays if sum(array.null_count for array in arrays) == (pc.sum(nulls).as_py() or 0) else None
 
 
 def _texts(joined: pa.Array) -> pa.Array:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from pipelines.sources import database_postgresql, postgresql_blocks
 from pipelines.sources.database_request import OddDates, Request
+from schemas.errors import SourceError
 from tests.pipelines.sources.conftest import Department
 
 LEAST = -(2**63)
@@ -152,6 +153,21 @@ def test_rows_behind_what_was_joined_are_counted(
     request = Request("police.t", "here", "t", None, ("n",))
     with database_postgresql.read_postgresql(sa.make_url(postgresql.url), request) as rows:
         assert rows.reader.read_all().num_rows < 5000 == rows.counted().rows
+
+
+def test_blocks_that_do_not_come_are_missed(postgresql: Department, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever counts by what came has to see that all came (law 2)."""
+    postgresql.run("CREATE TABLE t AS SELECT n, repeat('x', 1000) AS v FROM generate_series(1, 20000) n")
+    real = database_postgresql.ahead
+    monkeypatch.setattr(
+        database_postgresql, "ahead", lambda parts: (b for n, b in enumerate(real(parts)) if n != 1)
+    )
+    request = Request("police.t", "here", "t", None, ("n", "v"))
+    with (
+        database_postgresql.read_postgresql(sa.make_url(postgresql.url), request) as rows,
+        pytest.raises(SourceError, match="lost; nothing was landed"),
+    ):
+        rows.reader.read_all()
 
 
 def test_each_block_is_read_once(postgresql: Department, joined: list[str]) -> None:
