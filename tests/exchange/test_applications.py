@@ -265,11 +265,8 @@ def test_a_grant_counts_until_its_time_limit(
 # ── many ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_case_is_read_so_many_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number, none twice and none left out, whatever they are; and no more is read than is asked for."""
-    monkeypatch.setattr(cases, "MOST", 2)
-    for steps in ((), ((CITIZEN, "withdraw"),), GRANTED, ((CITIZEN, "withdraw"),), DECLINED):
-        went(desk, *steps)
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many cases each look at the database reads from here on."""
     rows: list[int] = []
     read = cases.read
 
@@ -279,6 +276,15 @@ def test_every_case_is_read_so_many_at_a_time(desk: Desk, monkeypatch: pytest.Mo
         return found
 
     monkeypatch.setattr(cases, "read", reading)
+    return rows
+
+
+def test_every_case_is_read_so_many_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number, none twice and none left out, whatever they are; and no more is read than is asked for."""
+    monkeypatch.setattr(cases, "MOST", 2)
+    for steps in ((), ((CITIZEN, "withdraw"),), GRANTED, ((CITIZEN, "withdraw"),), DECLINED):
+        went(desk, *steps)
+    rows = rows_read(monkeypatch)
     for after in range(6):
         assert [each.number for each in every(desk.state, after)] == list(range(after + 1, 6))
     assert [each.number for each in every(desk.state, over=False)] == [1, 3, 5]
@@ -305,15 +311,7 @@ def test_who_applies_and_withdraws_is_counted_by_what_is_under_way_alone(
     for _ in range(5):
         went(desk, (CITIZEN, "withdraw"))
     applied(desk)
-    rows: list[int] = []
-    read = cases.read
-
-    def reading(*what: Any) -> Any:
-        found = read(*what)
-        rows.append(len(found))
-        return found
-
-    monkeypatch.setattr(cases, "read", reading)
+    rows = rows_read(monkeypatch)
     applied(desk)
     assert rows == [1]
 
