@@ -14,11 +14,16 @@ import os
 import sys
 import threading
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 os.environ["GX_ANALYTICS_ENABLED"] = "False"  # law 8: the library reads it once, at import
 logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
 # law 3: its log lines quote SQL and the driver's errors, and so values of the data
+
+T = TypeVar("T")
+ROOM: Final = 1 << 16
+"""Places on Python's stack, of eight bytes."""
 
 
 def _later(name: str) -> None:
@@ -36,6 +41,17 @@ def _later(name: str) -> None:
 _later(
     "scipy.stats"
 )  # a quarter of the time of importing and another 50 MB, for expectations of distributions
+
+def in_room(call: Callable[[], T]) -> T:
+    """What the call gives. Python keeps the frames of functions in pieces of 16 KiB, and takes a piece from the system
+    and gives it back (mmap, a page to clear, munmap) each time that a call goes over the end of one: in the depth of
+    an import that is a quarter of the processor's time. The frame of this function says that it needs more than a
+    piece holds, so that it gets one twice as large, and leaves half of it for those that are called."""
+    return call()
+
+
+in_room.__code__ = in_room.__code__.replace(co_stacksize=ROOM)
+in_room(lambda: importlib.import_module("great_expectations.expectations.core"))
 
 from great_expectations.compatibility import pydantic  # noqa: E402
 from great_expectations.exceptions import GreatExpectationsError  # noqa: E402

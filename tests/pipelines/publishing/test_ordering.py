@@ -63,6 +63,7 @@ def test_long_rows_after_short_ones_are_not_read_all_at_once(
 ) -> None:
     """The first rows tell nothing of those to come: a bucket for so many of them may hold a hundred times as much."""
     monkeypatch.setattr(ordering, "BUCKET_BYTES", 10_000)
+    monkeypatch.setattr(ordering, "TOO_LARGE", 2)
     monkeypatch.setattr(ordering, "MOST_BUCKETS", most)
     notes = [None] * 500 + ["x" * 500] * 1500
     table = pa.table({"n": range(2000), "note": notes}, schema=NOTES)
@@ -79,6 +80,7 @@ def test_rows_dealt_again_come_in_every_order_as_often(
 ) -> None:
     """Six orders of three rows, of which a bucket holds two; drawn with known seeds."""
     monkeypatch.setattr(ordering, "BUCKET_BYTES", 64)
+    monkeypatch.setattr(ordering, "TOO_LARGE", 2)
     monkeypatch.setattr(memory, "give_back", lambda: None)
     table = pa.table({"n": range(3), "note": ["x" * 50] * 3}, schema=NOTES)
     orders: Counter[tuple[int, ...]] = Counter()
