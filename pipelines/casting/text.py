@@ -20,6 +20,15 @@ WHITESPACE = (
 )
 """What surrounds a value without belonging to it: Unicode's White_Space, among it the ideographic and the
 no-break space, and the marks without width that are pasted along."""
+_BEGINNINGS = {each.encode()[0] for each in WHITESPACE}
+_LEADS = sorted(byte for byte in _BEGINNINGS if byte >= 0x80)
+_MAY_BE_WHITE = np.array([byte in _BEGINNINGS for byte in range(256)])
+"""Whether a byte may begin white space; one inside a character never does."""
+_WIDTH = np.array([1 if byte < 0x80 else 2 if byte < 0xE0 else 3 for byte in range(256)])
+"""Bytes of the white space that begins so."""
+_OTHER_WHITE = np.array(
+    [int.from_bytes(each.encode().ljust(3, b"\0"), "big") for each in WHITESPACE if each != " "], np.int32
+)
 _LOST = r"^-?[0-9]\.[0-9]{16}e\+[0-9]{2,3}$"
 EXACT_FLOAT = 2.0**53
 """From here on not every whole number has a float of its own: digits have been lost (an id typed into
@@ -96,15 +105,13 @@ def _float_text(values: pa.Array) -> pa.Array:
 
 
 def present(values: pa.Array) -> pa.Array:
-    """Text that is empty or only white space becomes null: at a source that is how nothing is written."""
-    if len(content(values)) and _untouched(values):
-        return keep(values, pc.not_equal(values, "")) if _has_empty(values) else values
+    """Text that is empty or only white space becomes null: at a source that is how nothing is written. White space is
+    looked for where some value may begin with it."""
+    offsets, data = buffers(values)
+    written = np.diff(offsets) > 0
+    if not _MAY_BE_WHITE.take(data.take(offsets[:-1][written])).any():
+        return values if written.all() else keep(values, pc.not_equal(values, ""))
     return keep(values, pc.not_equal(pc.utf8_trim(values, characters=WHITESPACE), ""))
-
-
-def _has_empty(values: pa.Array) -> bool:
-    offsets, _ = buffers(values)
-    return bool((np.diff(offsets) == 0).any())
 
 
 def _untouched(values: pa.Array) -> bool:
@@ -123,7 +130,26 @@ def trim(values: pa.Array) -> pa.Array:
 
 def squeeze(values: pa.Array) -> pa.Array:
     """Runs of white space inside become one space."""
-    return values if _untouched(values) else pc.replace_substring_regex(values, f"[{WHITESPACE}]+", " ")
+    if _untouched(values) or _squeezed(content(values)):
+        return values
+    return pc.replace_substring_regex(values, f"[{WHITESPACE}]+", " ")
+
+
+def _squeezed(data: Bytes) -> bool:
+    """Whether there is no white space but spaces, and none beside another. A value's last may lie beside the next
+    one's first: it counts as found."""
+    space = data == 0x20
+    if (space[1:] & space[:-1]).any():
+        return False
+    other = data < 0x20
+    for byte in _LEADS:
+        other |= data == byte
+    places = np.flatnonzero(other)
+    width, code = _WIDTH.take(data.take(places)), np.zeros(len(places), np.int32)
+    for place in range(3):
+        found = data.take(places + place, mode="clip").astype(np.int32)
+        code = code << 8 | np.where(place < width, found, 0)
+    return not bool(np.isin(code, _OTHER_WHITE).any())
 
 
 def upper(values: pa.Array) -> pa.Array:
@@ -137,8 +163,14 @@ def lower(values: pa.Array) -> pa.Array:
 def digits(values: pa.Array) -> pa.Array:
     """Only the digits, full-width ones made plain. A value that has none becomes null, and so a failure."""
     plain = half_width(values)
-    if not has_only(plain, b"0123456789"):
-        plain = pc.replace_substring_regex(plain, "[^0-9]+", "")
+    offsets, data = buffers(plain)
+    own = data[offsets[0] : offsets[-1]]
+    kept = own - np.uint8(0x30) < 10  # of a smaller byte the difference is a large number
+    if not kept.all():
+        before = np.zeros(len(own) + 1, np.int32)
+        np.cumsum(kept, out=before[1:], dtype=np.int32)
+        moved = pa.py_buffer(before[offsets - offsets[0]])
+        plain = pa.StringArray.from_buffers(len(plain), moved, pa.py_buffer(own[kept]))
     return keep(plain, pc.not_equal(plain, ""))
 
 

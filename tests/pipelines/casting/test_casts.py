@@ -13,7 +13,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from pipelines.casting.casts import codebook
-from pipelines.casting.text import WHITESPACE, half_width
+from pipelines.casting.text import WHITESPACE, digits, half_width, present, squeeze
 from schemas.model import Code
 from tests.pipelines.casting.making import FAILS, field, result
 
@@ -171,6 +171,35 @@ def test_normalisers(normalise: tuple[str, ...], text: str, expected: str) -> No
 
 def test_digits_that_leave_nothing_are_a_failure() -> None:
     assert result(["n/a", "", "5"], field("string", normalise=("digits",))) == [FAILS, None, "5"]
+
+
+@budget(max_examples=500)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(st.sampled_from(f"  {WHITESPACE}a1中é，。…\U0001f600"), max_size=4)),
+        max_size=4,
+    ),
+    st.integers(0, 2),
+)
+def test_kernels_of_bytes_are_what_a_character_at_a_time_would_give(
+    texts: list[str | None], start: int
+) -> None:
+    """Among values that have their own places in the buffers."""
+    values = pa.array(["x", "中"][:start] + texts, pa.string()).slice(start)
+    for kernel, reference in (
+        (squeeze, lambda text: re.sub(f"[{WHITESPACE}]+", " ", text)),
+        (present, lambda text: text if text.strip(WHITESPACE) else None),
+        (digits, lambda text: re.sub("[^0-9]", "", text) or None),
+    ):
+        assert kernel(values).to_pylist() == [None if text is None else reference(text) for text in texts]
+        kernel(values).validate(full=True)
+
+
+@pytest.mark.parametrize("text", ["张 三", "某某（某，某号。）…", "a b c", "é\u0300"])
+def test_text_that_needs_no_change_is_given_back_as_it_is(text: str) -> None:
+    values = pa.array([text, "中", text])
+    assert squeeze(values) is values
+    assert present(values) is values
 
 
 @budget(max_examples=300)
