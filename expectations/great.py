@@ -15,6 +15,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, Final, TypeVar
 
 os.environ["GX_ANALYTICS_ENABLED"] = "False"  # law 8: the library reads it once, at import
@@ -22,25 +23,36 @@ logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
 # law 3: its log lines quote SQL and the driver's errors, and so values of the data
 
 T = TypeVar("T")
+_LOCK: Final = threading.Lock()
 ROOM: Final = 1 << 16
 """Places on Python's stack, of eight bytes."""
 
 
+class _Later(ModuleType):
+    """A module that is imported when something of it is asked for. Python 3.11's own, of `LazyLoader`, is imported as
+    soon as another module names it."""
+
+    def __getattr__(self, name: str) -> Any:
+        with _LOCK:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 def _later(name: str) -> None:
-    """Put off importing a module until something of it is asked for."""
     spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
+    if name in sys.modules or spec is None:
         return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = sys.modules[name] = _Later(name)
+    module.__spec__, module.__file__ = spec, spec.origin
     package, _, own = name.rpartition(".")
-    setattr(sys.modules[package], own, module)
+    if package:
+        setattr(sys.modules[package], own, module)
 
 
-_later(
-    "scipy.stats"
-)  # a quarter of the time of importing and another 50 MB, for expectations of distributions
+for _unasked in ("scipy.stats", "altair"):
+    _later(_unasked)  # a third of the time of importing and 70 MB, for distributions and pictures of them
+
 
 def in_room(call: Callable[[], T]) -> T:
     """What the call gives. Python keeps the frames of functions in pieces of 16 KiB, and takes a piece from the system

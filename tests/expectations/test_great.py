@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,45 @@ def test_progress_bars_take_no_lock_between_processes() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["False"]
+
+
+def test_pictures_are_loaded_when_somebody_draws(tmp_path: Path) -> None:
+    heavy = "'altair.vegalite' in sys.modules"
+    run_python(
+        f"import sys, expectations.great; import altair; assert not {heavy}; "
+        f"import altair.vegalite, altair as again; assert {heavy}; assert again.Chart is altair.Chart",
+        tmp_path,
+    )
+
+
+CALLS = 1000
+
+
+def faults() -> int:
+    """Pages that the system gave this thread."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+
+
+def most_faults() -> int:
+    """Of a thousand calls from some depth of the stack, where most pages are taken for them."""
+
+    def called() -> int:
+        a = b = c = d = e = f = g = h = 1
+        return a + b + c + d + e + f + g + h
+
+    def at(depth: int) -> int:
+        if depth:
+            return at(depth - 1)
+        before = faults()
+        for _ in range(CALLS):
+            called()
+        return faults() - before
+
+    return max(map(at, range(200)))
+
+
+def test_calls_in_room_take_no_memory_of_the_system() -> None:
+    """Where the first holds no more, Python keeps its pieces, and `in_room` is not needed."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(most_faults).result() >= CALLS
+        assert pool.submit(great.in_room, most_faults).result() < CALLS / 10
