@@ -77,6 +77,20 @@ def test_a_process_of_ours_looks_seldom_and_not_at_its_end() -> None:
     assert done.stdout.splitlines() == ["True (20000, 20, 20) 0", "True"]
 
 
+def test_libraries_are_told_before_they_are_loaded() -> None:
+    """They read the environment once, and keep what somebody has set there."""
+    code = (
+        "import os, sys\n"
+        "os.environ['OPENBLAS_NUM_THREADS'] = '3'\n"
+        "from pipelines.loading import seldom_collected\n"
+        "seldom_collected()\n"
+        "print({'numpy', 'pyarrow'} & sys.modules.keys())\n"
+        "print(os.environ['OPENBLAS_NUM_THREADS'], os.environ['MIMALLOC_PURGE_DELAY'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["set()", "3 10000"]
+
+
 def test_a_collection_is_loaded_without_what_only_other_stages_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
