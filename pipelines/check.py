@@ -68,6 +68,7 @@ def check(ctx: Context, entry: Entry, standardised: Standardised) -> Checked:
     so, batch = "; the data are not judged", standardised.batch.id
     failing = engine_errors("check the batch", "check", so, dataset=entry.id, batch=batch)
     with engine(ctx.settings) as db, failing:
+        db.execute("SET preserve_insertion_order = false")  # what asks for an order says so
         return conclude(ctx, entry, standardised, _Local(ctx, db, entry, standardised))
 
 

@@ -45,10 +45,12 @@ def failed(numbers: Sequence[int]) -> str:
 
 
 def set_aside(entry: Entry, numbers: Sequence[int]) -> str:
-    """file, row, data (the entry's fields as a JSON object), and the failed checks as bits: see `failed`."""
+    """file, row, data (the entry's fields as a JSON object), and the failed checks as bits (see `failed`), in the
+    batch's order."""
     return (
         f"SELECT b._file AS file, b._row AS row, {as_json(entry, 'b')} AS data, "
-        f"f.* EXCLUDE (seq) FROM {BATCH} AS b JOIN ({failed(numbers)}) AS f ON b._seq = f.seq"
+        f"f.* EXCLUDE (seq) FROM {BATCH} AS b JOIN ({failed(numbers)}) AS f ON b._seq = f.seq "
+        "ORDER BY b._seq"
     )
 
 

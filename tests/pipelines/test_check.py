@@ -131,6 +131,19 @@ def test_failing_rows_are_set_aside_once_with_all_their_failures(city: Callable[
     }  # fmt: skip
 
 
+def test_rows_are_set_aside_in_the_batchs_order(city: Callable[[str], Context]) -> None:
+    """Of many row groups, which are read by several threads."""
+    ctx = city(QUARANTINE)
+    rows = [{**good(n), "no": "bad" if n % 3 == 0 else f"N{n}"} for n in range(30_000)]
+    batch = standardised(ctx, rows)
+    pq.write_table(pq.read_table(batch.path), batch.path, row_group_size=1_000)
+    checked = check(ctx, ctx.catalogue.entry("civil.people"), batch)
+    batches = quarantine.rows(ctx.tables, "civil.people")
+    aside = [row for b in batches for row in b.column("row").to_pylist()]
+    assert checked.quarantined == len(aside) == 10_000
+    assert aside == sorted(aside)
+
+
 def test_what_json_has_no_number_for_is_set_aside_as_text(ctx: Context, make_catalogue: Make) -> None:
     field = "fields:\n  ratio: {type: number, grade: 2, title: {zh: 率, en: Ratio}}\n"
     yaml = ENTRY.replace("fields:\n", field) + QUARANTINE
