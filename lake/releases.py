@@ -74,6 +74,11 @@ def datasets(root: str) -> list[str]:
     return sorted({".".join(folder.rsplit("/", 2)[-2:]) for folder in folders})
 
 
+def files(root: str, dataset: str) -> list[str]:
+    """Every file of a dataset's releases."""
+    return [uri for place in PLACES for uri in store.list_files(_home(root, dataset, place))]
+
+
 def holding(root: str, entry: Entry) -> Standing | None:
     """The release of an entry that holds now; None without one."""
     return next(standing(root, entry), None)

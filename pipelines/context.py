@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """`connect` turns a connection's name into its URL (SettingsError if there is none); `clock` gives aware UTC."""
+    """`connect` turns a connection's name into its URL (SettingsError if there is none); `clock` gives aware UTC. While
+    a person is erased (`erasing`) a publication begins anew, and nothing of those before it stays."""
 
     settings: Settings
     catalogue: Catalogue
     ledger: Ledger
     connect: Callable[[str], str]
     clock: Callable[[], datetime]
+    erasing: bool = False
 
     @cached_property
     def tables(self) -> Tables:

@@ -89,7 +89,7 @@ def publish_by(
     past = proven and rotation.keeps_past(ctx, job.table, zone, job.masks_hash, alike=alike)
     certifying.settle(ctx, job.table, standing)
     counted: pa.RecordBatch | None = None
-    if merged.batch.erasure is not None and not (standing and said(standing[1], "batch") == merged.batch.id):
+    if job.erases and not (standing and said(standing[1], "batch") == merged.batch.id):
         past = False
     if standing is not None and alike and past and said(standing[1], "curated_snapshot") == str(source):
         snapshot, reused = standing[0], True
@@ -245,7 +245,7 @@ def _judged(
             counted=partial(_distinct, job, source, by, standing if alike else None, kept),
             kept=kept,
             key=job.key.check if job.key else "",
-            must=job.merged.batch.erasure is not None,
+            must=job.erases,
             out_before=_left_out(standing),
         )
     )

@@ -75,7 +75,7 @@ def release(
     if index is None:
         store.remove_tree(store.join(home, name))
         index = _write(_Table(ctx, entry, published, plan, counted), store.join(home, name))
-    kept = _switch(home, name, index, alone=published.batch.erasure is not None)
+    kept = _switch(home, name, index, alone=ctx.erasing or published.batch.erasure is not None)
     for folder in store.list_folders(home):
         if folder.rsplit("/", 1)[-1] not in kept:
             store.remove_tree(folder)

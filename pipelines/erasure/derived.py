@@ -6,14 +6,16 @@ from functools import partial
 
 from lake import certificates, landing, recordstore, store, zones
 from lake.forgetting import forget_past
+from lake.records import STAGES
 from lake.zones import identifier, published_table
 from pipelines.batches import batch_of as batch_of_interval
 from pipelines.batches import input_interval
 from pipelines.context import Context
 from pipelines.erasure.batches import Work
+from pipelines.erasure.publications import publish_anew
 from pipelines.erasure.subject import Subject
 from pipelines.proof.attesting import attest_table
-from pipelines.stages import run_batch
+from pipelines.stages import run_stage
 from schemas.model import Entry, LakeSource
 from schemas.policy import ZONES, policies
 
@@ -39,12 +41,14 @@ def _exists(ctx: Context, entry: Entry) -> bool:
 
 
 def derive_again(work: Work, dataset: str) -> None:
-    """Run a batch of the inputs as they are now, then remove the batches before it and forget the tables' past."""
+    """Run a batch of the inputs as they are now and publish it as an erasure is, then remove the batches before it and
+    forget the tables' past."""
     ctx = work.ctx
     entry = ctx.catalogue.entry(dataset)
     batch = batch_of_interval(ctx, entry, input_interval(ctx, entry))
-    for _ in run_batch(ctx, batch):
-        pass
+    for stage in STAGES[: STAGES.index("publish")]:
+        run_stage(ctx, stage, batch)
+    publish_anew(work, entry, batch)
     for landed in list(landing.history(ctx.settings, dataset)):
         if landed.batch.id != batch.id:
             folder = zones.folder(ctx.settings, "landing", dataset, landed.batch.id)

@@ -1,6 +1,7 @@
 """Erase one person from the whole lake, prove that nothing is left, and certify it (PIPL Art. 47; Decree 809 Art. 27).
 
-    log: begun ── every dataset: originals, typed rows, quarantine, curated ── published anew ── the past forgotten
+    log: begun ── what is granted no more withdrawn
+        ── every dataset: originals, typed rows, quarantine, curated ── published anew ── the past forgotten
         ── derived data made anew ── what was written in the exchange ── the public site built anew
         ── search of every byte
         ── log: completed, with the certificate
@@ -27,7 +28,6 @@ from lake import (
     properties,
     quarantine,
     recordstore,
-    releases,
     search,
     store,
     zones,
@@ -36,27 +36,27 @@ from lake.batch import Batch, erasure_batch
 from lake.erasures import Erasure, Place, Search
 from lake.forgetting import erase as erase_rows
 from lake.forgetting import forget_past, holds
-from lake.records import Merged, Published
+from lake.records import Merged
 from lake.version import code_version
-from lake.zones import Identifier, identifier, published_table
+from lake.zones import Identifier, identifier
 from pipelines.context import Context
 from pipelines.erasure.batches import Rows, Work, at, erase_batch, set_aside
 from pipelines.erasure.derived import derive_again, unnamed
 from pipelines.erasure.progress import Progress
 from pipelines.erasure.proving import searched
+from pipelines.erasure.publications import publish_anew
 from pipelines.erasure.subject import Subject
 from pipelines.erasure.written import erase_written, plan_written, require_unwritten
-from pipelines.gates import absent
 from pipelines.keys import load_key
 from pipelines.listing import build_site
 from pipelines.merging.counts import COUNTED
 from pipelines.proof.attesting import attest_table
-from pipelines.proof.certifying import open_log, withdrawing
+from pipelines.proof.certifying import open_log
 from pipelines.publishing.granting import with_grants
-from pipelines.stages import parts, run_stage
+from pipelines.publishing.withdrawal import withdraw
 from portal import is_site
-from schemas.errors import DisclosureRisk, LakeError, LeakFound
-from schemas.model import Entry, Zone
+from schemas.errors import LakeError
+from schemas.model import Entry
 
 ROUNDS = 2
 
@@ -100,16 +100,16 @@ def _planned_landing(ctx: Context, subject: Subject, dataset: str) -> Place:
 
 
 def erase(ctx: Context, subject: Subject, basis: str, *, beside_runs: bool = False) -> Erased:
-    """Erase the subject. LakeError where other stages are at work, or where the search still finds an identifier;
-    MaskError without the masking key, which the subject's digests need."""
+    """Erase the subject. LakeError where other stages are at work, where the catalogue holds nothing, or where the
+    search still finds an identifier; MaskError without the masking key, which the subject's digests need."""
     _alone(ctx, beside_runs)
     ctx = with_grants(ctx)
     erasure = _begin(ctx, subject, basis)
     work = Work(ctx, subject, erasure.id, Progress(ctx.settings, erasure.id))
-    withdrawn: list[str] = []
+    withdraw(ctx)
     touched: set[str] = set()
     for dataset in _datasets(ctx):
-        if _erase_dataset(work, erasure, dataset, withdrawn):
+        if _erase_dataset(work, erasure, dataset):
             touched.add(dataset)
     for dataset in unnamed(ctx, subject, touched):
         derive_again(work, dataset)
@@ -118,7 +118,7 @@ def erase(ctx: Context, subject: Subject, basis: str, *, beside_runs: bool = Fal
         build_site(ctx)
     looked = searched(work)
     require_unwritten(work)
-    return _complete(work, erasure, looked, tuple(withdrawn))
+    return _complete(work, erasure, looked)
 
 
 def _alone(ctx: Context, beside_runs: bool) -> None:
@@ -179,7 +179,7 @@ def _certify(ctx: Context, erasure: Erasure, phase: str) -> None:
     store.write_atomic(store.join(ctx.settings.lake_root, erasures.path_of(erasure.id)), data)
 
 
-def _complete(work: Work, erasure: Erasure, looked: Search, withdrawn: tuple[str, ...]) -> Erased:
+def _complete(work: Work, erasure: Erasure, looked: Search) -> Erased:
     state = work.progress.state
     _, signer = open_log(work.ctx)
     whole = erasure.model_copy(
@@ -196,7 +196,7 @@ def _complete(work: Work, erasure: Erasure, looked: Search, withdrawn: tuple[str
     )
     _certify(work.ctx, whole, "outcome")
     work.progress.finished()
-    return Erased(whole, erasures.path_of(erasure.id), withdrawn)
+    return Erased(whole, erasures.path_of(erasure.id), tuple(state.withdrawn))
 
 
 def lift(ctx: Context, erasure: str) -> None:
@@ -226,7 +226,7 @@ def lift(ctx: Context, erasure: str) -> None:
 # ── one dataset ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _erase_dataset(work: Work, erasure: Erasure, dataset: str, withdrawn: list[str]) -> bool:
+def _erase_dataset(work: Work, erasure: Erasure, dataset: str) -> bool:
     """Erase the subject from everything of a dataset; whether there was anything."""
     ctx, entry = work.ctx, work.ctx.catalogue.entries.get(dataset)
     aside = set_aside(work, dataset)
@@ -246,7 +246,7 @@ def _erase_dataset(work: Work, erasure: Erasure, dataset: str, withdrawn: list[s
     if ctx.tables.exists(curated) and ctx.tables.current_snapshot(curated) is not None:
         batch = _erase_curated(work, erasure, dataset)
         if entry is not None:
-            _publish_anew(work, entry, batch, withdrawn)
+            publish_anew(work, entry, batch)
         forget_past(ctx.tables, curated, partial(attest_table, ctx))
     return True
 
@@ -352,33 +352,3 @@ def _said(work: Work, batch: Batch, table: Identifier) -> Callable[[int, int], d
         return files | properties.named(**{name: str(count) for name, count in counts.items()})
 
     return of
-
-
-# ── what is published ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _publish_anew(work: Work, entry: Entry, batch: Batch, withdrawn: list[str]) -> None:
-    """Publish without the subject, as tables that begin anew. What would not pass its gates then is withdrawn: it
-    must not stay as it was."""
-    for part in parts(entry, "publish"):
-        zone, _, policy = part.partition("/")
-        table = published_table(entry.id, cast(Zone, zone), policy)
-        if not work.ctx.tables.exists(table):
-            continue
-        before = {
-            path for path in store.list_files(work.ctx.tables.location(table)) if path.endswith(".parquet")
-        }
-        work.progress.note(cast(Zone, zone), entry.id, policy, 0, len(before))
-        absent.forget(work.ctx.settings, table)
-        try:
-            published = cast(Published, run_stage(work.ctx, "publish", batch, part))
-        except (DisclosureRisk, LeakFound):
-            with withdrawing(work.ctx, table):
-                work.ctx.tables.drop(table)
-            if zone == "open":
-                releases.withdraw(work.ctx.settings.lake_root, entry.id)
-            withdrawn.append(".".join(table))
-            continue
-        path = certificates.path_of(*table, published.snapshot)
-        root = work.ctx.settings.lake_root
-        work.progress.published(".".join(table), certificates.prove(root, store.join(root, path)))

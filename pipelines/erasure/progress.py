@@ -27,6 +27,7 @@ class State(BaseModel):
     batches: dict[str, ErasedBatch] = {}
     removed: list[str] = []
     publications: dict[str, FileProof] = {}
+    withdrawn: list[str] = []
 
 
 class Progress:
@@ -56,7 +57,14 @@ class Progress:
 
     def published(self, table: str, certificate: FileProof) -> None:
         self.state.publications[table] = certificate
+        self.state.withdrawn = [each for each in self.state.withdrawn if each != table]
         self._save()
+
+    def withdraw(self, table: str) -> None:
+        self.state.publications.pop(table, None)
+        if table not in self.state.withdrawn:
+            self.state.withdrawn.append(table)
+            self._save()
 
     def places(self) -> tuple[Place, ...]:
         """Summed by zone and dataset; places where nothing was are not among them."""

@@ -71,6 +71,11 @@ class Job:
         return masks_hash(self.entry, self.zone, self.policy, self.plan, self.limits)
 
     @property
+    def erases(self) -> bool:
+        """Whether it is made since a person was erased: what stands published must not stay."""
+        return self.ctx.erasing or self.merged.batch.erasure is not None
+
+    @property
     def territory(self) -> Territory | None:
         """Of which territory the rows are; None where all are published."""
         return territory_of(self.entry, self.zone, self.policy)
