@@ -113,12 +113,15 @@ def as_json(risk: Risk) -> dict[str, Any]:
 # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def risks(desk: Desk, principal: Principal | None, *, since: date | None = None) -> list[Risk]:
-    """What the principal may see, the newest first, `MOST` of them; all without a principal, for the operator.
-    Authority, auditors and data centre see all, a provider what is about its datasets, and a department its own grants
-    that it does not use."""
-    where = RISKS.c.day >= since.isoformat() if since else sa.true()
-    return _rows(desk.state, sa.and_(where, _seen(desk.catalogue, principal)), MOST)
+def risks(
+    desk: Desk, principal: Principal | None, *, since: date | None = None, until: date | None = None
+) -> list[Risk]:
+    """What the principal may see of these days, the newest first, `MOST` of them; without one, for the operator,
+    whatever it is about. Authority, auditors and data centre see all, a provider what is about its datasets, and a
+    department its own grants that it does not use."""
+    first = RISKS.c.day >= since.isoformat() if since else sa.true()
+    last = RISKS.c.day <= until.isoformat() if until else sa.true()
+    return _rows(desk.state, sa.and_(first, last, _seen(desk.catalogue, principal)), MOST)
 
 
 def recent(state: State, since: datetime) -> list[Risk]:

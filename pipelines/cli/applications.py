@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import After, AsJson, open_context
+from pipelines.cli.common import After, AsJson, open_context, tell_more
 
 app = typer.Typer(no_args_is_help=True, help="开放申请 Applications for what is opened on conditions.")
 
@@ -29,9 +29,14 @@ def list_applications(
     found = list(islice(applied(open_context(), after, over=every), MOST))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
-        return
-    from pipelines.console.applications import show_applications
+    elif found:
+        from pipelines.console.applications import show_applications
 
-    show_applications(found)
+        show_applications(found)
+    else:
+        typer.echo(
+            "没有申请 no application is listed" + ("" if every else ": --all lists those too that are over"),
+            err=True,
+        )
     if len(found) == MOST:
-        typer.echo(f"还有 there may be more: --after {found[-1].number}")
+        tell_more(found[-1].number, err=as_json)

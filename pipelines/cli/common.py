@@ -37,6 +37,11 @@ def open_context(datasets: Collection[str] | None = None) -> Context:
     return ctx
 
 
+def tell_more(number: int, *, err: bool) -> None:
+    """Behind which number a list goes on that was cut. With `--json` on standard error: standard output is JSON."""
+    typer.echo(f"还有 there may be more: --after {number}", err=err)
+
+
 def day(value: str) -> date:
     """A day of an option. BadParameter where it is none."""
     try:

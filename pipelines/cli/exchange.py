@@ -68,25 +68,30 @@ def usage(
 
 def risks(
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """风险提示 What is unusual of who read what, as `xuanwu notices send` has found it; the newest first."""
+    """风险提示 What is unusual of who read what, as `xuanwu notices send` has found it; the newest 500."""
     from exchange.incidents import of_risks
+    from exchange.risks import MOST
     from exchange.risks import risks as found_risks
     from lake.incidents import incidents
 
     ctx, desk = _desk()
-    found = found_risks(desk, None, since=since.date() if since else None)
+    days = [each.date() if each else None for each in (since, until)]
+    found = found_risks(desk, None, since=days[0], until=days[1])
     known = of_risks(incidents(ctx.settings.lake_root))
     if as_json:
         from exchange.risks import as_json as told
 
         body = [told(each) | {"incidents": known.get(each.number, [])} for each in found]
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
-        return
-    from pipelines.console.exchanged import show_risks
+    else:
+        from pipelines.console.exchanged import show_risks
 
-    show_risks(found, known)
+        show_risks(found, known)
+    if len(found) == MOST:
+        typer.echo(f"还有 there may be more: --until {found[-1].finding.day}", err=as_json)
 
 
 def looked(

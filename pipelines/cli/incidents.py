@@ -155,6 +155,10 @@ def list_incidents(
         body = [{**_plain(ctx, each), "steps": len(each.steps)} for each in found]
         typer.echo(json.dumps(body, ensure_ascii=False, indent=1))
         return
+    if not found:
+        more = "" if every else " that is open or has a report due: --all lists the others"
+        typer.echo(f"没有安全事件 no incident{more}", err=True)
+        return
     from pipelines.console.incidents import show_incidents
 
     show_incidents(found, numbers, ctx.clock())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import After, AsJson, open_context
+from pipelines.cli.common import After, AsJson, open_context, tell_more
 
 app = typer.Typer(no_args_is_help=True, help="校核异议 Objections to shared and open data.")
 
@@ -29,9 +29,14 @@ def list_objections(
     found = list(islice(objected(open_context(), after, over=every), MOST))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
-        return
-    from pipelines.console.objections import show_objections
+    elif found:
+        from pipelines.console.objections import show_objections
 
-    show_objections(found)
+        show_objections(found)
+    else:
+        typer.echo(
+            "没有异议 no objection is listed" + ("" if every else ": --all lists those too that are closed"),
+            err=True,
+        )
     if len(found) == MOST:
-        typer.echo(f"还有 there may be more: --after {found[-1].number}")
+        tell_more(found[-1].number, err=as_json)

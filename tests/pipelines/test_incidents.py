@@ -213,6 +213,17 @@ def test_by_command(home: Context) -> None:
     assert "进程" not in said("verify", "--ledger") and "verified" in said("verify")
 
 
+def test_that_there_is_none_is_said(home: Context) -> None:
+    for options, words in (
+        ((), "没有安全事件 no incident that is open or has a report due: --all"),
+        (("--all",), "no incident\n"),
+    ):
+        told = xuanwu("incident", "list", *options)
+        assert (told.exit_code, told.stdout) == (0, "") and words in told.stderr
+        told = xuanwu("incident", "list", *options, "--json")
+        assert (json.loads(told.stdout), told.stderr) == ([], "")
+
+
 def test_a_closed_one_is_listed_until_it_is_reported(home: Context) -> None:
     said("incident", "open", "--level", "general", "--summary", "口令外泄", "--by", "值班")
     closing = [each for name, text in RESULT.items() for each in (f"--{name}", text)]

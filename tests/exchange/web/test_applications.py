@@ -424,7 +424,7 @@ def test_operators_and_the_report_count_them_without_a_word(
     every = CliRunner().invoke(app, ["application", "list", "--all"], env={"COLUMNS": "200"})
     assert "不予开放 declined" in every.stdout and "逾期 late" in every.stdout
     assert WHO not in every.stdout and "citizen" not in every.stdout
-    assert "there may be more" not in every.stdout
+    assert "there may be more" not in every.stdout and "there may be more" not in told.stderr
     monkeypatch.setattr(cases, "MOST", 1)
     for options, found in (
         ([], [late]),
@@ -434,6 +434,8 @@ def test_operators_and_the_report_count_them_without_a_word(
     ):
         told = CliRunner().invoke(app, ["application", "list", "--json", *options])
         assert [each["number"] for each in json.loads(told.stdout)] == found
+        assert (f"there may be more: --after {(found or [0])[0]}" in told.stderr) == bool(found)
         told = CliRunner().invoke(app, ["application", "list", *options])
+        assert ("no application is listed" in told.stderr) != bool(found)
         assert (f"there may be more: --after {(found or [0])[0]}" in told.stdout) == bool(found)
     assert tallies(listed(ctx)) == [Tally(ID, applied=3, under_way=1, granted=1, declined=1, late=1)]

@@ -128,6 +128,7 @@ def test_operators_and_auditors_see_what_is_under_way_and_late_and_no_text(
         (late, "corrected", True),
         (open_one, "upheld", False),
     ]
+    assert told.stderr == ""
     every = CliRunner().invoke(app, ["objection", "list", "--all"], env={"COLUMNS": "200"})
     assert "已办结 closed" in every.stdout and "逾期 late" in every.stdout and WRONG not in every.stdout
     monkeypatch.setattr(cases, "MOST", 1)
@@ -138,7 +139,12 @@ def test_operators_and_auditors_see_what_is_under_way_and_late_and_no_text(
     ):
         told = CliRunner().invoke(app, ["objection", "list", "--json", *options])
         assert [each["number"] for each in json.loads(told.stdout)] == found
+        assert f"there may be more: --after {found[0]}" in told.stderr
     assert "there may be more: --after 1" in CliRunner().invoke(app, ["objection", "list"]).stdout
+    none = CliRunner().invoke(app, ["objection", "list", "--after", "3"])
+    assert none.stdout == "" and "no objection is listed: --all" in none.stderr
+    none = CliRunner().invoke(app, ["objection", "list", "--after", "3", "--json"])
+    assert json.loads(none.stdout) == [] and none.stderr == ""
 
 
 def test_who_explains_late_does_not_make_the_source_late(exchange: Exchange, clock: Clock) -> None:

@@ -93,6 +93,16 @@ def test_by_command_and_in_the_report(
     assert "25,000" in shown.stdout and "asker" in shown.stdout
     later = CliRunner().invoke(app, ["risks", "--since", "2026-03-03", "--json"])
     assert json.loads(later.stdout) == []
+    (day,) = (each["day"] for each in json.loads(told.stdout))
+    for until, count in ((day, 1), ("2026-01-01", 0)):
+        some = CliRunner().invoke(app, ["risks", "--until", until, "--json"])
+        assert len(json.loads(some.stdout)) == count
+    assert "there may be more" not in told.output + shown.output
+    monkeypatch.setattr("exchange.risks.MOST", 1)
+    told, shown = (CliRunner().invoke(app, ["risks", *options]) for options in (["--json"], []))
+    assert len(json.loads(told.stdout)) == 1
+    assert f"there may be more: --until {day}" in told.stderr
+    assert f"there may be more: --until {day}" in shown.stdout
 
 
 def test_the_job_watches_before_it_gathers(unusual: Exchange) -> None:
