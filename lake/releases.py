@@ -104,10 +104,20 @@ def withdraw(root: str, dataset: str, where: Iterable[Place] = PLACES) -> None:
 
 
 def withdraw_misplaced(root: str, entry: Entry) -> None:
-    """Remove an entry's releases that do not belong where they are, and tell it: somebody may look for them there."""
+    """Remove an entry's releases that do not belong where they are, though they have no successor in their place yet: a
+    city may serve `downloads/` to everybody. It is told: somebody may look for them there, or wait for what comes."""
     for place in misplaced(root, entry):
         withdraw(root, entry.id, [place])
-        log.warning("下载已撤下 the releases of %s are gone from %s/", entry.id, place)
+        log.warning(
+            "下载已撤下 the releases of %s are gone from %s/%s", entry.id, place, _until_then(root, entry)
+        )
+
+
+def _until_then(root: str, entry: Entry) -> str:
+    """What to do where nobody has a release until the next publication."""
+    if store.exists(store.join(home_of(root, entry), POINTER)):
+        return ""
+    return f"; {place_of(entry)}/ has none before it is published: xuanwu run {entry.id} --from publish"
 
 
 def _home(root: str, dataset: str, place: Place) -> str:

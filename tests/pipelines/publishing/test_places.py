@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from lake import releases
 from lake.verify import Copy, verify
+from pipelines.cli import app
+from pipelines.downloads import releasing
 from pipelines.erasure.proving import _is_public
 from pipelines.leftover import left_over
 from pipelines.listing import build_site, export
@@ -102,6 +105,7 @@ def test_the_next_publication_leaves_nothing_in_the_old_place(
         run_stage(town.ctx, "publish", batch_of(day), "open/open")
     assert files(town, old) == [] and files(town, new)
     assert f"the releases of {DATASET} are gone from {old}/" in caplog.text
+    assert "xuanwu run" not in caplog.text, "it is published"
     assert wrong(town) == []
     assert (site(town).copied > 0) == (new == "downloads")
     caplog.clear()
@@ -121,6 +125,46 @@ def test_a_lake_from_before_has_its_conditional_releases_moved(
     assert files(town, "downloads") == [] and wrong(town) == []
     (csv,) = (path for path in files(town, "conditional") if path.endswith("person.csv"))
     assert Path(town.settings.lake_root, "conditional", csv).read_bytes()
+
+
+def test_upkeep_of_a_lake_from_before_says_what_gives_applicants_their_releases_again(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It removes them at once: everybody may be served that folder."""
+    with monkeypatch.context() as before:
+        before.setattr(releases, "place_of", lambda entry: "downloads")
+        town = opens(APPLIED_FOR)
+    entry = town.ctx.catalogue.entry(DATASET)
+    upkeep(town.ctx)
+    assert files(town, "downloads") == files(town, "conditional") == [] and wrong(town) == []
+    assert releases.shown(town.ctx.tables, entry) == []
+    told = f"gone from downloads/; conditional/ has none before it is published: xuanwu run {DATASET} --from publish"
+    assert told in caplog.text
+    monkeypatch.setenv("XUANWU_HOME", str(town.settings.home))
+    monkeypatch.setenv("XUANWU_CATALOGUE", str(town.settings.catalogue))
+    ran = CliRunner().invoke(app, told.rpartition("xuanwu ")[2].split())
+    assert ran.exit_code == 0, ran.output
+    (release,) = releases.shown(town.ctx.tables, entry)
+    assert release[0].startswith("conditional/") and wrong(town) == []
+
+
+def test_upkeep_after_a_publication_that_was_killed_asks_for_no_other(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The new release lies in its place, and the old one is there still."""
+    town = opens(FREE)
+    change(town, APPLIED_FOR)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(releasing, "withdraw_misplaced", killed)
+        with pytest.raises(KeyboardInterrupt):
+            town.run(2, "publish")
+    upkeep(town.ctx)
+    assert files(town, "downloads") == [] and files(town, "conditional")
+    assert "are gone from downloads/" in caplog.text and "xuanwu run" not in caplog.text
 
 
 @pytest.mark.parametrize("opened", [APPLIED_FOR, WITHOUT])
