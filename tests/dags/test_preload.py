@@ -42,7 +42,12 @@ def loaded(folder: Path, *arguments: str, **variables: str) -> list[str]:
         **variables,
     }
     ended = subprocess.run(
-        [sys.executable, str(script), *arguments], env=env, capture_output=True, text=True, check=True
+        [sys.executable, str(script), *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
     )
     return ended.stdout.splitlines()[-1].split()
 

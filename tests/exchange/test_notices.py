@@ -30,6 +30,7 @@ from pipelines.connections import from_environment
 from schemas.errors import SettingsError
 from schemas.settings import Settings
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CHIEF, CLERK, HEAD, STRANGER, Clock, asked
+from tests.waiting import together
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 SECRET = "某某的私事"
@@ -108,17 +109,14 @@ def test_a_grant_that_ends_is_told_before_and_when_it_has(desk: Desk, clock: Clo
 
 def test_two_that_gather_at_once_tell_it_once(desk: Desk) -> None:
     submitted(desk)
-    gate, counts = threading.Barrier(3), []
+    gate, counts = threading.Barrier(3, timeout=60), []
 
     def at_once() -> None:
         gate.wait()
         counts.append(gather(desk))
 
     threads = [threading.Thread(target=at_once) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    together(*threads)
     assert sum(counts) == 1
     assert len(told(desk, CLERK)) == 1
 
@@ -343,11 +341,11 @@ def hook() -> Iterator[Hook]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found = Hook(f"http://127.0.0.1:{server.server_port}/hook")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     yield found
     server.shutdown()
-    thread.join()
+    thread.join(60)
     server.server_close()
 
 

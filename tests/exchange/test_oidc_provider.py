@@ -81,18 +81,19 @@ def test_a_provider_that_hangs_holds_up_one_caller(
 
     def hang(*_: object, **__: object) -> None:
         asked.set()
-        answer.wait()
+        answer.wait(60)
         raise httpx.ReadTimeout("")
 
     monkeypatch.setattr(issuer.provider.http, "stream", hang)
     today.now += FRESH
-    first = Thread(target=issuer.provider.document)
+    first = Thread(target=issuer.provider.document, daemon=True)
     first.start()
-    asked.wait()
+    assert asked.wait(60)
     assert issuer.provider.key(provider.key.kid, "RS256")
     assert first.is_alive()
     answer.set()
-    first.join()
+    first.join(60)
+    assert not first.is_alive()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"issuer": "x"}'])

@@ -16,6 +16,7 @@ from pipelines.connections import from_environment
 from schemas.errors import LakeError
 from schemas.settings import Settings
 from tests.exchange.clock import Clock
+from tests.waiting import together
 
 
 @pytest.fixture
@@ -97,10 +98,7 @@ def test_nothing_is_lost_while_the_log_cannot_be_written(
 def test_many_at_once(log: AuditLog, clock: Clock) -> None:
     refusals = Refusals(log, clock)
     threads = [Thread(target=lambda: [refusals.note("unknown", "api") for _ in range(200)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*threads)
     clock.wait(seconds=timedelta(minutes=1).total_seconds())
     refusals.flush()
     assert sum(each["count"] for each in entries(log)) == 800

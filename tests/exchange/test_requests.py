@@ -30,6 +30,7 @@ from tests.exchange.conftest import (
     Clock,
     asked,
 )
+from tests.waiting import together
 
 WANTED = ("health", "civil_affairs.marriage", "default")
 
@@ -200,7 +201,7 @@ def test_of_two_at_one_moment_one_is_told_to_look_again(desk: Desk) -> None:
     number = draft(desk, ASKER, asked()).number
     take(desk, HEAD, number, "approve", {})
     outcomes: list[object] = []
-    gate = threading.Barrier(4)
+    gate = threading.Barrier(4, timeout=60)
 
     def propose(consent: bool) -> None:
         gate.wait()
@@ -211,10 +212,7 @@ def test_of_two_at_one_moment_one_is_told_to_look_again(desk: Desk) -> None:
             outcomes.append(error)
 
     threads = [threading.Thread(target=propose, args=(bool(each % 2),)) for each in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*threads)
     assert outcomes.count("done") == 1
     assert len(outcomes) == 4
     assert [event.step for event in find(desk, CLERK, number).events] == ["draft", "approve", "propose"]

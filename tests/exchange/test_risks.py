@@ -28,6 +28,7 @@ from schemas.workdays import day_of
 from tests.exchange.conftest import ASKER, AUDITOR, BUREAU, CLERK, STRANGER, Clock, person
 from tests.exchange.test_logged import full_disk
 from tests.exchange.test_watching import DAY, MARRIAGE, before, granted, put, tables_that_join
+from tests.waiting import together
 
 CENTRE = person("centre", "", "data_centre")
 
@@ -72,17 +73,14 @@ def test_each_is_kept_once_and_stands_in_the_log_once(unusual: Desk, clock: Cloc
 
 
 def test_of_several_that_watch_at_once_one_keeps_it(unusual: Desk) -> None:
-    gate, counts = threading.Barrier(3), []
+    gate, counts = threading.Barrier(3, timeout=60), []
 
     def at_once() -> None:
         gate.wait()
         counts.append(watch(unusual))
 
     threads = [threading.Thread(target=at_once) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    together(*threads)
     assert len(counts) == 3, "none of them failed"
     assert sum(counts) == 1 and len(risks(unusual, None)) == len(entries(unusual)) == 1
 

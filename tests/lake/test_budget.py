@@ -62,7 +62,8 @@ def test_many_at_once_do_not_overdraw(url: str) -> None:
         worker.start()
     found = [results.get(timeout=300) for _ in workers]
     for worker in workers:
-        worker.join()
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 5
     assert sorted(found) == ["BudgetSpent"] * 2 + ["True"] * 3
     assert budget(url).spent == pytest.approx(0.9)
 

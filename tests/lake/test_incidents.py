@@ -23,6 +23,7 @@ from lake.verify import Copy, verify
 from schemas.errors import LakeError
 from schemas.settings import Settings
 from tests.conftest import NOW
+from tests.waiting import together
 
 HOUR = timedelta(hours=1)
 WORDS = "开放区某数据集被大量下载"
@@ -221,7 +222,7 @@ def test_what_is_wrong_with_the_newest_keeps_nobody_from_opening_another(
 
 def test_of_several_at_once_each_has_its_place(settings: Settings, log: AuditLog) -> None:
     opened(settings, log)
-    gate = threading.Barrier(4)
+    gate = threading.Barrier(4, timeout=60)
 
     def at_once(number: int) -> None:
         gate.wait()
@@ -229,10 +230,7 @@ def test_of_several_at_once_each_has_its_place(settings: Settings, log: AuditLog
         record(settings, log, said("open", texts={"what": f"第{number}起"}))
 
     threads = [threading.Thread(target=at_once, args=(each,)) for each in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    together(*threads)
     assert [each.place for each in incident(settings.lake_root, 1).steps] == [1, 2, 3, 4, 5]
     assert incidents.numbers(settings.lake_root) == [1, 2, 3, 4, 5]
     assert wrong(log) == []

@@ -19,6 +19,7 @@ from lake.ledger import Ledger
 from schemas.errors import LakeError, StageHeld
 from schemas.settings import Settings
 from tests.lake.making import NOW, batch_of, landed
+from tests.waiting import ended, line
 
 OTHER = """
 import sys
@@ -40,8 +41,7 @@ def another(url: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that has begun to collect, until its end."""
     command = [sys.executable, "-c", OTHER, url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().strip().isdigit()
+        assert line(process).strip().isdigit()
         yield process
         process.kill()
 
@@ -62,7 +62,7 @@ def test_a_stage_that_another_process_is_at_is_refused_until_that_one_dies(url: 
         assert at(url).begin(batch_of(2), "collect"), "another batch is not held"
         assert at(url).runs("dept.data")[0].state == "running"
         other.kill()
-        other.wait()
+        ended(other)
         assert at(url).runs("dept.data")[0].state == "stuck"
         second = at(url).begin(batch_of(1), "collect")
     states = {(each.id, each.number): each.state for each in at(url).runs() if each.batch == batch_of(1)}

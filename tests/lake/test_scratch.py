@@ -13,6 +13,7 @@ import pytest
 
 from lake import scratch
 from schemas.settings import Settings
+from tests.waiting import ended, line
 
 HOLDER = """
 import sys, time
@@ -46,12 +47,11 @@ def test_a_folder_goes_with_its_stage_even_if_that_fails(settings: Settings) -> 
 def test_only_what_a_killed_process_left_is_swept_and_only_when_old(settings: Settings) -> None:
     command = [sys.executable, "-c", HOLDER, str(settings.home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        folder = Path(process.stdout.readline().strip())
+        folder = Path(line(process).strip())
         aged(folder)
         assert scratch.sweep(settings, NOW - DAY) == 0, "its process is at work"
         process.kill()
-        process.wait()
+        ended(process)
     assert (folder / "rows.arrow").exists(), "a killed process cannot clean up"
     assert scratch.sweep(settings, NOW - 3 * DAY) == 0, "it is not old enough"
     assert scratch.sweep(settings, NOW - DAY) == 1

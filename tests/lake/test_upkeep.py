@@ -18,6 +18,7 @@ from lake.zones import Identifier, identifier
 from schemas.errors import LakeError
 from schemas.numbers import default_numbers
 from schemas.settings import Settings
+from tests.waiting import line
 
 TABLE = identifier("quarantine", "dept.data")
 CURATED = identifier("curated", "dept.data")
@@ -86,8 +87,7 @@ def writer(settings: Settings) -> subprocess.Popen[str]:
     """A process that has written files of a table, and commits once it is given a line."""
     command = [sys.executable, "-c", WRITER, str(settings.home)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "written\n"
+    assert line(process) == "written\n"
     return process
 
 
@@ -139,7 +139,7 @@ def test_files_of_a_killed_writer_are_removed_and_those_of_one_at_work_are_not(
 ) -> None:
     at_work, killed = writer(settings), writer(settings)
     killed.kill()
-    killed.communicate()
+    killed.communicate(timeout=60)
     orphans = [path for path in parquet(tables) if str(path) not in _named(tables)]
     assert len(orphans) >= 4, "each of them has written files that no snapshot names"
     assert clean(settings, tables, now()) == NOTHING

@@ -19,6 +19,7 @@ from schemas.load import load_catalogue
 from schemas.rules import sources
 from tests.conftest import write_catalogue
 from tests.schemas.conftest import CITY, COUPLES, MARRIAGE, RESIDENT, edited
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -104,8 +105,7 @@ def test_where_no_fork_is_granted_all_is_done_here(monkeypatch: pytest.MonkeyPat
 
 def test_forks_begin_before_and_end_when_nobody_reads_on(tmp_path: Path) -> None:
     with spread(Path.touch, [tmp_path / "a", tmp_path / "b"], 2):
-        while not (tmp_path / "a").exists() or not (tmp_path / "b").exists():
-            time.sleep(0.01)
+        assert until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
     with spread(bytes, [1_000_000] * 100, 2) as results:
         next(results)
 

@@ -17,6 +17,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from tests.waiting import line
+
 HERE = Path(__file__).parent
 AUDIENCE = "https://exchange.test"
 REDIRECTS = ("http://testserver/login/callback", "https://testserver/login/callback")
@@ -95,10 +97,10 @@ class Provider:
         return [each.jwk() for each in (self.key, *self._also)]
 
     def _say(self, said: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
         self._process.stdin.write(json.dumps(said) + "\n")
         self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        return json.loads(line(self._process))
 
     def rotate(self) -> Key:
         """A new key in place of the old one, which it gives."""

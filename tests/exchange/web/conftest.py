@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ from schemas.settings import Settings
 from tests.exchange.conftest import START, Clock, person
 from tests.exchange.database import laid
 from tests.pipelines.publishing.making import ID, KEY, SECRET, City, people
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -158,8 +158,7 @@ def served(exchange: Exchange, clock: Clock) -> Iterator[Served]:
     server = uvicorn.Server(config)
     thread = Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.started:
-        time.sleep(0.05)
+    assert until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield Served(exchange, f"http://127.0.0.1:{port}")
     server.should_exit = True

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from sample.local_airflow import free_port
 from tests.exchange.conftest import Clock
 from tests.exchange.web.conftest import Exchange
 from tests.pipelines.publishing.making import ID, KEY, SECRET
+from tests.waiting import until
 
 ACCOUNTS, CLIENTS = 8, 25
 AT_ONCE, A_MINUTE = 40, 300
@@ -41,9 +41,8 @@ def process(exchange: Exchange, *more: str) -> Iterator[tuple[str, psutil.Proces
     server = subprocess.Popen([str(Path(sys.executable).parent / "xuanwu"), *words], env=env)
     url = f"http://127.0.0.1:{port}"
     try:
-        while not _answers(url):
-            assert server.poll() is None
-            time.sleep(0.2)
+        assert until(lambda: server.poll() is not None or _answers(url), 120)
+        assert server.poll() is None
         yield url, psutil.Process(server.pid)
     finally:
         server.terminate()

@@ -24,6 +24,7 @@ from pipelines.contracts import using
 from pipelines.report import write_report
 from schemas.errors import LakeError
 from tests.pipelines.badinput.town import DATASET, Town, batch_of, csv_of, rows
+from tests.waiting import ended, line
 
 SECRET = "Q7YRNK"
 
@@ -205,7 +206,7 @@ def process(town: Town, moment: str, day: int) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    assert started.stdout is not None and started.stdout.readline() == "ready\n"
+    assert line(started) == "ready\n"
     return started
 
 
@@ -246,7 +247,7 @@ def test_two_runs_at_once_say_it_once(running: Town) -> None:
         assert each.stdin is not None
         each.stdin.write("\n")
         each.stdin.flush()
-    assert [each.wait() for each in both] == [0, 0]
+    assert [ended(each) for each in both] == [0, 0]
     assert [each.number for each in used(running)] == [2, 1]
     assert len(log(running)) == 4
     assert wrong(running) == []

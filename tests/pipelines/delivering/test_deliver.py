@@ -28,6 +28,7 @@ from tests.exchange.conftest import AUDITOR, person
 from tests.exchange.platform import ID, KEY, PEOPLE, VISIT, Platform, visits
 from tests.pipelines.delivering.conftest import rows_of
 from tests.pipelines.sources.conftest import Department
+from tests.waiting import ended_child
 
 FREE = (
     VISIT.replace(ID, "health.free")
@@ -299,7 +300,7 @@ def killed(platform: Platform, number: int, point: str) -> None:
             deliver(platform.ctx, platform.desk, number)
         finally:
             os._exit(1)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert os.WTERMSIG(ended_child(child)) == signal.SIGKILL
 
 
 @pytest.mark.parametrize("mode", ["swap", "upsert"])

@@ -19,6 +19,7 @@ from pipelines.delivering.order import Order
 from schemas.errors import DeliveryError, DeliveryUnfit
 from tests.pipelines.delivering.conftest import Rows, order, push, reader, rows_of
 from tests.pipelines.sources.conftest import Department
+from tests.waiting import together
 
 FIRST = [("A1", "王小明", 10), ("A2", "李雷", None), ("a1", "", 30), ("a1 ", "韩𠮷", -(2**63))]
 SECOND = [("A1", "王小明", 11), ("A2", "李雷", None), ("a1 ", "韩𠮷", -(2**63)), ("B1", None, 2)]
@@ -340,10 +341,7 @@ def test_two_at_once_deliver_once(recipient: Department, mode: dict[str, Any]) -
         sent.append(push(recipient, order(SECOND, 2, **mode)).sent)
 
     both = [threading.Thread(target=one) for _ in range(2)]
-    for each in both:
-        each.start()
-    for each in both:
-        each.join()
+    together(*both)
     assert sorted(sent) == [0, 4]
     stands(recipient, SECOND)
 

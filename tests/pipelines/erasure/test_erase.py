@@ -40,6 +40,7 @@ from pipelines.proof.certifying import open_log
 from schemas.errors import LakeError, MaskError, SettingsError
 from schemas.settings import Settings
 from tests.pipelines.erasure.town import HOSTS, KEY, Town, csv_of, person, subject, visits
+from tests.waiting import ended_child
 
 WHO, ASIDE = person(13), person(17)
 """ASIDE's visits do not convert: they are in quarantine."""
@@ -307,7 +308,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
             work()
         finally:
             os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    return os.WIFSIGNALED(ended_child(child))
 
 
 @pytest.mark.parametrize("step", [2, 9, 18, 31, 60, 90])

@@ -10,6 +10,7 @@ import pytest
 from lake import store
 from schemas.settings import Settings
 from tests.pipelines.merging.making import City, MakeCatalogue, Row, counts
+from tests.waiting import line
 
 FIELDS = {"id": {"type": "string"}, "v": {"type": "integer"}}
 
@@ -47,8 +48,7 @@ def merger(settings: Settings, moment: str, day: int, rows: str) -> subprocess.P
     """A process that has opened the lake and waits for a line before it merges."""
     command = [sys.executable, "-c", MERGER, str(settings.home), moment, str(day), rows]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert line(process) == "ready\n"
     return process
 
 

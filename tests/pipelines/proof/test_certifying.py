@@ -20,6 +20,7 @@ from lake.verify import Copy, ledger, verify
 from pipelines.stages import run_batch, run_stage
 from schemas.errors import CheckFailed, LakeError
 from tests.pipelines.badinput.town import KEY, Town, batch_of, csv_of, path_source, rows
+from tests.waiting import line
 
 SHARED = ("share", "police__person__default")
 
@@ -163,8 +164,7 @@ def test_publications_that_meet(town: Town) -> None:
     parts = [(12, "share/default"), (13, "share/default"), (12, "open/open"), (13, "open/open")]
     processes = [publisher(town, "never", day, part) for day, part in parts]
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert line(process) == "ready\n"
     for process in processes:
         process.communicate("go\n", timeout=120)
     assert {process.returncode for process in processes} <= {0, 3}

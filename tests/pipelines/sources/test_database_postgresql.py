@@ -168,14 +168,14 @@ def test_pg_terminate_backend_in_the_middle(settings: Settings, postgresql: Depa
                 " AND datname = current_database() AND query LIKE 'COPY (SELECT CAST%%'"
             )
 
-    killer = threading.Thread(target=end)
+    killer = threading.Thread(target=end, daemon=True)
     killer.start()
     try:
         with pytest.raises(SourceError, match="connection was lost"):
             collect_table(settings, postgresql.url, "v", ["v"])
     finally:
         stopped.set()
-        killer.join()
+        killer.join(60)
 
 
 @pytest.mark.parametrize(

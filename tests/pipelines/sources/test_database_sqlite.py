@@ -18,6 +18,7 @@ from schemas.errors import SourceError
 from schemas.settings import Settings
 from tests.pipelines.sources.collecting import collect_table, column
 from tests.pipelines.sources.conftest import Department
+from tests.waiting import line
 
 TEXT = pa.string()
 WIDE = 2**53 + 1
@@ -136,12 +137,11 @@ def test_a_locked_database_is_told(
     )
     path = str(sa.make_url(sqlite.url).database)
     command = [sys.executable, "-c", f"{lock} print('locked', flush=True); input()", path]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
-        assert writer.stdout is not None
-        writer.stdout.readline()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert line(writer) == "locked\n"
         with pytest.raises(SourceError, match="locked"):
             land(settings, sqlite)
-        writer.communicate(b"\n")
+        writer.communicate("\n", timeout=60)
     assert land(settings, sqlite).rows == 0
 
 

@@ -69,12 +69,12 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     here = Server()
-    thread = threading.Thread(target=here.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=here.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield here
     here.server.shutdown()
     here.server.server_close()
-    thread.join()
+    thread.join(60)
 
 
 @pytest.fixture(autouse=True)
