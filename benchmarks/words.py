@@ -32,8 +32,10 @@ columns ([decision 44](adr/0044-postgresql-is-read-by-its-blocks.md)), which is 
 `GROUP_CONCAT` takes it two and a half times as long as the rows. *Received alone* is what libpq takes to get
 PostgreSQL's rows, one by one, and drop them.
 
-*pandas.* The way keeps both cores busy for most of its time. What it takes is spread over five zones that are read and
-written as Parquet, which the floor does too, over casts, checks and masks, and over importing Great Expectations.
+*pandas.* The way keeps both cores busy for five sixths of its time. What it takes is spread over five zones that are
+read and written as Parquet, which the floor does too, over casts, checks and masks, and over importing Great
+Expectations. Ratios of one run differ by a tenth and more between hours: where a machine is shared, two busy cores lose
+more of it than pandas' one.
 """
 METHOD = """## Method
 
