@@ -36,11 +36,11 @@ def seldom_collected() -> None:
     not go through everything at the end, when the system takes all memory back anyway. From Python 3.14 on it does:
     DuckDB 1 aborts a process whose interpreter ends before DuckDB's module is taken down (duckdb-python, pull request
     601). OpenBLAS, NumPy's and SciPy's, starts no threads, which spin at their start, for matrices that nobody has.
-    Arrow's allocator keeps what is freed for ten seconds, not for a hundredth of one: the next batch asks for as much,
+    Arrow's allocator keeps what is freed for a second, not for a hundredth of one: the next batch asks for as much,
     and each page that the system gives is cleared first. Between two stages it gives all back (`lake.memory`)."""
     gc.set_threshold(*SELDOM)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "10000")  # milliseconds
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")  # milliseconds
     if sys.version_info < (3, 14):
         atexit.register(gc.freeze)
 

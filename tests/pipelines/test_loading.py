@@ -88,7 +88,7 @@ def test_libraries_are_told_before_they_are_loaded() -> None:
         "print(os.environ['OPENBLAS_NUM_THREADS'], os.environ['MIMALLOC_PURGE_DELAY'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["set()", "3 10000"]
+    assert done.stdout.splitlines() == ["set()", "3 1000"]
 
 
 def test_a_collection_is_loaded_without_what_only_other_stages_need(
