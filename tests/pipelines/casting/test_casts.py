@@ -159,9 +159,11 @@ def test_strings_keep_what_they_are_unless_told() -> None:
         (("trim",), "　\u00a0a b\ufeff ", "a b"),
         (("half_width",), "ＡＢ１２－（中）　①㎡、。", "AB12-(中) ①㎡、。"),
         (("squeeze", "trim"), " a 　\t b ", "a b"),
+        (("squeeze",), "中山路  8 号", "中山路 8 号"),
         (("upper",), "11010519491231002x é", "11010519491231002X É"),
         (("lower",), "Li@EXAMPLE.cn", "li@example.cn"),
         (("digits",), "+86 １３8-0013-8000", "8613800138000"),
+        (("digits",), "12:30/4", "12304"),
         (("trim", "half_width", "upper"), " １ｘ ", "1X"),
     ],
 )
