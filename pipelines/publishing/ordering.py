@@ -6,8 +6,8 @@ release must of which every class has 21 or more, are counted and only the disti
 
 A shuffle deals the rows at random into buckets on local disk, and reads bucket after bucket, each put into a random
 order in memory: every order of all rows may come of it, at one extra write and read of masked rows; and of those once
-more that lie in a bucket which turns out too large. They lie there as in memory: that is a quarter of the time of lz4,
-of which much is spent on each of a thousand small pieces, and most files are gone before the system puts them on disk.
+more that lie in a bucket which turns out too large. They lie there as in memory, half as large again as with lz4, which
+takes four times as long: much of it goes to each of a thousand small pieces.
 """
 
 from __future__ import annotations
