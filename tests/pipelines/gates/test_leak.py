@@ -6,9 +6,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from pipelines.masks.tokens import Tokens
 from schemas.errors import LeakFound
+from schemas.model import Hmac
 from tests.leaks import bytes_below
 from tests.pipelines.gates.making import (
     DROPPED,
@@ -214,6 +217,37 @@ def test_tokens_must_look_like_tokens(town: Town, monkeypatch: pytest.MonkeyPatc
     assert town.publish(town.curate(persons(COUNT))).rows_out == COUNT
     monkeypatch.setattr("pipelines.masks.Tokens.of", lambda self, values, mask: values)
     assert f"{COUNT} row(s) without the form of a token" in str(stopped(town, persons(COUNT), day=2))
+
+
+@pytest.mark.parametrize(
+    ("odd", "rows"),
+    [
+        (["0123456789abcdef0123456789ABCDEF"], 1),
+        (["0123456789abcdef0123456789abcde汉", "0123456789abcdef0123456789abcdef"], 1),
+        (["0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0"], 2),
+        ([""], 1),
+        ([None], 0),
+        ([None, "0123456789abcdef0123456789abcdeg"], 1),
+    ],
+)
+def test_one_among_many_tokens_must_look_like_a_token_too(
+    town: Town, monkeypatch: pytest.MonkeyPatch, odd: list[str | None], rows: int
+) -> None:
+    masks = {"share": "hmac", "open": "drop"}
+    town.write(REGISTER, entry(REGISTER, {**PERSON, "id_no": {**PERSON["id_no"], "mask": masks}}))
+    whole = Tokens.of
+
+    def spoilt(self: Tokens, values: pa.Array, mask: Hmac) -> pa.Array:
+        tokens = whole(self, values, mask)
+        return (
+            pa.concat_arrays([pa.array(odd, pa.string()), tokens.slice(len(odd))]) if len(tokens) else tokens
+        )
+
+    monkeypatch.setattr("pipelines.masks.Tokens.of", spoilt)
+    if rows:
+        assert f"{rows} row(s) without the form of a token" in str(stopped(town, persons(COUNT)))
+    else:
+        assert town.publish(town.curate(persons(COUNT))).rows_out == COUNT
 
 
 def test_what_is_enciphered_in_place_must_hold_no_other_letters(
