@@ -45,7 +45,6 @@ from pipelines.sources.database_request import (
     unknown,
 )
 from pipelines.sources.postgresql_blocks import (
-    BLOCKS,
     FIXED,
     SESSION,
     Column,
@@ -53,6 +52,7 @@ from pipelines.sources.postgresql_blocks import (
     joining,
     since,
     suiting,
+    together,
     within,
 )
 from schemas.sql import literal, quote
@@ -147,10 +147,12 @@ def _rows(connection: AdbcConnection, request: Request, opened: ExitStack) -> Ro
     ]
     columns = [_column(actual, found[actual], plan[name]) for name, actual in matched.items()]
     stream: Generator[pa.RecordBatch, None, Counted]
-    if _has_blocks(connection, request, columns):
+    if blocks := _blocks(connection, request, columns):
         _do(connection, *SESSION)
-        parts = _stream(connection, joining(_table(request), columns), opened)
-        stream = opened.enter_context(closing(_by_blocks(connection, request, sql, parts, columns)))
+        parts = _stream(connection, joining(_table(request), columns, blocks), opened)
+        stream = opened.enter_context(
+            closing(_by_blocks(connection, request, sql, parts, columns, blocks=blocks))
+        )
     else:
         stream = _by_rows(connection, request, _stream(connection, sql + _where(request), opened))
     counted: list[Counted] = []
@@ -162,12 +164,12 @@ def _rows(connection: AdbcConnection, request: Request, opened: ExitStack) -> Ro
     return Rows(counted.pop, streamed(schema, batches()), (*drift(list(found), matched), *notes), declared)
 
 
-def _has_blocks(connection: AdbcConnection, request: Request, columns: Sequence[Column]) -> bool:
-    """Whether all of a table is asked for, a part of which the server finds by an index, and can be read by its blocks;
-    bytes are no text."""
+def _blocks(connection: AdbcConnection, request: Request, columns: Sequence[Column]) -> int:
+    """How many of its blocks are joined at a time, where all of a table is asked for, a part of which the server finds
+    by an index, and it can be read by its blocks; bytes are no text."""
     if request.since is not None or any(pa.types.is_binary(column.kind) for column in columns):
-        return False
-    return bool(_answer(connection, suiting(_table(request))))
+        return 0
+    return next((together(*sizes) for sizes in _answer(connection, suiting(_table(request)))), 0)
 
 
 def _by_blocks(
@@ -176,6 +178,8 @@ def _by_blocks(
     sql: str,
     parts: Iterator[pa.RecordBatch],
     columns: Sequence[Column],
+    *,
+    blocks: int,
 ) -> Generator[pa.RecordBatch, None, Counted]:
     """Some are received while those before come apart. Blocks whose values cannot be told from each other are read row
     by row, after all others. The rows were counted block by block, of which none may be missing, and behind the last
@@ -184,8 +188,8 @@ def _by_blocks(
     rows = end = 0
     for batch in ahead(parts):
         firsts = batch.columns[-1].to_pylist()
-        begin, end = end, end + BLOCKS * len(firsts)
-        if firsts != list(range(begin, end, BLOCKS)):
+        begin, end = end, end + blocks * len(firsts)
+        if firsts != list(range(begin, end, blocks)):
             raise ConnectionError("blocks are missing")
         rows += pc.sum(batch.column(0)).as_py()
         if (arrays := apart(batch, columns)) is None:
@@ -196,7 +200,7 @@ def _by_blocks(
             )
     for first in again:
         with ExitStack() as asked:
-            yield from map(_of_the_calendar, _stream(connection, sql + within(first), asked))
+            yield from map(_of_the_calendar, _stream(connection, sql + within(first, blocks), asked))
     behind = _counted(connection, request, since(end))
     return behind._replace(rows=rows + behind.rows)
 

@@ -22,11 +22,20 @@ from schemas.sql import literal, quote
 
 BLOCKS: Final = 128
 """Of 8 KiB, that are joined at a time: a megabyte, or what that is uncompressed."""
+MOST: Final = 4096
+"""That are joined at a time where a table has parts of unequal sizes, each of which gives as many."""
+PARTS: Final = 256
+"""Of a table at most: each is looked for in every piece."""
 SEPARATOR: Final = "\x11"
 NULL: Final = "\x12"
 SESSION: Final = ("SET LOCAL enable_seqscan = off", "SET LOCAL jit = off")
 """Blocks are found by their place, whatever statistics say; to compile so wide a query takes longer than it saves."""
 _SINCE_14: Final = 140_000
+_MEMBERS: Final = (
+    "WITH RECURSIVE member (oid) AS (SELECT pg_catalog.to_regclass({table})::oid UNION"
+    " SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN member ON member.oid = i.inhparent)"
+)
+_SIZE: Final = "pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8"
 
 
 class Fixed(NamedTuple):
@@ -62,34 +71,42 @@ class Column(NamedTuple):
 
 
 def suiting(table: str) -> str:
-    """The query of whether a table can be read by its blocks, which tells nothing where it cannot: before PostgreSQL 14
-    a range of blocks is found by reading all; views, foreign tables and tables of several parts have none of their own;
-    values outside of the blocks (TOAST) can be of any size; a database that is not in UTF-8 may hold what is no text of
-    it; and the place of a row is hidden from whom only some of the columns are granted."""
+    """The query of how many parts a table has, and of how many blocks the largest and all of them are, which tells
+    nothing where it cannot be read by them: before PostgreSQL 14 a range of blocks is found by reading all; views and
+    foreign tables have none of their own; values outside of the blocks (TOAST) can be of any size; a database that is
+    not in UTF-8 may hold what is no text of it; and the place of a row is hidden from whom only some of the columns are
+    granted. Partitions and tables that inherit are its parts, and read by its own name: whoever may read it need not be
+    granted them, and its row-level policies hold."""
     return (
-        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid = c.relam"
-        f" WHERE c.oid = {_oid(table)} AND c.relkind IN ('r', 'm') AND m.amname = 'heap'"
-        " AND NOT c.relhassubclass AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
-        " AND (c.reltoastrelid = 0 OR pg_catalog.pg_relation_size(c.reltoastrelid) = 0)"
+        f"{_MEMBERS.format(table=literal(table))} SELECT pg_catalog.count(*), pg_catalog.max({_SIZE}),"
+        f" pg_catalog.sum({_SIZE})::int8 FROM member JOIN pg_catalog.pg_class c USING (oid)"
+        " LEFT JOIN pg_catalog.pg_am m ON m.oid = c.relam"
+        " HAVING pg_catalog.bool_and(c.relkind = 'p' OR c.relkind IN ('r', 'm') AND m.amname = 'heap'"
+        " AND (c.reltoastrelid = 0 OR pg_catalog.pg_relation_size(c.reltoastrelid) = 0))"
+        f" AND pg_catalog.has_table_privilege(pg_catalog.to_regclass({literal(table)}), 'SELECT')"
         " AND pg_catalog.current_setting('server_encoding') = 'UTF8'"
         f" AND pg_catalog.current_setting('server_version_num')::int4 >= {_SINCE_14}"
     )
 
 
-def _oid(table: str) -> str:
-    return f"pg_catalog.to_regclass({literal(table)})"
+def together(parts: int, largest: int, whole: int) -> int:
+    """How many blocks of each of its parts to join at a time, so that mostly BLOCKS come; 0 where there are too many
+    parts. Sizes are in blocks."""
+    if parts > PARTS:
+        return 0
+    return max(1, min(-(-BLOCKS * largest // whole) if whole else BLOCKS, MOST // parts))
 
 
-def joining(table: str, columns: Sequence[Column]) -> str:
-    """The query of a row for each BLOCKS blocks, in their order: how many rows and how many nulls they hold, each
+def joining(table: str, columns: Sequence[Column], blocks: int) -> str:
+    """The query of a row for each so many blocks, in their order: how many rows and how many nulls they hold, each
     column's values, and the first of the blocks. These are counted when the table is locked, so that its rows stay."""
     series = quote("xuanwu blocks")
     first = f"{series}.{quote('first')}"
-    blocks = f"pg_catalog.pg_relation_size({_oid(table)}) / pg_catalog.current_setting('block_size')::int8"
+    last = f"({_MEMBERS.format(table=literal(table))} SELECT pg_catalog.max({_SIZE}) FROM member c)"
     values = ", ".join(map(_joined, columns))
     return (
-        f"SELECT part.*, {first} FROM pg_catalog.generate_series(0, {blocks}, {BLOCKS}) {series} ({quote('first')}),"
-        f" LATERAL (SELECT pg_catalog.count(*), {_nulls(columns)}, {values} FROM {table}{within(first)}) part"
+        f"SELECT part.*, {first} FROM pg_catalog.generate_series(0, {last}, {blocks}) {series} ({quote('first')}),"
+        f" LATERAL (SELECT pg_catalog.count(*), {_nulls(columns)}, {values} FROM {table}{within(first, blocks)}) part"
     )
 
 
@@ -109,9 +126,9 @@ def _nulls(columns: Sequence[Column]) -> str:
     return f"pg_catalog.sum({' + '.join(f'pg_catalog.num_nulls({each})' for each in some)})"
 
 
-def within(first: object) -> str:
-    """The condition of rows that lie in BLOCKS blocks from `first` on, a number or the SQL of one."""
-    return f"{since(first)} AND ctid < {_place(f'{first} + {BLOCKS}')}"
+def within(first: object, blocks: int) -> str:
+    """The condition of rows that lie in so many blocks from `first` on, a number or the SQL of one."""
+    return f"{since(first)} AND ctid < {_place(f'{first} + {blocks}')}"
 
 
 def since(first: object) -> str:

@@ -39,9 +39,9 @@ def again(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The first blocks of what is read by its rows, after all."""
     asked: list[object] = []
 
-    def within(first: object) -> str:
+    def within(first: object, blocks: int) -> str:
         asked.append(first)
-        return postgresql_blocks.within(first)
+        return postgresql_blocks.within(first, blocks)
 
     monkeypatch.setattr(database_postgresql, "within", within)
     return asked
@@ -51,7 +51,6 @@ def again(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One block at a time, which are a batch each, or some of them."""
     monkeypatch.setattr(postgresql_blocks, "BLOCKS", 1)
-    monkeypatch.setattr(database_postgresql, "BLOCKS", 1)
     monkeypatch.setattr(database_postgresql, "BATCH_BYTES", request.param)
 
 
@@ -191,7 +190,7 @@ def test_each_block_is_read_once(postgresql: Department, joined: list[str]) -> N
     assert size <= blocks_read(postgresql) - read_before <= 1.05 * size
 
 
-def blocks_read(department: Department) -> int:
+def blocks_read(department: Department, tables: str = "t") -> int:
     """Once whoever read has gone, whose counts come then."""
     others = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -199,7 +198,8 @@ def blocks_read(department: Department) -> int:
     while department.value(others):
         time.sleep(0.02)
     found = department.value(
-        "SELECT heap_blks_read + heap_blks_hit FROM pg_statio_user_tables WHERE relname = 't'"
+        "SELECT sum(heap_blks_read + heap_blks_hit)::bigint FROM pg_statio_user_tables"
+        f" WHERE relname LIKE '{tables}'"
     )
     assert isinstance(found, int)
     return found
@@ -210,16 +210,20 @@ def blocks_read(department: Department) -> int:
     [
         pytest.param("CREATE VIEW t AS SELECT * FROM data", id="a view"),
         pytest.param(
+            "CREATE EXTENSION postgres_fdw; CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (dbname '{name}');"
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER here;"
             "CREATE TABLE t (n integer, v text) PARTITION BY RANGE (n);"
-            "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (50);"
-            "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (1000);"
-            "INSERT INTO t SELECT * FROM data",
-            id="partitions",
+            "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (50); CREATE TABLE there (n integer, v text);"
+            "CREATE FOREIGN TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (1000)"
+            " SERVER here OPTIONS (table_name 'there');"
+            "INSERT INTO t1 SELECT * FROM data WHERE n < 50; INSERT INTO there SELECT * FROM data WHERE n >= 50",
+            id="a part elsewhere",
         ),
         pytest.param(
-            "CREATE TABLE t AS SELECT * FROM data WHERE n < 50;"
-            "CREATE TABLE child () INHERITS (t); INSERT INTO child SELECT * FROM data WHERE n >= 50",
-            id="a child",
+            "CREATE TABLE t (n integer, v text); CREATE TABLE child () INHERITS (t);"
+            "ALTER TABLE child ALTER v SET STORAGE EXTERNAL; INSERT INTO child SELECT n, v FROM data;"
+            "UPDATE child SET v = repeat('x', 5000) WHERE n = 7; UPDATE child SET v = 'v' WHERE n = 7",
+            id="long values of a part",
         ),
         pytest.param(
             "CREATE TABLE t AS SELECT * FROM data; ALTER TABLE t ALTER v SET STORAGE EXTERNAL;"
@@ -231,10 +235,99 @@ def blocks_read(department: Department) -> int:
 def test_what_has_no_blocks_of_its_own_is_read_by_rows(
     postgresql: Department, joined: list[str], made: str
 ) -> None:
-    postgresql.run("CREATE TABLE data AS SELECT n, 'v' AS v FROM generate_series(1, 100) n", *made.split(";"))
+    name = sa.make_url(postgresql.url).database
+    statements = made.format(name=name).split(";")
+    postgresql.run("CREATE TABLE data AS SELECT n, 'v' AS v FROM generate_series(1, 100) n", *statements)
     assert read(postgresql, "t", "n", "v") == ordered((n, "v") for n in range(1, 101))
     assert not joined
     assert read(postgresql, "data", "n", "v") and joined
+
+
+PARTITIONS = (
+    "CREATE TABLE t (n integer, v text) PARTITION BY RANGE (n)",
+    "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (1000)",
+    "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (1000) TO (90000) PARTITION BY HASH (n)",
+    "CREATE TABLE t2a PARTITION OF t2 FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+    "CREATE TABLE t2b (gone date, v text, n integer)",  # another order of columns, and one less
+    "ALTER TABLE t2b DROP gone",
+    "ALTER TABLE t2 ATTACH PARTITION t2b FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+    "CREATE TABLE empty PARTITION OF t FOR VALUES FROM (90000) TO (100000)",
+    "INSERT INTO t SELECT n, CASE WHEN mod(n, 7) > 0 THEN repeat('x', mod(n, 300)) END FROM generate_series(1, 20000) n",
+)
+HEIRS = (
+    "CREATE TABLE t AS SELECT n, repeat('y', 200) AS v FROM generate_series(1, 5000) n",
+    "CREATE TABLE child () INHERITS (t)",
+    "CREATE TABLE grandchild (more integer) INHERITS (child)",
+    "INSERT INTO child SELECT n, 'v' FROM generate_series(5001, 9000) n",
+    "INSERT INTO grandchild SELECT n, NULL, 1 FROM generate_series(9001, 20000) n",
+)
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 128])
+@pytest.mark.parametrize("made", [PARTITIONS, HEIRS], ids=["partitions", "heirs"])
+def test_a_table_of_several_parts_is_read_by_the_blocks_of_all(
+    postgresql: Department,
+    joined: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    made: tuple[str, ...],
+    blocks: int,
+) -> None:
+    """Each block of each part once."""
+    monkeypatch.setattr(postgresql_blocks, "BLOCKS", blocks)
+    postgresql.run(*made)
+    with postgresql.engine.connect() as connection:
+        rows = ordered(map(tuple, connection.execute(sa.text("SELECT n, v FROM t"))))
+    read_before = blocks_read(postgresql, "%%")
+    assert read(postgresql, "t", "n", "v") == rows and len(rows) == 20_000
+    assert joined
+    size = postgresql.value("SELECT sum(pg_relation_size(relid) / 8192)::bigint FROM pg_statio_user_tables")
+    assert isinstance(size, int)
+    assert size <= blocks_read(postgresql, "%%") - read_before <= 1.05 * size
+
+
+def test_who_may_read_a_table_reads_its_parts_as_far_as_its_policy_goes(
+    postgresql: Department, joined: list[str]
+) -> None:
+    role = f"reader_{uuid.uuid4().hex[:12]}"
+    postgresql.run(*PARTITIONS, f"CREATE ROLE {role} LOGIN", f"GRANT SELECT ON t TO {role}")
+    postgresql.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY even ON t USING (mod(n, 2) = 0)")
+    reader = Department(
+        str(sa.make_url(postgresql.url).set(username=role)), str(postgresql.engine.url.set(username=role))
+    )
+    try:
+        assert [n for (n,) in read(reader, "t", "n")] == sorted(range(2, 20_001, 2), key=lambda n: repr((n,)))
+        assert joined
+    finally:
+        postgresql.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_table_of_too_many_parts_is_read_by_rows(
+    postgresql: Department, joined: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgresql.run(*PARTITIONS)  # of six
+    monkeypatch.setattr(postgresql_blocks, "PARTS", 5)
+    assert len(read(postgresql, "t", "n")) == 20_000
+    assert not joined
+    monkeypatch.setattr(postgresql_blocks, "PARTS", 6)
+    assert len(read(postgresql, "t", "n")) == 20_000
+    assert joined
+
+
+@pytest.mark.parametrize(
+    ("sizes", "blocks"),
+    [
+        ((1, 10_000, 10_000), 128),
+        ((1, 0, 0), 128),
+        ((13, 10_000, 120_000), 11),
+        ((256, 10, 2560), 1),
+        ((100, 50_000, 50_099), 40),
+        ((257, 10, 10), 0),
+    ],
+)
+def test_about_as_many_blocks_come_together_whatever_the_parts_are(
+    sizes: tuple[int, int, int], blocks: int
+) -> None:
+    assert postgresql_blocks.together(*sizes) == blocks
 
 
 def test_who_may_read_some_columns_reads_rows(postgresql: Department, joined: list[str]) -> None:
