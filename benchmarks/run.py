@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.contest import FLOOR, OURS, WAY, Contender, Ground, groups
 from benchmarks.environments import compiled
-from benchmarks.kept import RESULTS
+from benchmarks.kept import RESULTS, kept
 from benchmarks.measure import Run
 from benchmarks.picture import picture
 from benchmarks.results import Line, Measured, as_json, beside, compare, goals, lines
@@ -140,15 +140,18 @@ def _cells(line: Line) -> list[str]:
 
 
 def _keep(measured: list[Measured], table: list[Line], *, rows: int, **more: object) -> None:
-    """Groups that were measured earlier on the same day, with as many rows, stay beside those of this run."""
+    """Groups that were measured earlier, with as many rows, stay beside those of this run, in one file."""
     RESULTS.mkdir(exist_ok=True)
     name = f"{date.today().isoformat()}-{rows}"
-    path = RESULTS / f"{name}.json"
     content = as_json(measured, table, date=date.today().isoformat(), rows=rows, **more)
-    if path.exists():
-        content = beside(json.loads(path.read_text()), content)
+    for path, earlier in [
+        each for each in kept(RESULTS) if each[1].get("rows") == rows and "table" in each[1]
+    ]:
+        content = beside(earlier, content)
+        path.unlink()
+        path.with_suffix(".svg").unlink()
     table = [Line(**line) for line in content["table"]]
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     title = f"{rows:,} residents × 15 columns: seconds of the whole process (pale: starting and importing)"
     (RESULTS / f"{name}.svg").write_text(picture(table, title))
     console.print(f"written: benchmarks/results/{name}.json and .svg")

@@ -2,13 +2,15 @@
 
 import json
 import re
+from datetime import date
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from benchmarks import masks
+from benchmarks import masks, run
 from benchmarks.contest import CATALOGUE, FLOOR, NEXT, OURS, RECEIVED, WAY
 from benchmarks.flame import drawn, folded, without_places
 from benchmarks.measure import Run
@@ -149,6 +151,25 @@ def test_a_group_that_is_measured_later_is_put_beside_the_others():
     assert again["taken"]["collect csv"]["commit"] == again["machine"]["commit"] != "before"
     assert [line["seconds"] for line in again["table"]] == [3, 30, 3, 12]
     assert (len(again["runs"]), again["missing"]) == (4, ["Java"])
+
+
+def test_what_was_measured_on_another_day_stays_in_the_newest_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "RESULTS", tmp_path)
+    for day, group, rows in (
+        ("01", "collect csv", 9),
+        ("02", WAY, 9),
+        ("02", WAY, 7),
+        ("03", "collect parquet", 9),
+    ):
+        made = [measured(OURS, 3, group=group)]
+        monkeypatch.setattr(run, "date", SimpleNamespace(today=lambda day=day: date(2026, 3, int(day))))
+        run._keep(made, lines(made, rows), rows=rows, missing=[])
+    left = {"2026-03-02-7", "2026-03-03-9"}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        f"{name}.{end}" for name in left for end in ("json", "svg")
+    }
+    table = json.loads((tmp_path / "2026-03-03-9.json").read_text())["table"]
+    assert {line["group"] for line in table} == {"collect csv", "collect parquet", WAY}
 
 
 def test_the_page_is_made_of_the_results_that_are_kept():
