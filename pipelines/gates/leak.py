@@ -242,7 +242,9 @@ def _texts(values: pa.Array) -> pa.Array | None:
         whole = pa.decimal128(38, 0)
     else:
         return None
-    long = pc.greater_equal(values, 10 ** (_DIGITS - 1))
+    least = 10 ** (_DIGITS - 1)
+    # Arrow makes a plain number a decimal of nineteen digits before the point, and of scale 20 on there is no such type.
+    long = pc.greater_equal(values, pa.scalar(least, kind) if pa.types.is_decimal(kind) else least)
     if not pc.any(long).as_py():
         return None
     found = pc.if_else(pc.and_(long, _is_whole(values)), values, None)

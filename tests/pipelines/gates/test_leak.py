@@ -109,7 +109,12 @@ def test_an_id_as_a_number_is_seen(town: Town) -> None:
 
 @pytest.mark.parametrize(
     "form",
-    [{"type": "decimal", "precision": 18, "scale": 2}, {"type": "decimal", "precision": 11, "scale": 0}],
+    [
+        {"type": "decimal", "precision": 18, "scale": 2},
+        {"type": "decimal", "precision": 11, "scale": 0},
+        {"type": "decimal", "precision": 38, "scale": 20},
+        {"type": "decimal", "precision": 38, "scale": 27},
+    ],
 )
 def test_a_mobile_number_is_seen_as_whatever_number_it_comes(town: Town, form: Json) -> None:
     town.write(REGISTER, entry(REGISTER, {**PERSON, "serial": {"grade": 1, **form}}))
