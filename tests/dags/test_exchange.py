@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def test_three_errands_every_quarter_and_never_for_the_past(tmp_path: Path) -> None:
-    from dags.exchange import exchange_dag
+    from dags.errands import exchange_dag
 
     dag = exchange_dag(Settings(home=tmp_path, until=date(2026, 3, 4)))
     assert sorted(task.task_id for task in dag.tasks) == ["deliveries", "grants", "notices"]
@@ -25,7 +25,7 @@ def test_three_errands_every_quarter_and_never_for_the_past(tmp_path: Path) -> N
 
 def test_without_an_exchange_there_is_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dags.due import due
-    from dags.exchange import notify, refresh
+    from dags.errands import notify, refresh
 
     monkeypatch.setenv("XUANWU_HOME", str(tmp_path))
     assert (refresh(), notify(), due()) == (0, {}, [])
@@ -34,7 +34,7 @@ def test_without_an_exchange_there_is_nothing_to_do(tmp_path: Path, monkeypatch:
 
 def test_parsing_loads_nothing_heavy() -> None:
     code = (
-        "import sys, dags.exchange, dags.deliveries; "
+        "import sys, dags.errands, dags.deliveries; "
         "print([m for m in ('pandas', 'pyiceberg', 'great_expectations', 'duckdb', 'fastapi') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

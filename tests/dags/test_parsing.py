@@ -27,8 +27,8 @@ print("FOUND", json.dumps([list_py_file_paths(folder), found, bag.import_errors]
 """A process of its own: the bag keeps Airflow's settings as it found them."""
 OF_THE_CITY = {
     "xuanwu_upkeep": "upkeep.py",
-    "xuanwu_exchange": "exchange.py",
-    "xuanwu_portal": "portal.py",
+    "xuanwu_exchange": "errands.py",
+    "xuanwu_portal": "publicsite.py",
     "xuanwu_delivery": "deliveries.py",
 }
 
@@ -49,3 +49,12 @@ def test_each_dag_is_found_in_its_own_file(tmp_path: Path) -> None:
     places = {name: OF_THE_CITY.get(name, "datasets.py") for name in found}
     assert found == {name: [str(FOLDER / file), file] for name, file in places.items()}
     assert OF_THE_CITY.keys() < found.keys()
+
+
+def test_no_file_hides_a_package() -> None:
+    """Airflow appends its folders to `sys.path`, where they come before what was installed in place (`make setup`)."""
+    house = FOLDER.parent
+    packages = {path.parent.name for path in house.glob("*/__init__.py")}
+    files = {path.stem for folder in ("dags", "plugins") for path in (house / folder).glob("*.py")}
+    assert {"exchange", "portal"} <= packages
+    assert files.isdisjoint(packages)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def test_twice_an_hour_until_a_rehearsal_ends(tmp_path: Path) -> None:
-    from dags.portal import portal_dag
+    from dags.publicsite import portal_dag
 
     dag = portal_dag(Settings(home=tmp_path, until=date(2026, 3, 4)))
     assert (dag.dag_id, [task.task_id for task in dag.tasks]) == ("xuanwu_portal", ["portal"])
@@ -24,7 +24,7 @@ def test_twice_an_hour_until_a_rehearsal_ends(tmp_path: Path) -> None:
 
 
 def test_the_task_builds_it_and_says_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dags.portal import build
+    from dags.publicsite import build
 
     monkeypatch.setenv("XUANWU_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XUANWU_PORTAL", str(tmp_path / "site"))
@@ -40,7 +40,7 @@ def test_there_is_one_where_there_is_a_site_and_parsing_loads_nothing_heavy(
 ) -> None:
     monkeypatch.setenv("XUANWU_PORTAL", portal and str(tmp_path / portal))
     code = (
-        "import sys, dags.portal as module; "
+        "import sys, dags.publicsite as module; "
         "print([v.dag_id for k, v in vars(module).items() if k.startswith('xuanwu_')], "
         "[m for m in ('pandas', 'pyiceberg', 'great_expectations', 'duckdb', 'pyarrow', 'portal') if m in sys.modules])"
     )
