@@ -9,8 +9,14 @@ A URL is, by kind of source: a SQLAlchemy URL (`postgresql://user:password@host/
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 from schemas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 PREFIX = "XUANWU_CONN_"
 HIDDEN = "***"
@@ -50,3 +56,12 @@ def redact(url: str) -> str:
     user = f"{userinfo.partition(':')[0]}:{HIDDEN}" if ":" in userinfo else HIDDEN
     shown = "&".join(f"{pair.partition('=')[0]}={HIDDEN}" for pair in query.split("&") if "=" in pair)
     return f"{scheme}://{user + at if at else ''}{path}{'?' + shown if shown else ''}"
+
+
+def libpq(url: URL, defaults: Mapping[str, str]) -> str:
+    """The URL as PostgreSQL's own library reads it (its manual, "Connection URIs"), with `defaults` for options that
+    it does not name. SQLAlchemy writes a blank of a user or password as a blank, which libpq refuses, and one of an
+    option as `+`, which libpq takes for a plus."""
+    options = {**defaults, **{name: value for name, value in url.query.items() if isinstance(value, str)}}
+    place = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
+    return f"{place.replace(' ', '%20')}?{urlencode(options, quote_via=quote)}"

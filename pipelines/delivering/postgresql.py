@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 
 from exchange.receipts import Counts
 from exchange.subscriptions import MARKER
+from pipelines.connections import libpq
 from pipelines.delivering import failures
 from pipelines.delivering.failures import Failure, fail
 from pipelines.delivering.order import Order, Told
@@ -54,8 +55,7 @@ def type_of(kind: pa.DataType) -> str:
 def push(url: URL, order: Order) -> Counts:
     """Deliver, and count what the table holds after the commit. DeliveryError in our words where it was not to be:
     nothing was changed then."""
-    options = _CLIENT | {name: value for name, value in url.query.items() if isinstance(value, str)}
-    uri = url.set(drivername="postgresql", query=options).render_as_string(hide_password=False)
+    uri = libpq(url, _CLIENT)
     told = Told()
     with _our_errors(order, told):
         connection = adbc.connect(uri)

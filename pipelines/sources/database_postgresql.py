@@ -22,12 +22,14 @@ from adbc_driver_postgresql import StatementOptions, connect
 from sqlalchemy.engine import URL
 
 from lake.ahead import ahead
+from pipelines.connections import libpq
 from pipelines.sources.database_request import (
     BUSY,
     DENIED,
     FORM,
     LOST,
     NO_DATABASE,
+    NO_TLS,
     REFUSED,
     UNREACHABLE,
     Counted,
@@ -99,8 +101,7 @@ def read_postgresql(url: URL, request: Request) -> Iterator[Rows]:
     """The rows of a table, view or foreign table, counted in the snapshot that they are read from.
 
     Reading on where dates have not been looked for raises OddDates at one that no calendar library holds."""
-    options = _CLIENT | {name: value for name, value in url.query.items() if isinstance(value, str)}
-    uri = url.set(drivername="postgresql", query=options).render_as_string(hide_password=False)
+    uri = libpq(url, _CLIENT)
     with ExitStack() as opened:
         with _our_errors(request):
             connection = AdbcConnection(opened.enter_context(connect(uri)))
@@ -341,4 +342,6 @@ def _unconnected(text: str) -> Reason:
         return LOST
     if "authentication" in text or "password" in text or "pg_hba" in text or 'role "' in text:
         return REFUSED
+    if "does not support SSL" in text:
+        return NO_TLS
     return miswritten(text) or (NO_DATABASE if 'database "' in text else UNREACHABLE)

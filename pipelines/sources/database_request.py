@@ -78,6 +78,10 @@ BAD_OPTION = Reason(
     "the driver refuses an option of the connection's URL",
     "correct what follows the ?; in user and password special characters are percent-encoded, ? as %3F",
 )
+NO_TLS = Reason(
+    "the server speaks no TLS, which the connection asks for",
+    "correct `sslmode` in the connection's URL, or ask the department to switch TLS on",
+)
 NO_DATABASE = Reason("there is no such database", "correct the database's name in the connection")
 DENIED = Reason("the user may not read it", "ask the department to grant SELECT to the connection's user")
 LOST = Reason("the connection was lost; nothing was landed", "run the batch again when the source is back")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
 
 from exchange.errors import Forbidden
 from pipelines.delivering.order import Order
@@ -120,6 +121,12 @@ def test_rows_written_again_unchanged_are_no_change(recipient: Department) -> No
     push(recipient, order(FIRST, **UPSERT))
     done = push(recipient, order(FIRST, 2, **UPSERT))
     assert (done.inserted, done.updated, done.deleted) == (0, 0, 0)
+
+
+def test_a_password_with_a_blank(postgresql: Department) -> None:
+    url = make_url(postgresql.url).set(password="p@ss w+rd").render_as_string(hide_password=False)
+    push(postgresql, order(FIRST), url)
+    assert rows_of(postgresql) == sorted(FIRST)
 
 
 def test_the_recipients_indices_columns_and_grants_stay(postgresql: Department) -> None:

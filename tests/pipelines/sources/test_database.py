@@ -400,6 +400,7 @@ def test_rows_that_do_not_add_up_land_nothing(
         ("mysql://u:x@s3cret@127.0.0.1:3306/x", "host name cannot be found.*@ as %40"),
         ("postgresql://u:s3cret@127.0.0.1:5432/x?foo=s3cret", "refuses an option.*what follows the ?"),
         ("postgresql://u:s3cret@127.0.0.1:5432/x?sslmode=s3cret", "refuses an option"),
+        ("postgresql://postgres:s3cret@127.0.0.1:5432/postgres?sslmode=require", "speaks no TLS.*`sslmode`"),
         ("postgresql+psycopg://u:s3cret@127.0.0.1:5432/x?foo=s3cret", "refuses an option"),
         ("mysql://u:s3cret@127.0.0.1:3306/x?foo=s3cret", "refuses an option"),
         ("postgresql://postgres:s3cret@127.0.0.1:5432/no_such_database", "no such database"),

@@ -101,6 +101,15 @@ def test_odd_dates_are_noted_by_count(settings: Settings, postgresql: Department
     assert landed.notes == ("`v`: 2 values beyond the years 1 to 9999, landed as text",)
 
 
+def test_blanks_of_a_password_and_of_an_option_arrive(settings: Settings, postgresql: Department) -> None:
+    """A password is compared by no server that trusts; one that libpq cannot read stops before it is asked."""
+    postgresql.run("CREATE VIEW s AS SELECT current_setting('application_name') AS v")
+    url = sa.make_url(postgresql.url).set(drivername="postgresql", password="p@ss w+rd")
+    written = url.render_as_string(hide_password=False).replace(" ", "%20")
+    landed = collect_table(settings, f"{written}?application_name=the%20lake%2Bone", "s", ["v"])
+    assert pq.read_table(landed.files[0].path)["v"].to_pylist() == ["the lake+one"]
+
+
 def test_a_schema_is_named(settings: Settings, postgresql: Department) -> None:
     postgresql.run('CREATE SCHEMA "户 籍"', 'CREATE TABLE "户 籍"."T" (v text)', "CREATE TABLE t2 (v text)")
     assert collect_table(settings, postgresql.url, "T", ["v"], schema="户 籍").files[0].origin == "户 籍.T"
