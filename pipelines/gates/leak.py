@@ -243,7 +243,7 @@ def _texts(values: pa.Array) -> pa.Array | None:
     else:
         return None
     least = 10 ** (_DIGITS - 1)
-    # Arrow makes a plain number a decimal of nineteen digits before the point, and of scale 20 on there is no such type.
+    # Arrow makes a plain number a decimal of nineteen digits before the point: none of scale 20 or more holds it.
     long = pc.greater_equal(values, pa.scalar(least, kind) if pa.types.is_decimal(kind) else least)
     if not pc.any(long).as_py():
         return None
