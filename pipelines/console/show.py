@@ -211,6 +211,8 @@ def show_keys(rows: Sequence[Standing]) -> None:
 
 def show_asides(rows: Iterable[Aside]) -> None:
     """A few lines for each row: where it stands, what it broke, its masked data."""
+    from pipelines.quarantine.rejects import MALFORMED
+
     console = terminal()
 
     def say(text: str, style: str = "") -> None:
@@ -219,7 +221,8 @@ def show_asides(rows: Iterable[Aside]) -> None:
     for row in rows:
         say(f"{printable(row.file)} 行 row {row.row}  [{row.stage} {row.batch}]", "bold")
         for failure in row.failures:
-            say(f"  {failure.field or '整行 the row'}: {failure.rule}; expected: {failure.expected}", "red")
+            said = failure.expected if failure.rule == MALFORMED else f"expected: {failure.expected}"
+            say(f"  {failure.field or '整行 the row'}: {failure.rule}; {said}", "red")
         for name, value in row.data.items():
             say(f"    {printable(name)} = {'null' if value is None else printable(value)}")
 

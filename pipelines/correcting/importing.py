@@ -80,7 +80,7 @@ def import_workbook(ctx: Context, path: Path, *, by: str) -> Imported:
         stream.seek(0)
         workbook = digest_of(stream.read())
     entry = ctx.catalogue.entry(back.about.dataset)
-    key = load_key(ctx.settings.key_version, ctx.connect)
+    key = load_key(ctx.settings.key_version, ctx.connect, "nothing was imported")
     if sealed(key, back.about.json) != back.seal:
         raise SourceError(
             "the workbook was not exported from this lake, or its hidden sheet was changed",
@@ -158,7 +158,10 @@ def _placed(ctx: Context, entry: Entry, back: Returned) -> Returned:
     code says which it is of."""
     if back.about.correctable:
         return back
-    key, department = load_key(ctx.settings.key_version, ctx.connect), back.about.department
+    key, department = (
+        load_key(ctx.settings.key_version, ctx.connect, "nothing was imported"),
+        back.about.department,
+    )
     found: dict[tuple[str, str, int, str], Place] = {}
     for batch in {answer.place[0] for answer in back.answers}:
         wanted = _told_otherwise(ctx, entry, back, batch)
@@ -217,7 +220,7 @@ def _held(
 def _fits(ctx: Context, entry: Entry, back: Returned, rows: Mapping[Place, Held]) -> dict[int, bool]:
     """Of each row that the department has, by its number in the workbook, whether it is the one that was exported."""
     known = [answer for answer in back.answers if answer.place in rows]
-    key = load_key(ctx.settings.key_version, ctx.connect)
+    key = load_key(ctx.settings.key_version, ctx.connect, "nothing was imported")
     codes = digests(key, entry.id, back.about.department, [rows[answer.place].row for answer in known])
     fits = {}
     for answer, code in zip(known, codes, strict=True):

@@ -154,7 +154,7 @@ def _datasets(ctx: Context) -> list[str]:
 
 def _begin(ctx: Context, subject: Subject, basis: str) -> Erasure:
     """The erasure of this subject that was begun, or a new one, signed and logged before anything is removed."""
-    said = subject.identifiers(load_key(ctx.settings.key_version, ctx.connect))
+    said = subject.identifiers(load_key(ctx.settings.key_version, ctx.connect, "nothing was erased"))
     if found := erasures.unfinished(ctx.settings.lake_root, said):
         return found
     now = ctx.clock()

@@ -62,7 +62,8 @@ def asides(
 
     MaskError where the entry has fields that need the key of digests and there is none."""
     secret = any(field.grade >= SECRET for field in entry.fields.values())
-    tokens = Tokens(load_key(ctx.settings.key_version, ctx.connect), "share") if secret else None
+    without = f"no row is shown, since values graded {SECRET} and more are told as its digests"
+    tokens = Tokens(load_key(ctx.settings.key_version, ctx.connect, without), "share") if secret else None
     for part in quarantine.rows(ctx.tables, entry.id, batch, stage):
         for start in range(0, part.num_rows, _ROWS):
             rows = part.slice(start, _ROWS).to_pylist()
