@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +54,19 @@ def run(
         else:
             batches = batches_for(ctx, entry, day)
         for batch in batches:
-            follow(ctx, batch, start, tuple(ordered[place:]))
+            with telling(ordered[place:]):
+                follow(ctx, batch, start, tuple(ordered[place:]))
+
+
+@contextmanager
+def telling(waiting: Sequence[str]) -> Iterator[None]:
+    """Whoever named several datasets is told which had not begun when one failed."""
+    try:
+        yield
+    except Exception:
+        if waiting:
+            typer.echo(f"尚未开始 not begun: {' '.join(waiting)}", err=True)
+        raise
 
 
 def resume(
@@ -99,7 +113,7 @@ def line(stage: str, part: str, record: Any, began: datetime) -> str:
     collected before that was not asked for again."""
     from lake import balance
 
-    said = f"  {f'{stage} {part}'.strip():<28}{balance.told(record)}"
+    said = f"  {f'{stage} {part}'.strip():<27} {balance.told(record)}"
     if stage == "collect" and record.collected_at < began:
         said += (
             f"  此前已落地 landed before, {record.collected_at:%Y-%m-%d %H:%M} UTC; the source was not asked"

@@ -85,3 +85,18 @@ def test_an_unforeseen_error_is_one_line_without_its_words(
     (line,) = [each for each in said.err.splitlines() if each.startswith("error: ")]
     assert "ValueError at " in line and "pipelines.stages" in line
     assert "320102" not in said.err + said.out and "Traceback" not in said.err
+
+
+def test_a_failure_names_the_datasets_that_had_not_begun(town: Town) -> None:
+    entry = (town.catalogue / "police" / "person.yaml").read_text("utf-8")
+    for name, code in (("car", "2"), ("post", "3")):
+        other = entry.replace("police.person", f"police.{name}").replace("/000001", f"/00000{code}")
+        (town.catalogue / "police" / f"{name}.yaml").write_text(other, "utf-8")
+    town.leave("02", b"")
+    names = ("police.post", "police.person", "police.car")
+    failed = xuanwu("run", *names, "--date", "2026-03-02")
+    assert failed.exit_code == 1 and failed.stdout.count("police.") == 1
+    (line,) = [each for each in failed.stderr.splitlines() if "not begun" in each]
+    assert "police.car" not in line and line.endswith("police.person police.post")
+    (town.catalogue / "police" / "car.yaml").unlink()
+    assert "not begun" not in xuanwu("run", "police.post", "--date", "2026-03-02").stderr
