@@ -12,7 +12,7 @@ import io
 import os
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,7 @@ def _codes_of(text: str) -> tuple[tuple[Code, ...], list[Finding]]:
 
 def _code_rows(reader: csv.DictReader[str]) -> tuple[tuple[Code, ...], list[Finding]]:
     codes: dict[str, Code] = {}
+    lines: dict[str, int] = {}
     means: dict[str, str] = {}
     findings: list[Finding] = []
     for row in reader:
@@ -254,14 +255,28 @@ def _code_rows(reader: csv.DictReader[str]) -> tuple[tuple[Code, ...], list[Find
             continue
         aliases = tuple(alias for alias in (row.get("aliases") or "").split("|") if alias)
         code = Code(code=row["code"], zh=row["zh"], en=row.get("en") or "", aliases=aliases)
-        codes[code.code] = code
+        codes[code.code], lines[code.code] = code, reader.line_num
         for alias in aliases:
             if means.setdefault(alias, code.code) != code.code:
                 twice = f"alias `{alias}` means both {means[alias]} and {code.code}"
                 findings.append(Finding((), twice, "an alias of one code only", reader.line_num))
+    findings += _not_their_own(codes, lines)
     if not codes and not findings:
         findings.append(Finding((), "the code list is empty", "a row for each code", 1))
     return tuple(codes.values()), findings
+
+
+def _not_their_own(codes: Mapping[str, Code], lines: Mapping[str, int]) -> Iterator[Finding]:
+    """Aliases that are another code, or its label: such a text names no code, and rows that have it are set aside."""
+    means: dict[str, set[str]] = {}
+    for code in codes.values():
+        for written in {code.code, code.zh, code.en}:
+            means.setdefault(written, set()).add(code.code)
+    for code in codes.values():
+        for alias in code.aliases:
+            if others := means.get(alias, set()) - {code.code}:
+                said = f"alias `{alias}` of {code.code} is also the code or the label of {min(others)}"
+                yield Finding((), said, "an alias that means one code only", lines[code.code])
 
 
 def _wrong_row(row: dict[str, Any], codes: dict[str, Code]) -> str:

@@ -196,6 +196,14 @@ CODES = {
     "a ragged row": ("code,zh\n1,男,M\n", [(2, "the row has more or fewer columns than the header")]),
     "another header": ("code,label\n1,男\n", [(1, "the columns are not those of a code list")]),
     "an alias of two": ("code,zh,aliases\n1,男,X\n2,女,X\n", [(3, "alias `X` means both 1 and 2")]),
+    "an alias that is a label": (
+        "code,zh,en,aliases\n1,男,M,女|m\n2,女,F,\n",
+        [(2, "alias `女` of 1 is also the code or the label of 2")],
+    ),
+    "an alias that is a code": (
+        "code,zh,aliases\n1,男,\n2,女,1|2\n",
+        [(3, "alias `1` of 2 is also the code or the label of 1")],
+    ),
     "nothing": ("", [(1, "the columns are not those of a code list")]),
     "no row": ("code,zh\n", [(1, "the code list is empty")]),
 }
