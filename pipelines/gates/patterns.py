@@ -14,6 +14,8 @@ publication for every tenth serial number (Luhn's sum has one digit) would soon 
   (1949 to 1999) nor provinces (13 to 15) nor hours are.
 - **Cards** begin with a number that ISO/IEC 7812 gave to a payment scheme, and no Latin letter touches them; nor
   one of the 15-digit resident ids, which have no check digit.
+- **UUIDs and digests**: of those drawn at random one in a thousand or so has a mobile number between two letters. A
+  column of them holds identifiers only where more than two in a hundred do.
 - **Credit codes** (GB 32100) are looked for where the column is not itself one.
 
 Inside longer text every identifier counts.
@@ -47,11 +49,14 @@ KINDS = ("resident_id", "phone", "email", "bank_card", "plate", "passport", "usc
 class Tally:
     """What one column held so far. `serial` counts, by length, rows whose whole value is such a number; `proven`
     those of them that are identifiers, by length and kind; `inside` rows that hold one which is not the whole value.
+    `opaque` counts rows whose whole value is a UUID or a digest, `among` those of them that hold an identifier.
     `mobiles` counts mobile numbers by their first three digits, `others` numbers as long that cannot be any."""
 
     serial: Counter[int] = field(default_factory=Counter)
     proven: Counter[tuple[int, str]] = field(default_factory=Counter)
     inside: Counter[str] = field(default_factory=Counter)
+    opaque: int = 0
+    among: Counter[str] = field(default_factory=Counter)
     mobiles: Places = field(default_factory=lambda: np.zeros(_BEGINNINGS, np.int64))
     others: int = 0
 
@@ -70,7 +75,12 @@ class Tally:
             number = pc.replace_substring_regex(texts.filter(pa.array(apart)), "[./_]", "")
             self._serials(number, np.zeros(len(number), np.bool_), times[apart])
             texts, times = texts.filter(pa.array(~apart)), times[~apart]
-        self._inside(texts, times)
+        opaque = flags(pc.fill_null(pc.match_substring_regex(texts, _OPAQUE), False))
+        if opaque.any():
+            self.opaque += int(times[opaque].sum())
+            self.among += _inside(texts.filter(pa.array(opaque)), times[opaque])
+            texts, times = texts.filter(pa.array(~opaque)), times[~opaque]
+        self.inside += _inside(texts, times)
 
     def _serials(self, numbers: pa.Array, lettered: Flags, times: Places) -> None:
         lengths = pc.utf8_length(numbers).to_numpy(zero_copy_only=False)
@@ -90,19 +100,11 @@ class Tally:
         rest = numbers.filter(pa.array(~mobile))
         self.others += int(times[~mobile][flags(pc.match_substring_regex(rest, _NO_MOBILE))].sum())
 
-    def _inside(self, texts: pa.Array, times: Places) -> None:
-        held = {
-            (found.kind, found.row)
-            for found in find(texts, KINDS)
-            if not (found.glued and _weak(found.kind, len(found.number)))
-        }
-        for kind, row in held:
-            self.inside[kind] += int(times[row])
-
     @property
     def counts(self) -> Counter[str]:
         """Rows that hold an identifier, by kind."""
         total = Counter(self.inside)
+        total += Counter({kind: rows for kind, rows in self.among.items() if rows > _IN_OPAQUE * self.opaque})
         for (length, kind), rows in self.proven.items():
             by_chance = rows <= _BY_CHANCE.get((length, kind), 0.5) * self.serial[length]
             if not by_chance or ((length, kind) == (_MOBILE, "phone") and self._are_telephones(rows)):
@@ -116,6 +118,19 @@ class Tally:
         numbers = self.serial[_MOBILE]
         several = np.count_nonzero(self.mobiles) >= 8 and mobiles > 0.1 * numbers
         return several or mobiles > 0.5 * (numbers - self.others)
+
+
+def _inside(texts: pa.Array, times: Places) -> Counter[str]:
+    """Rows that hold an identifier which is not the whole value, by kind."""
+    held = {
+        (found.kind, found.row)
+        for found in find(texts, KINDS)
+        if not (found.glued and _weak(found.kind, len(found.number)))
+    }
+    rows: Counter[str] = Counter()
+    for kind, row in held:
+        rows[kind] += int(times[row])
+    return rows
 
 
 def _weak(kind: str, length: int) -> bool:
@@ -139,6 +154,12 @@ def _proven(numbers: pa.Array, length: int, lettered: Flags) -> Iterator[tuple[s
 
 _IN_GROUPS = r"^[0-9]{3,6}[./_][0-9]{4,8}(?:[./_][0-9]{1,8})+X?$"
 """Three groups or more, as telephones, ids and cards are written."""
+_OPAQUE = (
+    r"^(?i:[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    r"|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$"
+)
+"""UUIDs (RFC 9562: version 1 to 8, variant 10) and digests of 128, 160 and 256 bits, such as MD5, SHA-1 and SM3."""
+_IN_OPAQUE = 0.02
 _MOBILE = 11
 _NO_MOBILE = f"^(?:0{AREA}[2-8][0-9]{{6,7}}|{'|'.join(f'{digit}{{11}}' for digit in range(10))})$"
 _BEGINNINGS = 200

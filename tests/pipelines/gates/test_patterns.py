@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -130,6 +133,19 @@ def test_more_than_a_tenth_of_other_numbers_are_seen_where_operators_have_them()
 def test_codes_of_which_some_look_like_mobile_numbers_are_left_alone(codes: list[str]) -> None:
     assert held(*codes) == {}
     assert sum(each[0] == "1" and each[1] >= "3" for each in codes) > 100
+
+
+def test_uuids_and_digests_hold_mobile_numbers_by_chance_alone() -> None:
+    for digits in (32, 40, 64):
+        digests = [hashlib.sha256(f"{n}".encode()).hexdigest()[:digits] for n in range(30000)]
+        assert pc.sum(pc.match_substring_regex(pa.array(digests), "[a-f]1[3-9][0-9]{9}[a-f]")).as_py() > 0
+        assert held(*digests) == {}
+    uuids = [str(uuid.UUID(bytes=hashlib.md5(f"{n}".encode()).digest(), version=4)) for n in range(30000)]
+    assert held(*uuids) == held(*map(str.upper, uuids)) == {}
+    padded = [f"{each[:24]}a{phone}" for each, phone in zip(uuids, PHONES * 40, strict=False)]
+    assert held(*padded) == {"phone": len(padded)}
+    assert held(*uuids[:1000], *padded[:30])["phone"] >= 30
+    assert held(*uuids, f"{uuids[0]}，13812345678") == {"phone": 1}
 
 
 def test_addresses_of_machines_decimals_and_versions_are_no_numbers_in_groups() -> None:
