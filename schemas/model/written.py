@@ -111,7 +111,9 @@ class FieldFile(Model):
     formats: tuple[str, ...] | None = Key(
         default=None, description="strptime forms of a date or timestamp, tried in order"
     )
-    timezone: str | None = Key(default=None, description="zone of a timestamp that carries none")
+    timezone: str | None = Key(
+        default=None, description="zone of a timestamp that carries none; default Asia/Shanghai"
+    )
     codes: Name | None = Key(default=None, description="code list: labels and aliases become codes")
     normalise: tuple[Normaliser, ...] | None = None
     precision: int | None = Key(default=None, ge=1, le=38)
