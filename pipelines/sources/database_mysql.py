@@ -32,6 +32,7 @@ from pipelines.sources.database_request import (
     FORM,
     LOST,
     NO_DATABASE,
+    NO_DATABASE_OR_DENIED,
     NO_HOST,
     REFUSED,
     UNREACHABLE,
@@ -281,7 +282,7 @@ def _reason(code: int) -> Reason:
     known = {
         ER.ACCESS_DENIED_ERROR: REFUSED,
         1698: REFUSED,  # no password for a user known by socket
-        ER.DBACCESS_DENIED_ERROR: DENIED,
+        ER.DBACCESS_DENIED_ERROR: NO_DATABASE_OR_DENIED,
         ER.TABLEACCESS_DENIED_ERROR: DENIED,
         ER.COLUMNACCESS_DENIED_ERROR: DENIED,
         ER.BAD_DB_ERROR: NO_DATABASE,

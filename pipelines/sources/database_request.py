@@ -84,6 +84,10 @@ NO_TLS = Reason(
 )
 NO_DATABASE = Reason("there is no such database", "correct the database's name in the connection")
 DENIED = Reason("the user may not read it", "ask the department to grant SELECT to the connection's user")
+NO_DATABASE_OR_DENIED = Reason(
+    "there is no such database, or the user may not use it",
+    "correct the database's name in the connection, or ask the department to grant SELECT to the connection's user",
+)
 LOST = Reason("the connection was lost; nothing was landed", "run the batch again when the source is back")
 BUSY = Reason("it is locked or took too long", "run the batch again when the source is less busy")
 FORM = Reason(

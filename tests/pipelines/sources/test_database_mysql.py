@@ -172,3 +172,19 @@ def test_names_ignore_case_as_the_server_does(settings: Settings, mariadb: Depar
     landed = collect_table(settings, mariadb.url, "t", ["REG_NO"], cursor="f0")
     assert pq.read_table(landed.files[0].path).to_pylist() == [{"REG_NO": 1}]
     assert landed.position == "1"
+
+
+def test_a_wrong_database_and_one_that_may_not_be_used_are_told_alike(
+    settings: Settings, mariadb: Department
+) -> None:
+    """The server tells a user who may see few databases no more than that."""
+    found = sa.make_url(mariadb.url)
+    user = f"u_{abs(hash(mariadb.url)) % 10**8}"
+    mariadb.run(f"CREATE USER {user}@'%%'", f"GRANT SELECT ON {found.database}.* TO {user}@'%%'")
+    try:
+        url = found.set(username=user, database="no_such_database").render_as_string(hide_password=False)
+        with pytest.raises(SourceError, match="no such database, or the user may not use it") as error:
+            collect_table(settings, url, "t", ["v"])
+        assert "correct the database's name" in str(error.value.next_step)
+    finally:
+        mariadb.run(f"DROP USER {user}@'%%'")
