@@ -18,12 +18,17 @@ def evolve(table: Table, wanted: pa.Schema) -> None:
     """Add the columns that the table lacks and widen those that grew; does nothing where all is there already.
 
     A narrower type than the table's is no change: its values fit. LakeError, naming every field, where a type changed
-    into one that cannot hold the old values."""
+    into one that cannot hold the old values. A table whose batches were all set aside has none to hold: such a column
+    is made anew."""
     old = _types(table.schema())
     new = _types(Catalog._convert_schema_if_needed(wanted))
     changed = [name for name, kind in new.items() if name not in old or not _holds(old[name], kind)]
     wrong = [name for name in changed if name in old and not _holds(new[name], old[name])]
-    if wrong:
+    if wrong and _was_empty(table):
+        with table.update_schema(allow_incompatible_changes=True) as update:
+            for name in wrong:
+                update.delete_column(name)
+    elif wrong:
         steps = ", ".join(f"{name} from {old[name]} to {new[name]}" for name in wrong)
         raise LakeError(
             f"{'.'.join(table.name())} cannot change {steps} and keep its rows",
@@ -33,6 +38,12 @@ def evolve(table: Table, wanted: pa.Schema) -> None:
     if changed:
         with table.update_schema() as update:
             update.union_by_name(wanted)
+
+
+def _was_empty(table: Table) -> bool:
+    """Whether none of the table's snapshots, of which there is one at least, holds a row."""
+    found = [snapshot.summary for snapshot in table.snapshots()]
+    return bool(found) and all(each is not None and each["total-records"] == "0" for each in found)
 
 
 def hide(table: Table, private: Collection[str]) -> None:

@@ -248,6 +248,16 @@ def test_duckdb_reads_old_and_new_files_by_field_id(tables: Tables) -> None:
     assert duckdb.sql(query).fetchall() == [(1, None), (2, True)]
 
 
+def test_a_table_that_never_held_a_row_takes_any_type(tables: Tables) -> None:
+    tables.replace(TABLE, rows(), (), {})
+    tables.ensure(TABLE, pa.schema([("id", pa.int64()), ("v", pa.decimal128(9, 2))]))
+    tables.replace(TABLE, pa.table({"id": [1], "v": [Decimal("7.25")]}).to_reader(), (), {})
+    assert tables.scan(TABLE).read_all().to_pylist() == [{"id": 1, "v": Decimal("7.25")}]
+    tables.replace(TABLE, pa.table({"id": [], "v": []}, schema=tables.scan(TABLE).schema).to_reader(), (), {})
+    with pytest.raises(LakeError, match="cannot change v from decimal"):
+        tables.ensure(TABLE, SCHEMA)
+
+
 @pytest.mark.parametrize("kind", [pa.int64(), pa.binary(), pa.decimal128(9, 2), pa.date32()])
 def test_no_type_is_changed_that_would_lose_values(tables: Tables, kind: pa.DataType) -> None:
     with pytest.raises(LakeError, match=r"cannot change v from string to .* and keep its rows"):
