@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from schemas import stamp
@@ -54,8 +54,14 @@ class Catalogue:
         )
 
     def order(self) -> list[str]:
-        """Every dataset after those it reads from."""
-        inputs = {name: entry.inputs for name, entry in self.entries.items()}
+        """Every dataset after those it reads from, and after those its checks look into, unless these wait for one
+        another: two registers may be checked against each other."""
+        inputs = {name: {*entry.inputs} for name, entry in self.entries.items()}
+        looked = {name: {*entry.references} - {name} for name, entry in self.entries.items()}
+        with suppress(CycleError):
+            return list(
+                TopologicalSorter({name: inputs[name] | looked[name] for name in inputs}).static_order()
+            )
         return list(TopologicalSorter(inputs).static_order())
 
 

@@ -98,6 +98,29 @@ def test_order_puts_inputs_first(city: Catalogue) -> None:
     assert city.order() == ["public_security.resident", "civil_affairs.marriage", "theme.couples"]
 
 
+LOOKS = "  - {expect: expect_column_values_to_exist_in_dataset, column: id_no, dataset: %s, field: %s, on_fail: warn}\n"
+
+
+def test_order_puts_what_checks_look_into_first(
+    make_catalogue: Callable[[dict[str, str]], Catalogue],
+) -> None:
+    arrival = CITY[RESIDENT].replace("public_security.resident", "civil_affairs.arrival")
+    arrival = arrival.replace("owner: public_security", "owner: civil_affairs").replace("301001/", "301009/")
+    arrival = arrival.replace("name: {element: person_name,", "name: {type: string, grade: 1,")
+    looking = arrival.replace("checks:\n", "checks:\n" + LOOKS % ("public_security.resident", "id_no"))
+    loaded = make_catalogue({**CITY, "civil_affairs/arrival.yaml": looking})
+    order = loaded.order()
+    assert order.index("public_security.resident") < order.index("civil_affairs.arrival")
+
+
+def test_registers_that_are_checked_against_each_other_have_an_order(
+    make_catalogue: Callable[[dict[str, str]], Catalogue],
+) -> None:
+    look = "checks:\n" + LOOKS % ("civil_affairs.marriage", "id_no")
+    loaded = make_catalogue(edited((RESIDENT, "checks:\n", look)))
+    assert loaded.order() == ["public_security.resident", "civil_affairs.marriage", "theme.couples"]
+
+
 def test_an_unknown_dataset_has_near_misses(city: Catalogue) -> None:
     with pytest.raises(XuanwuError, match=r"no dataset `theme.couple`.*did you mean `theme.couples`"):
         city.entry("theme.couple")
