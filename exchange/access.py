@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from exchange.accounts import Session
 from exchange.desk import Desk
 from exchange.errors import Forbidden, NotThere
-from exchange.narrowing import name_of, policies_of
+from exchange.narrowing import OF_GRANT, name_of, policies_of
 from exchange.process import Request
 from exchange.requests import granted, grants
 from lake.zones import Identifier, identifier
@@ -31,6 +31,14 @@ class Access:
     @property
     def purpose(self) -> str:
         return "unconditional" if self.grant is None else f"request {self.grant.number}"
+
+    @property
+    def unpublished(self) -> NotThere:
+        """That the table is not there yet, and who makes it: that of a grant no provider is asked for."""
+        step = "ask the provider when it will be"
+        if OF_GRANT in self.policy:
+            step = "read again in a quarter of an hour, when the grant's own table is made (`xuanwu grant refresh`)"
+        return NotThere("nothing was published yet", next_step=step)
 
 
 def require_official(session: Session) -> None:

@@ -106,7 +106,7 @@ def read(desk: Desk, table: Opened | None, session: Session, access: Access, ask
 
 def _page(table: Opened | None, access: Access, asked: Asked) -> Page:
     if table is None or table.current_snapshot is None:
-        raise NotThere("nothing was published yet", next_step="ask the provider when it will be")
+        raise access.unpublished
     snapshot, schema = _snapshot(table, asked), table.schema
     columns = asked.columns or tuple(schema.names)
     tests = _tests(schema, asked.conditions)

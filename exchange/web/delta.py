@@ -219,7 +219,7 @@ def _files(house: House, right: Access, at: Version, asked: Asked) -> Iterator[P
 def _versions(house: House, right: Access) -> list[Version]:
     found = shown.versions(house.tables, right.table)
     if not found:
-        raise NotThere("nothing was published yet", next_step="ask the provider when it will be")
+        raise right.unpublished
     return found
 
 

@@ -225,7 +225,7 @@ def _number(value: Any) -> int | None:
 
 def _published(house: House, right: Access) -> None:
     if house.tables.current_snapshot(right.table) is None:
-        raise NotThere("nothing was published yet", next_step="ask the provider when it will be")
+        raise right.unpublished
 
 
 @router.api_route(

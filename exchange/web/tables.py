@@ -63,7 +63,7 @@ def openapi(
     right, _ = _seen(house, caller, named)
     found = house.tables.open(right.table)
     if found is None:
-        raise NotThere("nothing was published yet", next_step="ask the provider when it will be")
+        raise right.unpublished
     return described(right, found.schema, address)
 
 

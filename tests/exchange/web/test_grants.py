@@ -59,7 +59,8 @@ def test_a_request_for_some_columns_gives_those_and_its_own_tokens(exchange: Exc
     own = f"default__grant_{number}"
     told = exchange.get(f"/api/v1/requests/{number}").json()
     assert (told["columns"], told["table"]) == (["id_no", "fee"], own)
-    problem(exchange.rows(policy=own), 404)  # granted, and not made yet
+    waiting = problem(exchange.rows(policy=own), 404)  # granted, and not made yet
+    assert "grant refresh" in waiting["next_step"] and "provider" not in waiting["next_step"]
     made(exchange)
     body = exchange.rows(limit=1000).json()
     assert body["rows"] == exchange.rows(policy=own, limit=1000).json()["rows"]
