@@ -102,10 +102,8 @@ def _assigned(ctx: Context, entry: Entry, chosen: Selection) -> tuple[Places, in
 
 
 def _book(ctx: Context, entry: Entry, department: str, places: Places, oldest: date | None) -> Book:
-    key, own = (
-        load_key(ctx.settings.key_version, ctx.connect, "nothing was exported"),
-        department == entry.owner,
-    )
+    key = load_key(ctx.settings.key_version, ctx.connect, "nothing was exported")
+    own = department == entry.owner
     columns = tuple(each for each in sources_of(ctx, entry) if own or each.grade < SECRET)
     about = About(
         entry.id, department, tuple(each.name for each in columns), own, f"{ctx.clock():%Y-%m-%dT%H:%M:%SZ}"

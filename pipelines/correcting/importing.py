@@ -158,10 +158,8 @@ def _placed(ctx: Context, entry: Entry, back: Returned) -> Returned:
     code says which it is of."""
     if back.about.correctable:
         return back
-    key, department = (
-        load_key(ctx.settings.key_version, ctx.connect, "nothing was imported"),
-        back.about.department,
-    )
+    key = load_key(ctx.settings.key_version, ctx.connect, "nothing was imported")
+    department = back.about.department
     found: dict[tuple[str, str, int, str], Place] = {}
     for batch in {answer.place[0] for answer in back.answers}:
         wanted = _told_otherwise(ctx, entry, back, batch)

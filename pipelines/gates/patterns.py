@@ -14,8 +14,8 @@ publication for every tenth serial number (Luhn's sum has one digit) would soon 
   (1949 to 1999) nor provinces (13 to 15) nor hours are.
 - **Cards** begin with a number that ISO/IEC 7812 gave to a payment scheme, and no Latin letter touches them; nor
   one of the 15-digit resident ids, which have no check digit.
-- **UUIDs and digests**: of those drawn at random one in a thousand or so has a mobile number between two letters. A
-  column of them holds identifiers only where more than two in a hundred do.
+- **UUIDs and digests**: of those drawn at random one to four in a thousand have a mobile number between two letters,
+  and none another identifier. Such numbers count where more than two rows and two in a hundred have one.
 - **Credit codes** (GB 32100) are looked for where the column is not itself one.
 
 Inside longer text every identifier counts.
@@ -49,14 +49,14 @@ KINDS = ("resident_id", "phone", "email", "bank_card", "plate", "passport", "usc
 class Tally:
     """What one column held so far. `serial` counts, by length, rows whose whole value is such a number; `proven`
     those of them that are identifiers, by length and kind; `inside` rows that hold one which is not the whole value.
-    `opaque` counts rows whose whole value is a UUID or a digest, `among` those of them that hold an identifier.
+    `opaque` counts rows whose whole value is a UUID or a digest, `dialled` those of them with a mobile number inside.
     `mobiles` counts mobile numbers by their first three digits, `others` numbers as long that cannot be any."""
 
     serial: Counter[int] = field(default_factory=Counter)
     proven: Counter[tuple[int, str]] = field(default_factory=Counter)
     inside: Counter[str] = field(default_factory=Counter)
     opaque: int = 0
-    among: Counter[str] = field(default_factory=Counter)
+    dialled: int = 0
     mobiles: Places = field(default_factory=lambda: np.zeros(_BEGINNINGS, np.int64))
     others: int = 0
 
@@ -78,7 +78,9 @@ class Tally:
         opaque = flags(pc.fill_null(pc.match_substring_regex(texts, _OPAQUE), False))
         if opaque.any():
             self.opaque += int(times[opaque].sum())
-            self.among += _inside(texts.filter(pa.array(opaque)), times[opaque])
+            found = _inside(texts.filter(pa.array(opaque)), times[opaque])
+            self.dialled += found.pop("phone", 0)
+            self.inside += found
             texts, times = texts.filter(pa.array(~opaque)), times[~opaque]
         self.inside += _inside(texts, times)
 
@@ -104,7 +106,8 @@ class Tally:
     def counts(self) -> Counter[str]:
         """Rows that hold an identifier, by kind."""
         total = Counter(self.inside)
-        total += Counter({kind: rows for kind, rows in self.among.items() if rows > _IN_OPAQUE * self.opaque})
+        if self.dialled > max(_FEW, _DIALLED * self.opaque):
+            total["phone"] += self.dialled
         for (length, kind), rows in self.proven.items():
             by_chance = rows <= _BY_CHANCE.get((length, kind), 0.5) * self.serial[length]
             if not by_chance or ((length, kind) == (_MOBILE, "phone") and self._are_telephones(rows)):
@@ -159,7 +162,8 @@ _OPAQUE = (
     r"|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$"
 )
 """UUIDs (RFC 9562: version 1 to 8, variant 10) and digests of 128, 160 and 256 bits, such as MD5, SHA-1 and SM3."""
-_IN_OPAQUE = 0.02
+_FEW, _DIALLED = 2, 0.02
+"""Mobile numbers that UUIDs and digests hold by chance: so many rows, and of many rows this part."""
 _MOBILE = 11
 _NO_MOBILE = f"^(?:0{AREA}[2-8][0-9]{{6,7}}|{'|'.join(f'{digit}{{11}}' for digit in range(10))})$"
 _BEGINNINGS = 200

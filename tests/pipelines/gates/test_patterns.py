@@ -145,6 +145,8 @@ def test_uuids_and_digests_hold_mobile_numbers_by_chance_alone() -> None:
     padded = [f"{each[:24]}a{phone}" for each, phone in zip(uuids, PHONES * 40, strict=False)]
     assert held(*padded) == {"phone": len(padded)}
     assert held(*uuids[:1000], *padded[:30])["phone"] >= 30
+    assert held(*padded[:2]) == {} and held(*padded[:3]) == {"phone": 3}
+    assert held(*uuids, f"{'ab' * 5}440524188001010014{'cd' * 18}") == {"resident_id": 1}
     assert held(*uuids, f"{uuids[0]}，13812345678") == {"phone": 1}
 
 
