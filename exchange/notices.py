@@ -319,14 +319,18 @@ def _keep(desk: Desk, notice: Notice) -> bool:
     return True
 
 
-def inbox(state: State, principal: Principal, *, unread: bool = False, read: bool = False) -> list[Kept]:
-    """The notices to the principal's department, or to the authority for its people; the newest first, `MOST` of them:
-    those that nobody has read alone, or those that somebody has, where it is asked for."""
+def inbox(
+    state: State, principal: Principal, *, unread: bool = False, read: bool = False, before: int | None = None
+) -> list[Kept]:
+    """The notices to the principal's department, or to the authority for its people; the newest first, `MOST` of them,
+    or of those before a number: those that nobody has read alone, or those that somebody has, where it is asked for."""
     query = sa.select(NOTICES).where(NOTICES.c.department == _inbox_of(principal))
     if unread:
         query = query.where(NOTICES.c.read.is_(None))
     if read:
         query = query.where(NOTICES.c.read.is_not(None))
+    if before is not None:
+        query = query.where(NOTICES.c.id < before)
     with state.begin() as connection:
         newest = query.order_by(NOTICES.c.id.desc()).limit(MOST)
         return [kept(row) for row in connection.execute(newest).mappings()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from schemas.errors import StageHeld
 WAITS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 15, 30, 60, 120, 360, 1440))
 """Between one failure and the next try; after the last every day. A new snapshot is tried at once."""
 MOST: Final = 100
-"""Receipts of one subscription that are shown, the newest."""
+"""Receipts of one subscription that are told at one time, the newest."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,17 @@ def write(
         connection.execute(sa.insert(RECEIPTS).values(row))
         moved = sa.update(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.number == found.number)
         connection.execute(moved.values(tries=tries, after=moment_text(after)))
-    return receipts(desk, found.number, most=1)[0]
+    return _of(row)
 
 
-def receipts(desk: Desk, number: int, *, most: int = MOST) -> list[Receipt]:
-    """The receipts of a subscription, the newest first."""
-    query = sa.select(RECEIPTS).where(RECEIPTS.c.subscription == number).order_by(RECEIPTS.c.number.desc())
+def receipts(desk: Desk, number: int, before: int | None = None) -> list[Receipt]:
+    """The receipts of a subscription, the newest first, `MOST` of them; those before a number where one is given."""
+    query = sa.select(RECEIPTS).where(RECEIPTS.c.subscription == number)
+    if before is not None:
+        query = query.where(RECEIPTS.c.number < before)
     with desk.state.begin() as connection:
-        return [_of(row) for row in connection.execute(query.limit(most)).mappings()]
+        newest = query.order_by(RECEIPTS.c.number.desc()).limit(MOST)
+        return [_of(row) for row in connection.execute(newest).mappings()]
 
 
 def newest(desk: Desk) -> dict[int, Receipt]:
@@ -167,7 +170,7 @@ def _renew(desk: Desk, number: int, owner: str) -> bool:
         return bool(connection.execute(sa.update(SUBSCRIPTIONS).where(own).values(until=until)).rowcount)
 
 
-def _of(row: sa.RowMapping) -> Receipt:
+def _of(row: Mapping[Any, Any]) -> Receipt:
     counts = Counts(**{name: int(row[name]) for name in Counts.__dataclass_fields__})
     names = ("subscription", "number", "snapshot", "state", "digest", "why")
     kept: dict[str, Any] = {name: row[name] for name in names}

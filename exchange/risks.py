@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from exchange.desk import Desk
-from exchange.errors import Busy
+from exchange.errors import Busy, NotThere
 from exchange.people import Principal
 from exchange.schema import COUNTED, RISKS
 from exchange.state import State, moment_text
@@ -23,7 +23,7 @@ from schemas.workdays import day_of
 
 WATCH: Final = "watch"
 MOST: Final = 500
-"""Risks that are listed, the newest."""
+"""Risks that are told at one time, the newest."""
 AT_ONCE: Final = 31
 """Days that are caught up with, where nobody watched."""
 
@@ -114,14 +114,35 @@ def as_json(risk: Risk) -> dict[str, Any]:
 
 
 def risks(
-    desk: Desk, principal: Principal | None, *, since: date | None = None, until: date | None = None
+    desk: Desk,
+    principal: Principal | None,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    before: int | None = None,
 ) -> list[Risk]:
-    """What the principal may see of these days, the newest first, `MOST` of them; without one, for the operator,
-    whatever it is about. Authority, auditors and data centre see all, a provider what is about its datasets, and a
-    department its own grants that it does not use."""
+    """What the principal may see of these days, the newest first, `MOST` of them, or those that come in this order
+    after the risk `before`; without a principal, for the operator, whatever it is about. Authority, auditors and data
+    centre see all, a provider what is about its datasets, and a department its own grants that it does not use.
+    NotThere for a `before` that it does not see."""
     first = RISKS.c.day >= since.isoformat() if since else sa.true()
     last = RISKS.c.day <= until.isoformat() if until else sa.true()
-    return _rows(desk.state, sa.and_(first, last, _seen(desk.catalogue, principal)), MOST)
+    seen = _seen(desk.catalogue, principal)
+    return _rows(desk.state, sa.and_(first, last, seen, _older(desk.state, seen, before)), MOST)
+
+
+def _older(state: State, seen: sa.ColumnElement[bool], before: int | None) -> sa.ColumnElement[bool]:
+    """What comes after a risk: those of earlier days, and of its day those that were found before it."""
+    if before is None:
+        return sa.true()
+    with state.begin() as connection:
+        of_it = sa.select(RISKS.c.day).where(RISKS.c.number == before, seen)
+        day = connection.execute(of_it).scalar()
+    if day is None:
+        raise NotThere(
+            f"no risk {before}", next_step="list them without `before`", zh="没有这一编号的风险提示"
+        )
+    return sa.or_(RISKS.c.day < day, sa.and_(RISKS.c.day == day, RISKS.c.number < before))
 
 
 def recent(state: State, since: datetime) -> list[Risk]:

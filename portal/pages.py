@@ -28,7 +28,7 @@ def texts(site: Site) -> Made:
         facts = {"each": each, "provider": site.providers[each.owner], "metadata": _metadata(site, each)}
         yield _page(site, f"datasets/{each.path}.html", "dataset.html", depth, **facts)
     yield _page(site, "datasets/index.html", "datasets.html", 1, groups=_groups(site), formats=_formats(site))
-    yield _page(site, "updates.html", "updates.html", updates=site.newest[:FED])
+    yield _page(site, "updates.html", "updates.html", updates=site.newest[:FED], most=FED)
     yield _page(site, "about.html", "about.html")
     yield _page(site, "updates.atom", "updates.atom", updates=site.newest[:FED])
     if site.address:

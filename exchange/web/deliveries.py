@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from exchange.receipts import Receipt, newest, receipts
 from exchange.subscriptions import Subscription, declare, listed, seen, stop
-from exchange.web.house import Applicant, Number, TheHouse
+from exchange.web.house import Applicant, Before, Number, TheHouse
 from exchange.web.requests import Delivery, Text
 
 router = APIRouter(prefix="/api/v1/deliveries", tags=["交付 deliveries"])
@@ -44,10 +44,11 @@ def deliveries(house: TheHouse, caller: Applicant) -> list[dict[str, Any]]:
 
 
 @router.get("/{number}", summary="一项交付 One, with its receipts, the newest first")
-def delivery(house: TheHouse, caller: Applicant, number: Number) -> dict[str, Any]:
+def delivery(house: TheHouse, caller: Applicant, number: Number, before: Before = None) -> dict[str, Any]:
+    """Receipts 100 at a time: those before them with the last number as `before`."""
     found = seen(house.desk, caller.principal, number)
-    kept = receipts(house.desk, number)
-    return told(found, kept[0] if kept else None) | {"receipts": [receipt_told(each) for each in kept]}
+    kept = receipts(house.desk, number, before)
+    return told(found, newest(house.desk).get(number)) | {"receipts": [receipt_told(each) for each in kept]}
 
 
 @router.delete("/{number}", summary="停止 Deliver no more")

@@ -12,7 +12,7 @@ from exchange.desk import Desk
 from exchange.errors import ExchangeError, NotThere
 from exchange.receipts import MOST, Receipt, newest, receipts
 from exchange.subscriptions import Subscription, lasts, listed, may_stop, seen, stop
-from exchange.web.house import Number
+from exchange.web.house import Before, Number
 from exchange.web.logged_in import Visit, Visiting
 from exchange.web.problems import status_of, told
 from exchange.web.rendering import to
@@ -31,8 +31,8 @@ def deliveries(visit: Visiting) -> Response:
 
 
 @router.get("/deliveries/{number:int}")
-def delivery(visit: Visiting, number: Number) -> Response:
-    return _shown(visit, seen(visit.desk, visit.person, number))
+def delivery(visit: Visiting, number: Number, before: Before = None) -> Response:
+    return _shown(visit, seen(visit.desk, visit.person, number), before=before)
 
 
 @router.post("/deliveries/{number:int}/stop")
@@ -48,14 +48,16 @@ def stopped(visit: Visiting, number: Number, csrf: Annotated[str, Form(max_lengt
     return to(f"/deliveries/{number}")
 
 
-def _shown(visit: Visit, found: Subscription, *, refused: ExchangeError | None = None) -> Response:
-    kept = receipts(visit.desk, found.number)
+def _shown(
+    visit: Visit, found: Subscription, *, before: int | None = None, refused: ExchangeError | None = None
+) -> Response:
+    last = newest(visit.desk).get(found.number)
     return visit.page(
         "delivery",
         status_of(refused) if refused else 200,
         found=found,
-        state=_state(visit.desk, found, kept[0] if kept else None),
-        receipts=kept,
+        state=_state(visit.desk, found, last),
+        receipts=receipts(visit.desk, found.number, before),
         most=MOST,
         entry=visit.desk.catalogue.entries.get(found.dataset),
         own=may_stop(visit.person, found),

@@ -134,6 +134,8 @@ COUNTED: Final = 2**31 - 1
 Number = Annotated[int, Path(ge=1, le=COUNTED)]
 """Of a request, a delivery or a notice."""
 After = Annotated[int, Query(ge=0, le=COUNTED, description="the last number of the list before")]
+Before = Annotated[int | None, Query(ge=1, le=COUNTED, description="the last number of the list before")]
+"""Of a list whose newest stand first."""
 
 
 def count_file(house: House, request: Request, who: str) -> None:

@@ -7,16 +7,20 @@ from typing import Any
 from fastapi import APIRouter
 
 from exchange.notices import Kept, inbox, mark_read
-from exchange.web.house import Applicant, House, Number, TheHouse
+from exchange.web.house import Applicant, Before, House, Number, TheHouse
 from exchange.words import body, subject
 
 router = APIRouter(prefix="/api/v1/notices", tags=["通知 notices"])
 
 
 @router.get("", summary="收件箱 What your department was told, the newest first")
-def notices(house: TheHouse, caller: Applicant, unread: bool = False) -> list[dict[str, Any]]:
-    """500 at most; `unread` leaves out what somebody of the department has read."""
-    return [_told(house, each) for each in inbox(house.desk.state, caller.principal, unread=unread)]
+def notices(
+    house: TheHouse, caller: Applicant, unread: bool = False, before: Before = None
+) -> list[dict[str, Any]]:
+    """500 at a time: those before them with the last number as `before`; `unread` leaves out what somebody of the
+    department has read."""
+    found = inbox(house.desk.state, caller.principal, unread=unread, before=before)
+    return [_told(house, each) for each in found]
 
 
 @router.post("/{number}/read", status_code=204, summary="已读 Mark one as read")

@@ -17,7 +17,7 @@ from exchange.notices import MOST, Kept, inbox, mark_read
 from exchange.people import Principal
 from exchange.reading import MOST_ROWS
 from exchange.steps import OVER, Case, allowed
-from exchange.web.house import Number
+from exchange.web.house import Before, Number
 from exchange.web.logged_in import Visit, Visiting
 from exchange.web.rendering import to
 
@@ -39,6 +39,7 @@ def workspace(visit: Visiting) -> Response:
     return visit.page(
         "workspace",
         notices=_notices(visit, unread=True),
+        most_notices=MOST,
         shown=[kind for kind, (some, _) in found.items() if some or _hears_of(kind, visit.person)],
         lists=lists,
         most=cases.MOST,
@@ -60,10 +61,12 @@ def _in_order(some: Sequence[Case[Any]]) -> list[Case[Any]]:
     return [each for each in newest if each.state not in OVER] + over[:MOST_OVER]
 
 
-def _notices(visit: Visit, *, unread: bool = False, read: bool = False) -> list[tuple[Kept, str, str]] | None:
+def _notices(
+    visit: Visit, *, unread: bool = False, read: bool = False, before: int | None = None
+) -> list[tuple[Kept, str, str]] | None:
     """What the department was told, each with its page and its words; None for whom nobody tells anything."""
     try:
-        found = inbox(visit.desk.state, visit.person, unread=unread, read=read)
+        found = inbox(visit.desk.state, visit.person, unread=unread, read=read, before=before)
     except Forbidden:
         return None
     return [(each, _place(each), words.subject(each.notice)) for each in found]
@@ -88,9 +91,10 @@ def _due(desk: Desk, case: Case[Any]) -> tuple[str, bool]:
 
 
 @router.get("/notices")
-def notices(visit: Visiting) -> Response:
-    """What nobody has read yet, and then what somebody of the department has."""
-    unread, read = _notices(visit, unread=True), _notices(visit, read=True)
+def notices(visit: Visiting, unread_before: Before = None, read_before: Before = None) -> Response:
+    """What nobody has read yet, and then what somebody of the department has; each list goes on by itself."""
+    unread = _notices(visit, unread=True, before=unread_before)
+    read = _notices(visit, read=True, before=read_before)
     return visit.page("notices", unread=unread or [], read=read or [], most=MOST)
 
 

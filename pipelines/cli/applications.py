@@ -39,4 +39,4 @@ def list_applications(
             err=True,
         )
     if len(found) == MOST:
-        tell_more(found[-1].number, err=as_json)
+        tell_more(f"--after {found[-1].number}", err=as_json)

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 
 Datasets = Annotated[list[str], typer.Argument(help="department.dataset; several may be named")]
 AsJson = Annotated[bool, typer.Option("--json", help="as JSON, for programs")]
+COUNTED = 2**31 - 1
+"""As far as the exchange counts."""
 After = Annotated[
-    int, typer.Option(min=0, help="those that follow this number: what is listed is 500 at most")
+    int, typer.Option(min=0, max=COUNTED, help="those that follow this number: what is listed is 500 at most")
+]
+Before = Annotated[
+    int | None,
+    typer.Option(min=1, max=COUNTED, help="those that come after this number, further down the list"),
 ]
 
 
@@ -37,9 +43,9 @@ def open_context(datasets: Collection[str] | None = None) -> Context:
     return ctx
 
 
-def tell_more(number: int, *, err: bool) -> None:
-    """Behind which number a list goes on that was cut. With `--json` on standard error: standard output is JSON."""
-    typer.echo(f"还有 there may be more: --after {number}", err=err)
+def tell_more(on: str, *, err: bool) -> None:
+    """By which option a list goes on that was cut. With `--json` on standard error: standard output is JSON."""
+    typer.echo(f"还有 there may be more: {on}", err=err)
 
 
 def day(value: str) -> date:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, open_context, shell_of
+from pipelines.cli.common import AsJson, Before, open_context, shell_of, tell_more
 
 if TYPE_CHECKING:
     from exchange.desk import Desk
@@ -38,23 +38,25 @@ def list_deliveries(as_json: AsJson = False) -> None:
 
 
 @app.command("show")
-def show_delivery(number: Number, as_json: AsJson = False) -> None:
-    """One delivery's receipts, the newest first."""
+def show_delivery(number: Number, before: Before = None, as_json: AsJson = False) -> None:
+    """One delivery's receipts, the newest first, 100 at a time."""
     import json
 
-    from exchange.receipts import receipts
+    from exchange.receipts import MOST, receipts
     from exchange.subscriptions import find_one
     from exchange.web.deliveries import receipt_told
 
     _, desk = _opened()
     find_one(desk, number)
-    found = receipts(desk, number)
+    found = receipts(desk, number, before)
     if as_json:
         typer.echo(json.dumps([receipt_told(each) for each in found], ensure_ascii=False, indent=1))
-        return
-    from pipelines.console.deliveries import show_receipts
+    else:
+        from pipelines.console.deliveries import show_receipts
 
-    show_receipts(found)
+        show_receipts(found)
+    if len(found) == MOST:
+        tell_more(f"--before {found[-1].number}", err=as_json)
 
 
 @app.command("declare")

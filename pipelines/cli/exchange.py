@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, open_shell
+from pipelines.cli.common import AsJson, Before, open_shell, tell_more
 
 if TYPE_CHECKING:
     from exchange.desk import Desk
@@ -69,9 +69,11 @@ def usage(
 def risks(
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day")] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day")] = None,
+    before: Before = None,
     as_json: AsJson = False,
 ) -> None:
-    """风险提示 What is unusual of who read what, as `xuanwu notices send` has found it; the newest 500."""
+    """风险提示 What is unusual of who read what, as `xuanwu notices send` has found it; the newest first, 500 at a
+    time."""
     from exchange.incidents import of_risks
     from exchange.risks import MOST
     from exchange.risks import risks as found_risks
@@ -79,7 +81,7 @@ def risks(
 
     ctx, desk = _desk()
     days = [each.date() if each else None for each in (since, until)]
-    found = found_risks(desk, None, since=days[0], until=days[1])
+    found = found_risks(desk, None, since=days[0], until=days[1], before=before)
     known = of_risks(incidents(ctx.settings.lake_root))
     if as_json:
         from exchange.risks import as_json as told
@@ -91,7 +93,7 @@ def risks(
 
         show_risks(found, known)
     if len(found) == MOST:
-        typer.echo(f"还有 there may be more: --until {found[-1].finding.day}", err=as_json)
+        tell_more(f"--before {found[-1].number}", err=as_json)
 
 
 def looked(

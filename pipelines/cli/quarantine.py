@@ -89,13 +89,13 @@ def quarantine_show(
         from dataclasses import asdict
 
         typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
-        return
-    from pipelines.console.show import show_asides
+    else:
+        from pipelines.console.show import show_asides
 
-    show_asides(rows)
+        show_asides(rows)
     if next(found, None) is not None:
         typer.echo(f"… only the first {limit} rows: --limit shows more", err=True)
-    elif not rows:
+    elif not rows and not as_json:
         typer.echo("no rows are set aside", err=True)
 
 

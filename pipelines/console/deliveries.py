@@ -42,15 +42,14 @@ def show_receipts(found: Sequence[Receipt]) -> None:
     """A line a delivery, the newest first, and why the newest failed."""
     table = titled(
         "交付回执 Receipts",
-        ("时间 at", "快照 snapshot", "状态 state"),
+        ("编号 no.", "时间 at", "快照 snapshot", "状态 state"),
         ("应有 rows", "发送 sent", "实有 found", "增 +", "改 ~", "删 -", "替换 altered"),
     )
     for each in found:
         done = each.counts
         counts = (done.rows, done.sent, done.found, done.inserted, done.updated, done.deleted, done.altered)
-        table.add_row(
-            f"{each.at:%Y-%m-%d %H:%M:%S}", each.snapshot, WORDS[each.state], *(f"{n:,}" for n in counts)
-        )
+        names = (str(each.number), f"{each.at:%Y-%m-%d %H:%M:%S}", each.snapshot, WORDS[each.state])
+        table.add_row(*names, *(f"{n:,}" for n in counts))
     console = terminal()
     console.print(table)
     if found and found[0].why:

@@ -68,6 +68,8 @@ def verify_lake(
         console.print(f"[red]错误 wrong[/red] {escape(one_line(str(told(finding))))}")
     if not found:
         _say(console, copy, trust)
+    elif not every:
+        console.print("还有 there may be more: --all")
     for note in copy.notes:
         console.print(f"[yellow]注意 note[/yellow] {escape(one_line(note))}")
     return not found

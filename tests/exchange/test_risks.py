@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from exchange import risks as kept_risks
 from exchange.desk import Desk
-from exchange.errors import Busy
+from exchange.errors import Busy, NotThere
 from exchange.logged import unlike
 from exchange.notices import gather, inbox
 from exchange.people import Principal
@@ -258,6 +258,10 @@ def test_the_newest_are_told(unusual: Desk, monkeypatch: pytest.MonkeyPatch) -> 
             connection.execute(sa.insert(RISKS).values({**row} | {"number": number, "key": str(number)}))
     monkeypatch.setattr(kept_risks, "MOST", 2)
     assert [each.number for each in risks(unusual, CLERK)] == [3, 2]
+    assert [each.number for each in risks(unusual, CLERK, before=2)] == [1], "of the same day"
+    for who, number in ((CLERK, 9), (STRANGER, 2)):
+        with pytest.raises(NotThere, match="no risk"):
+            risks(unusual, who, before=number)
 
 
 def test_a_holder_sees_its_grants_that_it_does_not_use(desk: Desk, clock: Clock) -> None:
@@ -317,3 +321,7 @@ def test_the_newest_are_listed_first_and_so_many(
     monkeypatch.setattr(kept_risks, "MOST", 3)
     shown: list[Risk] = risks(desk, AUDITOR)
     assert [each.finding.day.day for each in shown] == [4, 3, 2]
+    late = Finding("volume", date(2026, 6, 2), "health", "b", (MARRIAGE,), "default", 9, 1, 5)
+    kept_risks._keep(desk, late)  # a day that was looked at later: by its number it is the newest
+    assert [each.number for each in risks(desk, AUDITOR)] == [4, 3, 5]
+    assert [each.number for each in risks(desk, AUDITOR, before=5)] == [2, 1]

@@ -201,6 +201,9 @@ def test_a_program_that_was_copied_from_a_page_reads_the_newest_release(
 
 def test_the_feed_has_the_newest_first_and_not_without_end() -> None:
     many = [dataset(f"school{number}") for number in range(FED + 5)]
+    assert f"The newest {FED};" not in pages(site(*many[:FED]))["updates.html"]
+    shown = pages(site(*many))["updates.html"]
+    assert f"The newest {FED};" in shown and f"all {FED + 5} datasets" in shown
     feed = ElementTree.fromstring(pages(site(*many, dataset("late", releases=3)))["updates.atom"])
     ids = [each.findtext(f"{ATOM}id") for each in feed.iter(f"{ATOM}entry")]
     assert ids[0] == "urn:xuanwu:education.late:batch-00000003" and len(ids) == len(set(ids)) == FED

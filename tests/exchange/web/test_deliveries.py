@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from exchange import receipts
 from exchange.receipts import Counts, write
 from exchange.subscriptions import of_request
+from pipelines.cli import app
 from tests.exchange.web.conftest import Exchange
 from tests.exchange.web.test_app import ASKED
 
@@ -48,6 +55,31 @@ def test_receipts_are_shown_to_both_sides_and_nobody_else(exchange: Exchange) ->
     assert exchange.get("/api/v1/deliveries", "other").json() == []
     assert exchange.get(f"/api/v1/deliveries/{found.number}", "other").status_code == 404
     assert exchange.get("/api/v1/deliveries", None).status_code == 401
+
+
+def test_receipts_go_on_where_the_list_is_cut(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTP and by command, in text and as JSON."""
+    asked = ASKED | {"method": "batch", "delivery": {"place": "residents"}}
+    found = of_request(exchange.desk, exchange.post("/api/v1/requests", "asker", asked).json()["number"])
+    assert found is not None
+    for snapshot in (7, 8, 9):
+        write(exchange.desk, found, snapshot, exchange.desk.clock(), Counts(rows=snapshot))
+    monkeypatch.setattr(receipts, "MOST", 2)
+    monkeypatch.setenv("XUANWU_HOME", str(exchange.city.settings.home))
+    monkeypatch.setenv("XUANWU_CATALOGUE", str(exchange.city.settings.catalogue))
+    for before, numbers in ((None, [3, 2]), (2, [1]), (1, [])):
+        params = {} if before is None else {"before": before}
+        shown = exchange.get(f"/api/v1/deliveries/{found.number}", "asker", params=params).json()
+        assert [each["number"] for each in shown["receipts"]] == numbers
+        assert shown["receipt"]["snapshot"] == "9", "the newest, wherever the list goes on"
+        options = [] if before is None else ["--before", str(before)]
+        show = ["deliveries", "show", str(found.number), *options]
+        told = CliRunner().invoke(app, [*show, "--json"])
+        assert [each["number"] for each in json.loads(told.stdout)] == numbers
+        text = CliRunner().invoke(app, show, env={"COLUMNS": "200"})
+        for where in (told.stderr, text.stdout):
+            assert ("there may be more: --before 2" in where) == (before is None)
+            assert ("there may be more" in where) == (before is None)
 
 
 def test_the_recipient_stops_it_and_nobody_else(exchange: Exchange) -> None:

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import exchange.risks as kept_risks
+import exchange.web.risks as page_of
 from exchange.accounts import open_account
 from exchange.notices import gather
 from exchange.risks import watch
+from exchange.watching import Finding
 from pipelines.cli import app
 from pipelines.report import write_report
 from schemas.workdays import day_of
@@ -79,6 +82,30 @@ def test_as_a_page_that_its_notice_leads_to(unusual: Exchange) -> None:
     assert "没有 None" in page and "asker" not in page
 
 
+def test_a_list_that_is_cut_goes_on(unusual: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = day_of(unusual.desk.clock())
+    kept_risks._keep(
+        unusual.desk, Finding("volume", today, "education", "asker-2", (ID,), "default", 9, 1, 5)
+    )
+    monkeypatch.setattr(kept_risks, "MOST", 1)
+    monkeypatch.setattr(page_of, "MOST", 1)
+    for before, numbers in (({}, [2]), ({"before": 2}, [1]), ({"before": 1}, [])):
+        told = unusual.get("/api/v1/risks", "auditor", params=before).json()
+        assert [each["number"] for each in told] == numbers
+    assert unusual.get("/api/v1/risks", "auditor", params={"until": "2026-03-01"}).json() == []
+    assert unusual.get("/api/v1/risks", "other", params={"before": 1}).status_code == 404
+    assert unusual.get("/api/v1/risks", "auditor", params={"before": 2**40}).status_code == 422
+    open_account(unusual.desk.state, "clerk-1", "health", ["provider"], PASSWORD)
+    Browser(unusual, unusual.client).by_password("clerk-1")
+    page = unusual.client.get("/risks").text
+    assert 'id="risk-2"' in page and 'href="?before=2"' in page
+    page = unusual.client.get("/risks?before=2").text
+    assert 'id="risk-1"' in page and 'id="risk-2"' not in page and 'href="?before=1"' in page
+    assert "没有 None" in unusual.client.get("/risks?before=1").text
+    missing = unusual.client.get("/risks?before=9")
+    assert missing.status_code == 404 and "没有这一编号的风险提示" in missing.text
+
+
 def test_by_command_and_in_the_report(
     unusual: Exchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -101,8 +128,10 @@ def test_by_command_and_in_the_report(
     monkeypatch.setattr("exchange.risks.MOST", 1)
     told, shown = (CliRunner().invoke(app, ["risks", *options]) for options in (["--json"], []))
     assert len(json.loads(told.stdout)) == 1
-    assert f"there may be more: --until {day}" in told.stderr
-    assert f"there may be more: --until {day}" in shown.stdout
+    assert "there may be more: --before 1" in told.stderr
+    assert "there may be more: --before 1" in shown.stdout
+    told = CliRunner().invoke(app, ["risks", "--json", "--before", "1"])
+    assert json.loads(told.stdout) == [] and "there may be more" not in told.stderr
 
 
 def test_the_job_watches_before_it_gathers(unusual: Exchange) -> None:

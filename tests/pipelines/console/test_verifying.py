@@ -64,6 +64,9 @@ def test_a_lake_at_rest_is_looked_at_once(
     assert not verify_lake(None, [], None, every=False, with_ledger=False)
     said = capsys.readouterr().out
     assert len(looks) == 1 and "the table is missing" in said and "was at work" not in said
+    assert "there may be more: --all" in said
+    assert not verify_lake(None, [], None, every=True, with_ledger=False)
+    assert "there may be more" not in capsys.readouterr().out
 
 
 def test_what_is_right_is_looked_at_once_however_busy(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:

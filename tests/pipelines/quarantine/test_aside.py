@@ -95,6 +95,8 @@ def test_a_stage_a_batch_a_limit(town: Town) -> None:
     assert shown(town, "--batch", "20990101T000000Z-00000000") == []
     done = town.xuanwu("quarantine", "show", DATASET, "--limit", "3")
     assert done.stdout.count(" row ") >= 3 and "only the first 3 rows" in done.stderr
+    done = town.xuanwu("quarantine", "show", DATASET, "--limit", "3", "--json")
+    assert len(json.loads(done.stdout)) == 3 and "only the first 3 rows" in done.stderr
     done = town.xuanwu("quarantine", "show", DATASET, "--stage", "publish")
     assert done.returncode == 2 and "standardise, check, merge" in done.stderr
 

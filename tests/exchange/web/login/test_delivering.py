@@ -9,6 +9,8 @@ from typing import Any, get_args
 import pytest
 from fastapi.testclient import TestClient
 
+import exchange.web.delivering as page_of
+from exchange import receipts
 from exchange.notices import gather
 from exchange.receipts import Counts, write
 from exchange.subscriptions import Mode, Subscription, find_one, subscriptions
@@ -196,6 +198,21 @@ def test_both_sides_see_it_and_its_recipient_alone_stops_it(free: Workplace) -> 
     assert free["citizen"].here.get("/deliveries").status_code == 403
     assert 'href="/deliveries"' not in free.page("citizen", "/workspace")
     assert len(kept(free)) == 1
+
+
+def test_receipts_go_on_where_the_page_is_cut(free: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = free.send("asker", "/deliveries", **DECLARED)
+    receipt(free, 1)
+    receipt(free, 1, why="表已存在 a table of that name is there")
+    assert "更早的 Earlier" not in free.page("asker", there)
+    monkeypatch.setattr(receipts, "MOST", 1)
+    monkeypatch.setattr(page_of, "MOST", 1)
+    page = free.page("asker", there)
+    assert "a table of that name" in page and 'href="?before=2"' in page
+    page = free.page("asker", f"{there}?before=2")
+    assert "a table of that name" not in page and 'href="?before=1"' in page
+    assert "失败 failed" in page, "the state is the newest's"
+    assert "还没有 None yet" in free.page("asker", f"{there}?before=1")
 
 
 def test_forms_of_other_sites_change_nothing(free: Workplace) -> None:

@@ -265,6 +265,29 @@ def test_a_notice_leads_to_what_it_is_about(people: Workplace) -> None:
     assert f'<a href="{here}">共享申请1：待办' in people.page("head", "/workspace")
 
 
+def test_notices_go_on_where_the_lists_are_cut(people: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = people.ask(), people.ask()
+    gather(people.exchange.desk)
+    assert "更早的 Earlier" not in people.page("head", "/workspace") + people.page("head", "/notices")
+    for where in ("exchange.notices", "exchange.web.workspace"):
+        monkeypatch.setattr(f"{where}.MOST", 1)
+    newest = people.exchange.get("/api/v1/notices", "head").json()
+    earlier = people.exchange.get("/api/v1/notices", "head", params={"before": newest[0]["number"]}).json()
+    assert [each["request"] for each in (*newest, *earlier)] == [2, 1]
+    on = f"unread_before={newest[0]['number']}"
+    page = people.page("head", "/workspace")
+    assert f'href="{second}">' in page.partition("<h2>共享")[0] and f'href="/notices?{on}"' in page
+    assert f'href="?{on}"' in people.page("head", "/notices")
+    page = people.page("head", f"/notices?{on}")
+    assert f'href="{first}">' in page and f'href="{second}">' not in page
+    for each in (*newest, *earlier):
+        people.send("head", f"/notices/{each['number']}/read")
+    page = people.page("head", "/notices")
+    assert f'href="?read_before={newest[0]["number"]}"' in page and "unread_before" not in page
+    page = people.page("head", f"/notices?read_before={newest[0]['number']}")
+    assert f'href="{first}">' in page and f'href="{second}">' not in page
+
+
 def test_what_was_read_stays_to_be_seen_below_what_was_not(people: Workplace, clock: Clock) -> None:
     first, second = people.ask(), people.ask()
     gather(people.exchange.desk)
