@@ -65,7 +65,7 @@ def engine_errors(
     try:
         yield
     except ENGINE_ERRORS as error:
-        if (kind := _kind(error)) is None:
+        if (kind := kind_of(error)) is None:
             raise
         raise EngineError(
             f"the local engine could not {doing} ({kind}){so}",
@@ -75,7 +75,7 @@ def engine_errors(
         ) from None
 
 
-def _kind(error: Exception) -> str | None:
+def kind_of(error: Exception) -> str | None:
     """The kind of an engine's failure; None where it is none of its."""
     if not isinstance(error, OSError):
         return type(error).__name__

@@ -3,30 +3,37 @@
 Whole numbers keep all their digits, fractions are doubles (RFC 8259, section 6) in their shortest form,
 strings are unescaped, true and false are words, nested values are JSON text, and null or an absent key is
 null. So a column has one type in every batch and every file. A column named `a.b` is the key `a.b`, or else
-`b` within `a`.
+`b` within `a`. A record that has the key of a column more than once is malformed: nobody can tell which value holds.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import IO, Final
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.engine import ENGINE_ERRORS, kind_of
 from pipelines.readers import malformed
 from pipelines.readers.seen import Seen
-from schemas.errors import SourceError
+from schemas.errors import EngineError, SourceError
 
 BLOCK = 4 << 20
 LINE = 64 << 20
 """Bytes of one JSON line at most."""
 DOCUMENT = 256 << 20
 """Bytes of one JSON document at most: it is read whole."""
+_ESCAPES: Final = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.S,
+)
+"""Escapes of a JSON text from left to right, `half` one that is half of a character (RFC 8259, section 8.2)."""
 
 
 @contextmanager
@@ -44,7 +51,32 @@ def pointer(path: str) -> str:
 
 def lines(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Iterator[pa.RecordBatch]:
     """JSON Lines in UTF-8; `_row` is the line's number. Blank lines are left out; a line that is no object is
-    malformed."""
+    malformed. EngineError with the last line that was read where DuckDB fails."""
+    return _told(_lines(stream, columns, seen), "line", seen.name)
+
+
+def _told(
+    batches: Generator[pa.RecordBatch, None, None], unit: str, file: str
+) -> Generator[pa.RecordBatch, None, None]:
+    """The batches; DuckDB's failures, which may quote values, in our words, with the file and how far it was read."""
+    last = 0
+    try:
+        with closing(batches):
+            for batch in batches:
+                yield batch
+                last = batch["_row"][-1].as_py() if batch.num_rows else last
+    except ENGINE_ERRORS as error:
+        if (kind := kind_of(error)) is None:
+            raise
+        raise EngineError(
+            f"the local engine could not read the JSON ({kind}) after {unit} {last}",
+            file=file,
+            next_step="see the memory of this machine, or ask the source for JSON Lines or for smaller files; then run "
+            "the batch again",
+        ) from None
+
+
+def _lines(stream: IO[bytes], columns: Sequence[str], seen: Seen) -> Generator[pa.RecordBatch, None, None]:
     before = 0
     with _kernels() as connection:
         for texts in _line_arrays(stream, seen.name):
@@ -86,7 +118,14 @@ def document(
 ) -> Iterator[pa.RecordBatch]:
     """The list of records in one JSON document; `_row` is the record's place in it, from 1.
 
-    SourceError with line and column where it is not JSON, and where the path holds no list."""
+    SourceError with line and column where it is not JSON, and where the path holds no list. EngineError with the last
+    record that was read where DuckDB fails."""
+    return _told(_document(stream, columns, records, seen), "record", seen.name)
+
+
+def _document(
+    stream: IO[bytes], columns: Sequence[str], records: str | None, seen: Seen
+) -> Generator[pa.RecordBatch, None, None]:
     text = stream.read(DOCUMENT + 1)
     if len(text) > DOCUMENT:
         raise SourceError(
@@ -130,9 +169,9 @@ def _listed(
 
 
 def _not_json(text: str, file: str) -> SourceError:
-    """Where the document breaks, without a character of it."""
+    """Where the document breaks, without a character of it. Numbers are not made: Python has none of so many digits."""
     try:
-        json.loads(text)
+        json.loads(text, parse_int=len, parse_float=len)
     except json.JSONDecodeError as error:
         return SourceError(
             f"not JSON at line {error.lineno}, column {error.colno}",
@@ -144,14 +183,25 @@ def _not_json(text: str, file: str) -> SourceError:
         )
     except RecursionError:
         return SourceError(
-            "the JSON is nested too deeply", file=file, next_step="ask the source for flat records"
+            "not JSON; where it breaks is nested too deeply to say",
+            file=file,
+            rule="JSON (RFC 8259)",
+            next_step="have the source send the file again, with flat records",
         )
+    half = next((each.start() for each in _ESCAPES.finditer(text) if each["half"]), None)
     return SourceError(
-        "not JSON as RFC 8259 has it",
+        "not JSON as RFC 8259 has it"
+        if half is None
+        else f"half of a character is escaped at {_place(text, half)}",
         file=file,
         rule="JSON (RFC 8259)",
         next_step="have the source send the file again",
     )
+
+
+def _place(text: str, at: int) -> str:
+    """As Python's own errors count lines and columns."""
+    return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
 
 
 def _columns(
@@ -166,17 +216,31 @@ def _columns(
     kind = connection.sql(
         "SELECT CASE WHEN json_valid(text) THEN json_type(text) ELSE 'none' END AS kind FROM texts"
     )
-    good = pc.equal(kind.to_arrow_table()["kind"], "OBJECT").to_numpy()
-    objects = texts.filter(pa.array(good))
-    connection.register("objects", pa.table({"text": objects}))
-    seen.keys.update(
-        key for (key,) in connection.sql("SELECT DISTINCT unnest(json_keys(text)) FROM objects").fetchall()
-    )
+    good = pc.equal(kind.to_arrow_table()["kind"], "OBJECT").to_numpy().copy()
+    bad = [(int(rows[i]), "not a JSON object", texts[int(i)].as_py()) for i in np.flatnonzero(~good)]
+    connection.register("objects", pa.table({"text": texts.filter(pa.array(good))}))
+    if twice := _twice(connection, columns):
+        at = np.flatnonzero(good)[twice]
+        bad += [(int(rows[i]), "a key is there more than once", texts[int(i)].as_py()) for i in at]
+        good[at] = False
+        connection.register("objects", pa.table({"text": texts.filter(pa.array(good))}))
+    seen.keys.update(key for (key,) in connection.sql("SELECT DISTINCT unnest(keys) FROM forms").fetchall())
     seen.keys.update(name for name in columns if "." in name and _is_there(connection, name))
     cells = [_cells(connection, name) for name in columns]
     batch = pa.RecordBatch.from_arrays(cells, list(columns))
-    bad = [(int(rows[i]), "not a JSON object", texts[int(i)].as_py()) for i in np.flatnonzero(~good)]
     return malformed.insert(malformed.marked(malformed.with_markers(batch, rows[good])), bad)
+
+
+def _twice(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> list[int]:
+    """The places of records that have the key of a column more than once. Leaves the different lists of keys in
+    `forms`: records of one form are many."""
+    found = connection.sql("SELECT DISTINCT json_keys(text) AS keys FROM objects").to_arrow_table()
+    connection.register("forms", found)
+    if connection.sql("SELECT bool_or(len(keys) <> list_unique(keys)) FROM forms").fetchone() != (True,):
+        return []
+    wanted = {key for name in columns for key in (name, name.partition(".")[0])}
+    keys = connection.sql("SELECT json_keys(text) FROM objects").fetchall()
+    return [at for at, (names,) in enumerate(keys) if any(names.count(key) > 1 for key in wanted & {*names})]
 
 
 def _is_there(connection: duckdb.DuckDBPyConnection, name: str) -> bool:

@@ -51,8 +51,8 @@ def read(
     same in every batch of a file. Then `_row` int64, the row's number in the
     file as a person sees it in a spreadsheet or editor, counting skipped, header and blank rows (JSON: the
     record's place in its list; Parquet: counted from 1); `_error` string, null unless the row is malformed
-    (ragged, a NUL byte, an oversized cell, not a JSON object), and `_raw` string, the malformed row's text.
-    A malformed row's cells are null. At most 131,072 rows a batch, never an empty one.
+    (ragged, a NUL byte, an oversized cell, not a JSON object, a JSON key twice), and `_raw` string, the malformed row's
+    text. A malformed row's cells are null. At most 131,072 rows a batch, never an empty one.
 
     `notes` gains columns that are not collected, and rows that were left out. SourceError for a missing
     column with its near misses, and for a file that cannot be read; an absent JSON key is null, and `scan`

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from pipelines.readers import jsontext, scan
-from schemas.errors import SourceError
+from schemas.errors import EngineError, SourceError
 from tests.pipelines.readers.files import good, landed, numbers, rows, source
 
 RECORD = {
@@ -83,6 +88,10 @@ def test_records_that_are_no_objects(path: Path) -> None:
         ('{"rows": []}', "nothing at data"),
         ('{"data": {"a": "secret"}}', "a JSON object at data"),
         ("[" * 100_000, "JSON"),
+        ('[{"a": ' + "[" * 10_000 + "]" * 10_000 + '},\n {"a": secret}]', "nested too deeply to say"),
+        ('[{"a": ' + "9" * 5000 + '},\n {"a": secret}]', "not JSON at line 2, column 8"),
+        ('[{"a": "\\\\ud800 \\ud83d\\ude00"},\n {"a": "secret\\ud800"}]', "at line 2, column 15"),
+        ('[{"a": 1},\n {"a": "secret\0"}]', "not JSON at line 2, column 15"),
     ],
 )
 def test_bad_documents(path: Path, text: str, message: str) -> None:
@@ -91,6 +100,91 @@ def test_bad_documents(path: Path, text: str, message: str) -> None:
         rows(path, "json", ["a"], records="data")
     assert message in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_what_reads_as_any_other_value(path: Path, form: str) -> None:
+    """A mark in front, another encoding, numbers that no computer counts with and deep nesting are text as it stands."""
+    deep, long = "[" * 10_000 + "]" * 10_000, "9" * 5000
+    cells = [deep, long, "1e400", "NaN", "-Infinity", '{"b":' * 10_000 + "1" + "}" * 10_000]
+    records = [f'{{"a":{each}}}' for each in cells]
+    text = f"[{','.join(records)}]" if form == "json" else "\n".join(records)
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text(text, encoding=encoding)
+        assert good(path, form, ["a"]) == [(each,) for each in cells]
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_a_key_that_is_there_twice_sets_its_record_aside(path: Path, form: str) -> None:
+    """Where it is a column's: nobody can tell which of its values holds."""
+    records = [
+        '{"a":1}',
+        '{"a":1,"a":2}',
+        '{"b":1,"b":2,"a":3}',
+        "3",
+        '{"a":4,"\\u0061":5}',
+        '{"in":{"x":1},"in":{}}',
+        '{"a":6,"in":{"x":2}}',
+    ]
+    path.write_text(f"[{','.join(records)}]" if form == "json" else "\n".join(records))
+    found = rows(path, form, ["a", "in.x"])
+    twice = "a key is there more than once"
+    assert [(row["_row"], row["a"], row["in.x"], row["_error"]) for row in found] == [
+        (1, "1", None, None),
+        (2, None, None, twice),
+        (3, "3", None, None),
+        (4, None, None, "not a JSON object"),
+        (5, None, None, twice),
+        (6, None, None, twice),
+        (7, "6", "2", None),
+    ]
+    assert found[1]["_raw"].strip() == records[1]
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_an_archive_that_breaks_off_is_named(path: Path, form: str) -> None:
+    records = [json.dumps({"a": number * 7919}) for number in range(50_000)]
+    text = f"[{','.join(records)}]" if form == "json" else "\n".join(records)
+    path.write_bytes(gzip.compress(text.encode())[:-2000])
+    with pytest.raises(SourceError, match=r"cut short; \[file a\.json\]; next: have the source send"):
+        rows(path, form, ["a"])
+
+
+@pytest.mark.parametrize(("form", "unit"), [("json", "record"), ("jsonl", "line")])
+def test_a_lack_of_memory_names_the_file_and_how_far_it_was_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch, form: str, unit: str
+) -> None:
+    @contextmanager
+    def small() -> Iterator[duckdb.DuckDBPyConnection]:
+        with duckdb.connect(config={"threads": 1, "memory_limit": "8MB", "temp_directory": ""}) as connection:
+            yield connection
+
+    monkeypatch.setattr(jsontext, "_kernels", small)
+    monkeypatch.setattr(jsontext, "BLOCK", 1000)
+    large = json.dumps({"a": "secret" * 1_000_000})
+    records = [*(json.dumps({"a": number}) for number in range(500)), large]
+    path.write_text(f"[{','.join(records)}]" if form == "json" else "\n".join(records))
+    with pytest.raises(
+        EngineError, match=rf"\(OutOfMemoryException\) after {unit} \d+; \[file a\.json\]"
+    ) as caught:
+        rows(path, form, ["a"])
+    assert "smaller files" in str(caught.value) and "secret" not in str(caught.value)
+    assert (f"after {unit} 0" in str(caught.value)) == (form == "json"), "a document is read whole"
+
+
+def test_what_fails_in_the_middle_of_a_result_names_the_file_and_how_far_it_was_read() -> None:
+    """DuckDB's failures reach Python as the system's there."""
+
+    def broken() -> Generator[pa.RecordBatch, None, None]:
+        asked = "SELECT CASE WHEN i = 900000 THEN error('secret') ELSE i END::BIGINT AS _row FROM range(1000000) t(i)"
+        with duckdb.connect() as connection:
+            yield from connection.execute(asked).to_arrow_reader(1000)
+
+    with pytest.raises(
+        EngineError, match=r"\(.*Error\) after record [1-9]\d*; \[file a\.json\]; next"
+    ) as caught:
+        list(jsontext._told(broken(), "record", "a.json"))
+    assert "secret" not in str(caught.value) and caught.value.__suppress_context__
 
 
 def test_no_records(path: Path) -> None:
