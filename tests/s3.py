@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import LIMIT
+
 KEY, SECRET = "xuanwutest", "xuanwutestsecret"
 PORTS = (
     "-master.port",
@@ -133,7 +135,7 @@ class Server:
         """SIGKILL: nothing is tidied."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(LIMIT)
 
     def stop(self) -> None:
         if self.process is None:

@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.waiting import ended, ended_child, line, together
+from tests.waiting import ended, ended_child, line, ran, together
 
 SLEEPS = "import time; time.sleep(600)"
 
@@ -40,6 +40,17 @@ def test_a_process_that_hangs_is_killed_and_told(
         with pytest.raises(pytest.fail.Exception, match=r"time\.sleep\(600\).* in 0\.2 s"):
             waiting(hanging, 0.2)
         assert hanging.wait(60) == -9
+
+
+def test_a_program_that_hangs_is_killed_and_told_with_what_it_said() -> None:
+    speaks = "import sys; print('one', flush=True); print('two', file=sys.stderr, flush=True); "
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)did not end in 5 s; it said: one\n.*two"):
+        ran([sys.executable, "-c", speaks + SLEEPS], 5, capture_output=True, text=True)
+    with pytest.raises(pytest.fail.Exception, match=r"did not end in 0\.2 s; it said: $"):
+        ran([sys.executable, "-c", SLEEPS], 0.2)
+    assert ran([sys.executable, "-c", "print('one')"], capture_output=True, text=True).stdout == "one\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        ran([sys.executable, "-c", "raise SystemExit(3)"], check=True)
 
 
 def test_a_child_that_hangs_is_killed_and_told() -> None:

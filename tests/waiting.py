@@ -7,15 +7,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, Queue
 from threading import Thread
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 LIMIT = 120
 """Seconds for what takes a few: the machine may have much else to do."""
+PROGRAM = 600
+"""Seconds for a program that loads its libraries and does its work."""
 
 
 def until(there: Callable[[], bool], seconds: float = 30) -> bool:
@@ -49,6 +51,21 @@ def ended(process: subprocess.Popen[str], seconds: float = LIMIT) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         pytest.fail(f"the process {process.args!r} did not end in {seconds} s")
+
+
+def ran(command: Sequence[Any], seconds: float = PROGRAM, **options: Any) -> subprocess.CompletedProcess[str]:
+    """What `subprocess.run` gives, with its options. A program that does not end in time is killed, and the test fails
+    with what it said."""
+    try:
+        return subprocess.run(command, timeout=seconds, **options)
+    except subprocess.TimeoutExpired as late:
+        said = [_text(each) for each in (late.stdout, late.stderr)]
+        pytest.fail(f"the process {command!r} did not end in {seconds} s; it said: {''.join(said)}")
+
+
+def _text(said: bytes | str | None) -> str:
+    """What was read of a stream; nothing of one that was not captured."""
+    return said.decode(errors="replace") if isinstance(said, bytes) else said or ""
 
 
 def ended_child(child: int, seconds: float = LIMIT) -> int:

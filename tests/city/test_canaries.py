@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import traceback
 import zipfile
@@ -30,6 +29,7 @@ from tests.canaries import footer, sightings
 from tests.city.running import KEY, City, listening
 from tests.city.secrets import at_sources, secrets
 from tests.city.test_broken import edit, source
+from tests.waiting import ran
 
 ROWS = 300
 RESIDENT, ENTERPRISE = "public_security.resident", "market_regulation.enterprise"
@@ -61,7 +61,7 @@ def spoil(city: City, patch: pytest.MonkeyPatch) -> None:
     """The second day of the city: each failure where it is met."""
     entry = city.settings.catalogue / "public_security/resident.yaml"
     good = entry.read_text("utf-8")
-    killed = subprocess.run(
+    killed = ran(
         [sys.executable, "-c", KILLED, ENTERPRISE, DAYS[1].isoformat()],
         env=city.variables(),
         capture_output=True,

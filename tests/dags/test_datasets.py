@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from schemas.load import load_catalogue
 from schemas.model import LakeSource
 from schemas.policy import policies
 from schemas.settings import Settings
+from tests.waiting import ran
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -139,5 +139,5 @@ def test_parsing_loads_nothing_heavy() -> None:
         "import sys, dags.datasets; "
         "print([m for m in ('pandas', 'pyiceberg', 'great_expectations') if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = ran([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("[]")

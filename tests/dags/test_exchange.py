@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.settings import Settings
+from tests.waiting import ran
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,5 +37,5 @@ def test_parsing_loads_nothing_heavy() -> None:
         "import sys, dags.errands, dags.deliveries; "
         "print([m for m in ('pandas', 'pyiceberg', 'great_expectations', 'duckdb', 'fastapi') if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = ran([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("[]")

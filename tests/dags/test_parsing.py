@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from dags import __file__ as package
+from tests.waiting import ran
 
 pytestmark = pytest.mark.timeout(300)
 FOLDER = Path(package).parent
@@ -42,7 +42,7 @@ def test_each_dag_is_found_in_its_own_file(tmp_path: Path) -> None:
         "PYTHONPATH": str(FOLDER.parent),
     }
     command = [sys.executable, "-c", CODE, str(FOLDER)]
-    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
+    done = ran(command, env=os.environ | own, capture_output=True, text=True, check=True)
     paths, found, errors = json.loads(done.stdout.rpartition("FOUND")[2].splitlines()[0])
     assert errors == {}
     assert {Path(path).name for path in paths} == {"datasets.py", *OF_THE_CITY.values()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from expectations import great
 from expectations.signatures import DIMENSIONS, FILE, LEFT_OUT, expectations, render
+from tests.waiting import ran
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def test_the_library_does_not_know_duckdb_by_itself() -> None:
 
 
 def run_python(code: str, cwd: Path) -> str:
-    done = subprocess.run(
+    done = ran(
         [sys.executable, "-c", code], cwd=cwd, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def test_progress_bars_take_no_lock_between_processes() -> None:
         "from expectations import great; from tqdm import tqdm; list(tqdm([1], disable=False)); "
         "from tqdm.std import TqdmDefaultWriteLock as lock; print(hasattr(lock, 'mp_lock'))"
     )
-    ended = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True)
+    ended = ran([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["False"]
 
 

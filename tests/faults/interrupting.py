@@ -18,11 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import IO, Any, Final
 
+import pytest
 import sqlalchemy as sa
 
 from tests.conftest import write_catalogue
+from tests.waiting import LIMIT, PROGRAM, ran, until
 
 SERVER: Final = "postgresql+psycopg://postgres@127.0.0.1:5432"
 PROMPT: Final = 5.0
@@ -130,8 +132,9 @@ def interrupt(variables: Mapping[str, str], at: float, *, begun: bool = False) -
         process = subprocess.Popen(
             command("run", DATASET), env=dict(variables), stdout=said, stderr=said, preexec_fn=hearing
         )
-        while begun and not os.fstat(said.fileno()).st_size and process.poll() is None:
-            time.sleep(0.01)
+        if begun and not until(lambda: _says(said) or process.poll() is not None, PROGRAM):
+            process.kill()
+            pytest.fail(f"the process {process.args!r} began no batch in {PROGRAM} s")
         time.sleep(at)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -141,9 +144,13 @@ def interrupt(variables: Mapping[str, str], at: float, *, begun: bool = False) -
             process.send_signal(signal.SIGINT)
             if _ended(process) is None:
                 process.kill()
-                process.wait()
+                process.wait(LIMIT)
         said.seek(0)
         return Interrupted(at, code, ended, said.read())
+
+
+def _says(said: IO[str]) -> bool:
+    return os.fstat(said.fileno()).st_size > 0
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int | None:
@@ -158,7 +165,7 @@ def gone_on(variables: Mapping[str, str], said: str) -> str:
     done."""
     again = command("resume") if "xuanwu resume" in said else command("run", DATASET)
     known: dict[str, Any] = {"env": dict(variables), "capture_output": True, "text": True, "check": False}
-    resumed, told = (subprocess.run(each, **known) for each in (again, command("status", "--json")))
+    resumed, told = (ran(each, **known) for each in (again, command("status", "--json")))
     states = [batch["state"] for batch in json.loads(told.stdout)["batches"]]
     return "" if resumed.returncode == 0 and states == ["done"] else f"{states} {resumed.stderr}"
 

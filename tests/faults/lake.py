@@ -25,6 +25,7 @@ from schemas.settings import Settings
 from tests.city.running import City
 from tests.conftest import NOW
 from tests.faults.stopping import Ended, run
+from tests.waiting import PROGRAM, ended_child
 
 ROWS = 60
 PREPARED = (
@@ -140,7 +141,7 @@ class Lake:
 
     def wait(self) -> None:
         while self._waiting:
-            os.waitpid(self._waiting.pop(), 0)
+            ended_child(self._waiting.pop(), PROGRAM)
 
     def put_aside(self, name: str) -> None:
         mirror(self.home, self.folder / name)

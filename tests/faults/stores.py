@@ -18,6 +18,7 @@ from tests.faults.lake import ROWS, Lake, Seen, Step
 from tests.faults.stopping import Call
 from tests.faults.trying import Fault, Outcome, tried
 from tests.s3 import S3, Server, served
+from tests.waiting import LIMIT, PROGRAM
 
 BUCKET: Final = "faults"
 FORK: Final = multiprocessing.get_context("fork")
@@ -66,9 +67,12 @@ class LakeOnS3(Lake):
         looking.start()
         there.close()
         try:
+            if not here.poll(PROGRAM):
+                pytest.fail(f"the look at the lake told nothing in {PROGRAM} s")
             found: Seen = here.recv()
+            looking.join(LIMIT)
         finally:
-            looking.join()
+            looking.kill()
         return found
 
     def _get(self, key: str) -> bytes:

@@ -24,6 +24,7 @@ from lake.signing import Signer, Trust, canonical, load_signer, private_key
 from lake.verify import Copy, Finding, journal
 from schemas.errors import LakeError, SettingsError
 from schemas.settings import Settings
+from tests.waiting import ran
 
 
 @pytest.fixture
@@ -321,10 +322,10 @@ def test_a_place_that_cannot_be_written(log: AuditLog, settings: Settings) -> No
 def full_disk(log: AuditLog) -> Iterator[Path]:
     Path(log.folder).mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", log.folder]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
+    if ran(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a small file system")
     yield Path(log.folder)
-    subprocess.run(["umount", "-l", log.folder], check=False)
+    ran(["umount", "-l", log.folder], check=False)
 
 
 def test_a_full_disk(log: AuditLog, full_disk: Path) -> None:
@@ -335,7 +336,7 @@ def test_a_full_disk(log: AuditLog, full_disk: Path) -> None:
             log.append({"padding": "x" * 1500})
             written += 1
     assert 1 < written < 15
-    subprocess.run(["mount", "-o", "remount,size=1m", str(full_disk)], check=True)
+    ran(["mount", "-o", "remount,size=1m", str(full_disk)], check=True)
     findings, found = read(log)
     assert [each for each in findings if "unfinished" not in each.what] == []
     assert len(found.roots) == written

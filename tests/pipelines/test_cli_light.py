@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from pipelines.cli.catalogue import check
 from schemas import load
 from schemas.load import load_catalogue as real
+from tests.waiting import ran
 
 HEAVY = {
     *("rich", "markdown_it", "pygments", "pydantic", "yaml", "numpy", "pyarrow", "pandas", "duckdb"),
@@ -26,7 +26,7 @@ def loaded(*arguments: str) -> set[str]:
         "try:\n    main()\nexcept SystemExit as end:\n    assert end.code in (0, 2), end.code\n"
         "print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = ran([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 

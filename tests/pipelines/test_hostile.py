@@ -7,7 +7,6 @@ import io
 import json
 import os
 import stat
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -23,6 +22,7 @@ from schemas.errors import LakeError, SettingsError, SourceError, XuanwuError
 from schemas.sql import literal, quote
 from tests.pipelines.building import batch_of, context_of, entry_of
 from tests.pipelines.erasure.town import HOSTS, KEY, Town, csv_of, person, visits
+from tests.waiting import ran
 
 NAMES = (
     "../../etc/passwd",
@@ -251,7 +251,7 @@ def test_every_file_is_its_owner_s_alone_under_any_umask(
         (["report"], ""),
         (["upkeep"], ""),
     ):
-        done = subprocess.run(
+        done = ran(
             [command, *arguments], env=env, input=text, umask=0, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
@@ -287,7 +287,7 @@ def test_no_secret_is_written_or_told(tmp_path: Path) -> None:
     for broken in ("XUANWU_CONN_HEALTH", "XUANWU_DATABASE", ""):
         own = {name: value for name, value in env.items() if name != "XUANWU_DATABASE" or broken == name}
         dataset = "health.visit" if broken == "XUANWU_CONN_HEALTH" else "police.person"
-        done = subprocess.run(
+        done = ran(
             [command, "run", dataset, "--date", "2026-03-02"],
             env=own,
             capture_output=True,

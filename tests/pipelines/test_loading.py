@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import subprocess
 import sys
 import threading
 from importlib import import_module
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.loading import meanwhile, seldom_collected
+from tests.waiting import ran
 
 SAYS_WHERE = "import threading\nTHREAD = threading.current_thread().name\n"
 
@@ -73,7 +73,7 @@ def test_a_process_of_ours_looks_seldom_and_not_at_its_end() -> None:
         "seldom_collected()\n"
         "print(gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = ran([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["True (20000, 20, 20) 0", "True"]
 
 
@@ -87,7 +87,7 @@ def test_libraries_are_told_before_they_are_loaded() -> None:
         "print({'numpy', 'pyarrow'} & sys.modules.keys())\n"
         "print(os.environ['OPENBLAS_NUM_THREADS'], os.environ['MIMALLOC_PURGE_DELAY'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = ran([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["set()", "3 1000"]
 
 
@@ -110,7 +110,7 @@ def test_a_collection_is_loaded_without_what_only_other_stages_need(
         "open_context()\n"
         f"print(*{seldom} & sys.modules.keys())"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = ran([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "\n"
 
 

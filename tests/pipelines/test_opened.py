@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from schemas.load import Catalogue
 from schemas.settings import Settings
 from tests.pipelines.publishing.making import ID, KEY, OPEN, SECRET, City, people
 from tests.portal.reading import broken
+from tests.waiting import ran
 
 HIDDEN = ("张秘密", "ID-RAW", "1381234")
 """What the people of the test are known by, and no open table holds."""
@@ -59,7 +59,7 @@ def test_the_site_of_a_lake(city: City, tmp_path: Path) -> None:
         there, here = Path(city.settings.lake_root, "downloads", folder), Path(place, "downloads", folder)
         assert {file.name for file in here.iterdir()} == {file.name for file in there.iterdir()}
         assert all((here / file.name).read_bytes() == file.read_bytes() for file in there.iterdir())
-        subprocess.run(["sha256sum", "-c", "--strict", "--quiet", "SHA256SUMS"], cwd=here, check=True)
+        ran(["sha256sum", "-c", "--strict", "--quiet", "SHA256SUMS"], cwd=here, check=True)
     assert (home / "latest.json").read_bytes() == Path(
         city.settings.lake_root, "downloads", *ID.split("."), "latest.json"
     ).read_bytes()

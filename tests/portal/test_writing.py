@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from portal.writing import MARKER, SUMS
 from schemas.errors import LakeError, SettingsError
 from tests.portal.making import original
 from tests.s3 import S3
+from tests.waiting import ran
 
 KILLED = """
 import os, signal, sys
@@ -70,7 +70,7 @@ def test_what_is_new_goes_in_and_what_is_withdrawn_goes_out(tmp_path: Path) -> N
     assert old(folder, lake) == Built(copied=0, written=0, removed=0, unchanged=4)
     assert new(folder, lake) == Built(copied=1, written=2, removed=2, unchanged=1)
     assert files(folder).keys() == {*NEW_TEXTS, "data/b.csv", SUMS}
-    subprocess.run(["sha256sum", "-c", "--strict", "--quiet", SUMS], cwd=folder, check=True)
+    ran(["sha256sum", "-c", "--strict", "--quiet", SUMS], cwd=folder, check=True)
     built(folder, {}, {"index.html": b"empty"})
     assert sorted(each.name for each in folder.iterdir()) == [MARKER, SUMS, "index.html"], (
         "no empty folder stays"
@@ -165,7 +165,7 @@ def test_killed_anywhere_the_next_build_ends_the_same(tmp_path: Path, after: int
     folder, lake = tmp_path / "site", tmp_path / "lake"
     old(folder, lake)
     command = [sys.executable, "-c", KILLED, str(folder), str(lake), str(after)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert ran(command, check=False).returncode == -signal.SIGKILL
     left = files(folder)
     if after > 3:
         assert "data/a.csv" not in left, "what was withdrawn went before"
@@ -181,7 +181,7 @@ def test_after_the_last_step_there_is_nobody_to_kill(tmp_path: Path) -> None:
     """The steps of the test above are all there are."""
     old(tmp_path / "site", tmp_path / "lake")
     command = [sys.executable, "-c", KILLED, str(tmp_path / "site"), str(tmp_path / "lake"), "9"]
-    subprocess.run(command, check=True)
+    ran(command, check=True)
 
 
 def test_on_s3(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:

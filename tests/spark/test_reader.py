@@ -13,6 +13,7 @@ import pytest
 from exchange.requests import take
 from tests.exchange.web.conftest import PEOPLE, Served, clock, exchange, served
 from tests.spark.cluster import BIN, environment
+from tests.waiting import PROGRAM, line
 
 __all__ = ["clock", "exchange", "served"]
 pytestmark = pytest.mark.timeout(1200)
@@ -85,11 +86,8 @@ def test_spark_reads_what_is_granted_and_sees_no_deleted_row(served: Served, tmp
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(tmp_path / "stderr").open("w"),
     )  # fmt: skip
     said: dict[str, Any] = {}
-    assert spark.stdout is not None
-    for line in spark.stdout:
-        said |= json.loads(line)
-        if "other" in said:
-            break
+    while "other" not in said and (told := line(spark, PROGRAM)):
+        said |= json.loads(told)
     assert "other" in said, (tmp_path / "stderr").read_text()[-3000:]
     take(served.exchange.desk, PEOPLE["chief"], number, "revoke", {"reason": "用途不符"})
     last, _ = spark.communicate("go\n", timeout=300)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tests.pipelines.badinput.town import (
     leak,
     path_source,
 )
+from tests.waiting import ran
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
+    if ran(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a small file system")
     yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=False)
+    ran(["umount", "-l", str(disk)], check=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pipelines.keys import Key
 from pipelines.masks import sm3, tokens
 from pipelines.masks.tokens import hash_values
 from schemas.model import Hmac
+from tests.waiting import ran
 
 VECTORS = Path(__file__).parent / "vectors" / "hmac_sm3.json"
 """Keys and messages around the ends of blocks; computed by gmssl 3.2, and by OpenSSL, to the same tags."""
@@ -114,7 +114,7 @@ def test_it_is_not_loaded_for_few() -> None:
         "import sys, pyarrow as pa; from pipelines.masks.tokens import hash_values;"
         "hash_values(pa.array([b'x'] * 1000), b'key', 'sm3'); assert 'numba' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    ran([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ nothing."""
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 from lake.signing import Trust
 from pipelines.cli import app
 from tests.pipelines.proof.test_verify import copy, one, town, trust, wrong
+from tests.waiting import ran
 
 __all__ = ["copy", "town", "trust"]
 
@@ -119,7 +119,7 @@ def test_a_lake_without_its_log_is_wrong_and_not_new(copy: Path, tmp_path: Path)
     assert said.exit_code == 1 and "proof/log/head.json: the newest checkpoint is missing" in said.stdout
     empty = tmp_path / "empty"
     empty.mkdir()
-    new = subprocess.run(
+    new = ran(
         [sys.executable, "-m", "pipelines.cli", "verify", str(empty)],
         capture_output=True,
         text=True,
@@ -131,7 +131,7 @@ def test_a_lake_without_its_log_is_wrong_and_not_new(copy: Path, tmp_path: Path)
 @pytest.mark.parametrize("kept", ["5", "[1]", "null", '"x"', '{"checkpoint": 5}', "[" * 100_000, "x"])
 def test_a_kept_checkpoint_that_is_none(copy: Path, tmp_path: Path, kept: str) -> None:
     (tmp_path / "kept.json").write_text(kept)
-    said = subprocess.run(
+    said = ran(
         [
             sys.executable,
             "-m",

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import random
-import subprocess
 import sys
 import threading
 from itertools import pairwise
@@ -18,6 +17,7 @@ import pytest
 from pipelines.readers import delimited, delimited_parse, encodings, malformed, read, scan
 from schemas.errors import ColumnsMissing, SourceError
 from tests.pipelines.readers.files import good, landed, numbers, rows, source
+from tests.waiting import ran
 
 
 @pytest.fixture
@@ -287,9 +287,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             file.write(b"a,b,c,d,e\n")
             for _ in range(megabytes):
                 file.write(line * ((1 << 20) // len(line)))
-        done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True
-        )
+        done = ran([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
         count, peak = map(int, done.stdout.split())
         assert count == megabytes * ((1 << 20) // len(line))
         peaks.append(peak)

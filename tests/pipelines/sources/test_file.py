@@ -7,7 +7,6 @@ import gzip
 import json
 import os
 import stat
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ from schemas.settings import Settings
 from tests.pipelines.building import NOW, batch_of, context_of, entry_of
 from tests.pipelines.test_work_done import bytes_read
 from tests.s3 import S3
+from tests.waiting import ran
 
 DATASET = "civil_affairs.list"
 Collect = Callable[..., Landed]
@@ -504,9 +504,7 @@ def test_a_full_disk(drop: Path, tmp_path: Path) -> None:
     """On a real file system of two megabytes."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False
-    )
+    mounted = ran(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip("only root may mount a small file system")
     try:
@@ -520,7 +518,7 @@ def test_a_full_disk(drop: Path, tmp_path: Path) -> None:
         (drop / "a.csv").write_text("a,b\n1,2\n")
         assert collect_file(ctx, entry("a.csv"), batch_of(DATASET)).rows == 1
     finally:
-        subprocess.run(["umount", disk], check=False)
+        ran(["umount", disk], check=False)
 
 
 def test_landed_files_cannot_be_written(drop: Path, collect: Collect) -> None:
@@ -549,9 +547,7 @@ def test_200_megabytes_in_bounded_memory(tmp_path: Path) -> None:
         file.write(b"a,b,c,d,e\n")
         for _ in range(200):
             file.write(line * (CHUNK // len(line)))
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, tmp_path], capture_output=True, text=True, check=True
-    )
+    done = ran([sys.executable, "-c", MEASURE, tmp_path], capture_output=True, text=True, check=True)
     rows, grown = map(int, done.stdout.split())
     assert rows == 200 * (CHUNK // len(line))
     assert grown < 250

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +20,7 @@ from pipelines.upkeep.compaction import Compacted, compact, compact_all, order_o
 from schemas.errors import Unbalanced
 from schemas.settings import Settings
 from tests.pipelines.merging.making import DAY, NOW, City, MakeCatalogue, counts
+from tests.waiting import ran
 
 TABLE = ("curated", "dept__data")
 FIELDS: dict[str, dict[str, Any]] = {
@@ -169,7 +169,7 @@ compaction.compact_all(ctx)
 def test_killed_before_its_commit_it_has_changed_nothing(city: City) -> None:
     standing, rows = snapshots(city)[0], city.rows()
     command = [sys.executable, "-c", KILLED, str(city.settings.home), str(city.ctx.catalogue.root)]
-    assert subprocess.run(command, check=False).returncode == -9
+    assert ran(command, check=False).returncode == -9
     assert (snapshots(city)[0], city.rows()) == (standing, rows)
     assert compact_all(replace(city.ctx)).files == 10
     assert city.rows() == rows

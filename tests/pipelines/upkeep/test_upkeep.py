@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from lake.zones import identifier
 from pipelines.upkeep import upkeep
 from schemas.errors import LakeError
 from tests.pipelines.badinput.town import CANARY, DATASET, Town, csv_of, rows
+from tests.waiting import ran
 
 SHARE = identifier("share", DATASET, "default")
 OPEN = identifier("open", DATASET)
@@ -67,7 +67,7 @@ def test_what_a_killed_stage_left_goes_a_day_later(town: Town) -> None:
         "XUANWU_CONN_POLICE": town.urls["police"],
     }
     command = [sys.executable, "-c", KILLED]
-    assert subprocess.run(command, env={**os.environ, **variables}, check=False).returncode == -9
+    assert ran(command, env={**os.environ, **variables}, check=False).returncode == -9
     (left,) = [path for path in town.settings.scratch.iterdir() if path.name.startswith("rejects-")]
     assert list(left.iterdir())
     assert removed(town) == NOTHING, "it is not a day old"
