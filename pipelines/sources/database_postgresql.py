@@ -167,10 +167,13 @@ def _rows(connection: AdbcConnection, request: Request, opened: ExitStack) -> Ro
 
 def _blocks(connection: AdbcConnection, request: Request, columns: Sequence[Column]) -> int:
     """How many of its blocks are joined at a time, where all of a table is asked for, a part of which the server finds
-    by an index, and it can be read by its blocks; bytes are no text."""
+    by an index, and it can be read by its blocks; bytes are no text. A part that is attached meanwhile is in no block
+    that was asked for, but may hold the highest position, behind which its rows would never be looked for: where there
+    is a cursor a table of several parts is read by its rows, which are counted again."""
     if request.since is not None or any(pa.types.is_binary(column.kind) for column in columns):
         return 0
-    return next((together(*sizes) for sizes in _answer(connection, suiting(_table(request)))), 0)
+    sizes = _answer(connection, suiting(_table(request)))
+    return next((together(*each) for each in sizes if each[0] == 1 or request.cursor is None), 0)
 
 
 def _by_blocks(

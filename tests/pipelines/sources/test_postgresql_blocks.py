@@ -289,8 +289,8 @@ def test_who_may_read_a_table_reads_its_parts_as_far_as_its_policy_goes(
     postgresql: Department, joined: list[str]
 ) -> None:
     role = f"reader_{uuid.uuid4().hex[:12]}"
-    postgresql.run(*PARTITIONS, f"CREATE ROLE {role} LOGIN", f"GRANT SELECT ON t TO {role}")
-    postgresql.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY even ON t USING (mod(n, 2) = 0)")
+    policy = ("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY even ON t USING (mod(n, 2) = 0)")
+    postgresql.run(*PARTITIONS, *policy, f"CREATE ROLE {role} LOGIN", f"GRANT SELECT ON t TO {role}")
     reader = Department(
         str(sa.make_url(postgresql.url).set(username=role)), str(postgresql.engine.url.set(username=role))
     )
@@ -299,6 +299,19 @@ def test_who_may_read_a_table_reads_its_parts_as_far_as_its_policy_goes(
         assert joined
     finally:
         postgresql.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_the_highest_position_of_several_parts_is_of_rows_that_were_read(
+    postgresql: Department, joined: list[str]
+) -> None:
+    """A part that is attached while the others are read ends it, where a position would pass its rows by."""
+    postgresql.run(*PARTITIONS, "CREATE TABLE late AS SELECT 100001 AS n, 'late' AS v")
+    request = Request("police.t", "here", "t", None, ("n", "v"), cursor="n")
+    with database_postgresql.read_postgresql(sa.make_url(postgresql.url), request) as rows:
+        postgresql.run("ALTER TABLE t ATTACH PARTITION late FOR VALUES FROM (100000) TO (200000)")
+        assert rows.reader.read_all().num_rows == 20_000
+        assert rows.counted() == (20_001, "100001")  # which whoever lands them compares with what came
+    assert not joined
 
 
 def test_a_table_of_too_many_parts_is_read_by_rows(
