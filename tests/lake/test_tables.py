@@ -258,6 +258,22 @@ def test_a_table_that_never_held_a_row_takes_any_type(tables: Tables) -> None:
         tables.ensure(TABLE, SCHEMA)
 
 
+def test_a_column_that_was_taken_away_to_be_made_anew_is_made_by_the_next_run(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    tables.replace(TABLE, rows(), (), {})
+    wanted = pa.schema([("id", pa.int64()), ("v", pa.decimal128(9, 2))])
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("pyiceberg.table.update.schema.UpdateSchema.union_by_name", broken_off)
+        tables.ensure(TABLE, wanted)
+    assert tables.schema(TABLE).names == ["id"]
+    tables.ensure(TABLE, wanted)
+    assert tables.schema(TABLE).field("v").type == pa.decimal128(9, 2)
+
+
 @pytest.mark.parametrize("kind", [pa.int64(), pa.binary(), pa.decimal128(9, 2), pa.date32()])
 def test_no_type_is_changed_that_would_lose_values(tables: Tables, kind: pa.DataType) -> None:
     with pytest.raises(LakeError, match=r"cannot change v from string to .* and keep its rows"):
